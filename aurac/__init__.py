@@ -1,0 +1,32 @@
+"""Rank-accuracy curves for LoRA adapters: score every sub-rank, integrate, compare.
+
+`import aurac` is light: torch, transformers, peft, lm-eval, pandas and matplotlib are imported by the functions that
+need them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version as _version
+from typing import Any
+
+__version__ = _version("aurac")
+
+_PUBLIC = {
+    "AuracError": "aurac.errors",
+    "AuracScore": "aurac.score",
+    "RankAccuracyCurve": "aurac.curve",
+    "compute": "aurac.score",
+    "weights": "aurac.quadrature",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'aurac' has no attribute {name!r}. Public names: {', '.join(__all__)}.")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
