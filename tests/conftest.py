@@ -1,0 +1,20 @@
+"""Fixtures that every room uses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder with real benchmark data and a real small model; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("AURAC_SHARED", Path(__file__).parents[2] / "shared"))
+    if not (folder / "data" / "make_offline_hub.py").exists():
+        pytest.skip("the shared folder with real data is absent (set AURAC_SHARED)")
+    return folder
