@@ -71,10 +71,8 @@ class UnknownNameError(AuracError, LookupError):
     """A name that no table holds, with the near ones.
 
     Example:
-        >>> raise UnknownNameError("integration rule", "trapezium", ["trapezoid", "left"])
-        Traceback (most recent call last):
-            ...
-        aurac.errors.UnknownNameError: unknown integration rule 'trapezium'. Did you mean 'trapezoid'? Known: left, trapezoid.
+        >>> print(UnknownNameError("integration rule", "trapezium", ["trapezoid", "left"]))
+        unknown integration rule 'trapezium'. Did you mean 'trapezoid'? Known: left, trapezoid.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, advice: str = "") -> None:

@@ -1,1 +1,79 @@
-"""To be written."""
+"""The command line: one file per subcommand, registered in `COMMANDS`.
+
+Results go to standard output, progress and warnings to standard error. Exit status: 0 done, 1 the user's mistake in one
+`error:` line, 2 usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from aurac import __version__
+from aurac.errors import AuracError
+
+# Name -> module with SUMMARY, add_arguments(parser) and run(args) -> int. The order is the order of the help.
+COMMANDS = {
+    "demo": "aurac.cli.demo",
+    "train": "aurac.cli.train",
+    "score": "aurac.cli.score",
+    "compute": "aurac.cli.compute",
+    "compare": "aurac.cli.compare",
+}
+
+_DESCRIPTION = "Rank-accuracy curves for LoRA adapters: train, score every sub-rank, integrate, compare."
+_EXAMPLES = """\
+examples:
+  aurac demo
+  aurac score my-adapter --tasks arc,hellaswag
+  aurac compare runs/lora runs/dylora runs/matryoshka --baseline lora
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with all subcommands; their modules are light, what they need is imported when they run."""
+    parser = argparse.ArgumentParser(
+        prog="aurac", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"aurac {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, module_name in COMMANDS.items():
+        module = import_module(module_name)
+        summary, _, epilog = module.__doc__.partition("\n\n")
+        sub = commands.add_parser(
+            name,
+            help=summary.rstrip("."),
+            description=summary,
+            epilog=epilog.strip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    args = build_parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except AuracError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        return _fail(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+
+
+def _fail(message: str) -> int:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return 1

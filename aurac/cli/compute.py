@@ -1,0 +1,50 @@
+"""Integrate a rank-accuracy curve from a file: AURAC on both axes, weights, signature.
+
+examples:
+  aurac compute curve.csv
+  aurac compute curve.csv --scale percent --axis linear
+  aurac compute runs/matryoshka --task arc --format json
+
+FILE is a CSV file with the columns rank and accuracy, a JSON file ({"1": 0.41, "2": 0.44} or
+{"ranks": [...], "accuracies": [...]}), or the folder of a run record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from aurac.quadrature import AXES, RULES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("file", metavar="FILE", help="curve (.csv, .json) or run record (folder)")
+    parser.add_argument("--task", help="which task of a run record")
+    parser.add_argument("--axis", choices=tuple(AXES), default="log2", help="what is integrated over (default: log2)")
+    parser.add_argument("--rule", choices=tuple(RULES), default="trapezoid", help="default: trapezoid")
+    parser.add_argument(
+        "--within", nargs=2, type=float, metavar=("LO", "HI"), help="only this range of ranks, ends interpolated"
+    )
+    parser.add_argument(
+        "--scale", choices=("fraction", "percent"), default="fraction", help="of the accuracies (default: fraction)"
+    )
+    parser.add_argument("--confidence-level", type=float, default=0.95, metavar="P", help="default: 0.95")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the score."""
+    from aurac.score import compute
+
+    score = compute(
+        args.file,
+        axis=args.axis,
+        rule=args.rule,
+        within=args.within and tuple(args.within),
+        scale=args.scale,
+        task=args.task,
+        confidence_level=args.confidence_level,
+    )
+    print(json.dumps(score.to_dict(), indent=2) if args.format == "json" else score)
+    return 0

@@ -1,0 +1,28 @@
+"""An HTML fragment: a `table` element with its notes as `figcaption`."""
+
+from __future__ import annotations
+
+from html import escape
+
+from aurac.report.table import Cell, Table
+
+
+def _cell(cell: Cell, *, tag: str) -> str:
+    text = escape(cell.text)
+    if cell.bold:
+        text = f"<strong>{text}</strong>"
+    return f"<{tag}>{text}{f'<sup>{escape(cell.superscript)}</sup>' if cell.superscript else ''}</{tag}>"
+
+
+def render(table: Table) -> str:
+    """Render a `figure` that holds the table and its notes."""
+    head = "".join(f"<th>{escape(c)}</th>" for c in table.columns)
+    lines = ["<figure>", "<table>"]
+    if table.title:
+        lines.append(f"<caption>{escape(table.title)}</caption>")
+    lines += [f"<thead><tr>{head}</tr></thead>", "<tbody>"]
+    for first, *others in table.rows:
+        lines.append(f"<tr>{_cell(first, tag='th')}{''.join(_cell(c, tag='td') for c in others)}</tr>")
+    lines += ["</tbody>", "</table>"]
+    lines += [f"<figcaption>{escape(note)}</figcaption>" for note in table.notes]
+    return "\n".join([*lines, "</figure>"]) + "\n"

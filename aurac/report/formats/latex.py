@@ -1,0 +1,61 @@
+"""LaTeX with booktabs: paste it into a paper that uses the package of that name."""
+
+from __future__ import annotations
+
+from aurac.report.table import Cell, Table
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "–": "--",
+    "Δ": r"$\Delta$",
+    "×": r"$\times$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+}
+
+
+def escape(text: str) -> str:
+    r"""Make text harmless in LaTeX.
+
+    Example:
+        >>> escape("a_b<c>&")
+        'a\\_b\\textless{}c\\textgreater{}\\&'
+    """
+    return "".join(_SPECIAL.get(c, c) for c in " ".join(text.split()))
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text)
+    if cell.bold:
+        text = rf"\textbf{{{text}}}"
+    return text + (rf"\textsuperscript{{{escape(cell.superscript)}}}" if cell.superscript else "")
+
+
+def render(table: Table) -> str:
+    """Render a `table` environment with caption and the notes in footnote size under it."""
+    lines = [r"\begin{table}", r"\centering"]
+    if table.title:
+        lines.append(rf"\caption{{{escape(table.title)}}}")
+    lines += [rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}", r"\toprule"]
+    lines += [" & ".join(map(escape, table.columns)) + r" \\", r"\midrule"]
+    lines += [" & ".join(map(_cell, row)) + r" \\" for row in table.rows]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    for note in table.notes:
+        lines += ["", rf"{{\footnotesize {escape(note)}\par}}"]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"

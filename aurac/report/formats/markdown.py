@@ -1,0 +1,37 @@
+"""GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+import re
+
+from aurac.report.table import Cell, Table
+
+
+def escape(text: str) -> str:
+    r"""Make text harmless inside a table cell: no markup, no HTML, no column or line breaks.
+
+    Example:
+        >>> escape("a_b<c>&|")
+        'a\\_b&lt;c&gt;&amp;\\|'
+    """
+    text = " ".join(text.split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]|~#])", r"\\\1", text)
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text)
+    if cell.bold:
+        text = f"**{text}**"
+    return text + (f"<sup>{escape(cell.superscript)}</sup>" if cell.superscript else "")
+
+
+def render(table: Table) -> str:
+    """Render title, table, and notes; signatures stay copyable because notes are code spans where they hold a `|`."""
+    lines = [f"**{escape(table.title)}**", ""] if table.title else []
+    lines.append("| " + " | ".join(map(escape, table.columns)) + " |")
+    lines.append("|" + "|".join([" :-- "] + [" --: "] * (len(table.columns) - 1)) + "|")
+    lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in table.rows]
+    for note in table.notes:
+        lines += ["", f"`{note.replace('`', chr(39))}`" if note.startswith("AURAC|") else escape(note)]
+    return "\n".join(lines) + "\n"

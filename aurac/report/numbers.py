@@ -1,0 +1,64 @@
+"""How a number is printed: fractions as points, with the digits that its standard error allows."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "–"
+
+
+def decimals(stderr: float | None) -> int:
+    """Digits after the point that show two significant digits of a standard error, from 1 to 4.
+
+    Example:
+        >>> decimals(2.53), decimals(0.25), decimals(None)
+        (1, 2, 2)
+    """
+    if stderr is None or not stderr > 0:
+        return 2
+    return min(4, max(1, 1 - math.floor(math.log10(stderr))))
+
+
+def value_text(value: float | None, stderr: float | None = None, *, unit: float = 100.0, sign: bool = False) -> str:
+    """Print one number in `unit`ths of itself, "–" where there is none.
+
+    Args:
+        value: The number, a fraction in [0, 1] when `unit` is 100.
+        stderr: Its standard error in the same unit as the value; sets the digits only.
+        unit: Factor for printing; 100 prints points, 1 the number itself (bits per byte).
+        sign: Whether a positive number gets a plus.
+
+    Example:
+        >>> value_text(0.5262, 0.025), value_text(-0.0049, 0.0012, sign=True), value_text(None)
+        ('52.6', '−0.49', '–')
+    """
+    if value is None:
+        return MISSING
+    digits = decimals(None if stderr is None else stderr * unit)
+    text = f"{value * unit:{'+' if sign else ''}.{digits}f}"
+    return text.replace("-", "−")
+
+
+def with_error(value: float | None, stderr: float | None, *, unit: float = 100.0) -> str:
+    """Print a value and its standard error with matching digits.
+
+    Example:
+        >>> with_error(0.5262, 0.025), with_error(0.5, None)
+        ('52.6 ± 2.5', '50.00')
+    """
+    text = value_text(value, stderr, unit=unit)
+    return text if value is None or stderr is None else f"{text} ± {value_text(stderr, stderr, unit=unit)}"
+
+
+def p_text(p: float | None) -> str:
+    """Print a p-value: three decimals, "<.001" below.
+
+    Example:
+        >>> p_text(0.0412), p_text(0.00001), p_text(None)
+        ('.041', '<.001', '–')
+    """
+    if p is None:
+        return MISSING
+    if p < 0.001:
+        return "<.001"
+    return f"{p:.3f}".removeprefix("0")

@@ -1,0 +1,81 @@
+"""The rooms of DESIGN.md, section 3, and who may import whom, read from the source with `ast`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = [
+    "errors",
+    "registry",
+    "quadrature",
+    "curve",
+    "curve_files",
+    "signature",
+    "results",
+    "statistics",
+    "score",
+    "testbed",
+    "harness",
+    "report",
+    "cli",
+]
+HEAVY = {"torch", "transformers", "peft", "lm_eval", "pandas", "matplotlib", "datasets", "accelerate", "pyarrow"}
+# Rooms that cannot be used without these libraries, and may therefore import them when they are imported themselves.
+MAY_IMPORT_HEAVY = ("aurac/harness/", "aurac/testbed/tasks/", "adapters/aurac_adapters/")
+
+
+def source_files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path, *, module_level_only: bool = False) -> Iterator[str]:
+    """Absolute dotted names that a file imports; relative imports are not used in this project."""
+    tree = ast.parse(path.read_text())
+    for node in tree.body if module_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT / "aurac").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", source_files("aurac"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_room_imports_only_itself_and_earlier_rooms(path: Path) -> None:
+    own = room(path)
+    if own in {"__init__", "__main__"}:
+        return
+    assert own in LAYERS, f"{own} is no room; add it to LAYERS where it belongs"
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "aurac" and len(parts) > 1 and parts[1] in LAYERS:
+            assert LAYERS.index(parts[1]) <= LAYERS.index(own), f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", source_files("aurac"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_aurac_meets_aurac_adapters_only_in_the_command_line_and_lazily(path: Path) -> None:
+    if room(path) == "cli":
+        assert not [name for name in imports(path, module_level_only=True) if name.startswith("aurac_adapters")]
+    else:
+        assert not [name for name in imports(path) if name.startswith("aurac_adapters")]
+
+
+@pytest.mark.parametrize("path", source_files("adapters"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_aurac_adapters_imports_only_errors_and_registry_of_aurac(path: Path) -> None:
+    used = {".".join(name.split(".")[:2]) for name in imports(path) if name.split(".")[0] == "aurac"}
+    assert used <= {"aurac.errors", "aurac.registry", "aurac.__version__"}
+
+
+@pytest.mark.parametrize("path", source_files("aurac"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
+    if str(path.relative_to(ROOT)).startswith(MAY_IMPORT_HEAVY):
+        return
+    assert not {name.split(".")[0] for name in imports(path, module_level_only=True)} & HEAVY
