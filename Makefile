@@ -1,0 +1,37 @@
+# `make demo` and `make test` need Python 3.11+ and nothing else: they create .venv and install what constraints.txt pins.
+# pip's own variables work as usual (PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS: for example to take PyTorch's CPU wheel).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo test test-slow lint wheel clean
+
+demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
+	$(BIN)/aurac demo --out demo
+
+test: $(INSTALLED)  ## the default suite, under 4 minutes on 2 cores
+	$(BIN)/python -m pytest
+
+test-slow: $(INSTALLED)  ## what the default suite leaves out
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED)  ## formatting, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+wheel: $(INSTALLED)  ## build the wheel, install it elsewhere, import it from there
+	rm -rf dist build/elsewhere
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python -m pip install --quiet --no-deps --target build/elsewhere dist/aurac-*.whl
+	cd build/elsewhere && PYTHONPATH=. ../../$(BIN)/python -c "import aurac, aurac_adapters, aurac.testbed as t; assert 'elsewhere' in aurac.__file__ and t.MODEL.joinpath('model.safetensors').exists()"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'aurac needs Python 3.11 or newer; set PYTHON=...')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist build demo
