@@ -16,7 +16,7 @@ def escape(text: str) -> str:
     """
     text = " ".join(text.split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]|~#])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", text)
 
 
 def _cell(cell: Cell) -> str:
