@@ -1,1 +1,1 @@
-"""To be written."""
+"""How sure one can be: error bars of one score, and differences between scores, over documents."""

@@ -1,0 +1,170 @@
+"""Rank axes and integration rules: a rank grid becomes weights that sum to 1, so that AURAC = sum of w_k * acc_k.
+
+The trapezoid on the linear axis is the first version of the MatryoshkaLoRA authors (arXiv 2605.07850), on the log2 axis
+their second. Axis and rule are two separate choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aurac.errors import CurveError, RefusedError, UnknownNameError
+
+Vector = npt.NDArray[np.float64]
+
+AXES: dict[str, Callable[[Vector], Vector]] = {
+    "linear": lambda ranks: ranks,
+    "log2": np.log2,
+}
+"""Axis name -> phi, the increasing function of the rank that is integrated over."""
+
+
+def weights(
+    ranks: Sequence[int],
+    axis: str = "log2",
+    rule: str = "trapezoid",
+    *,
+    within: tuple[float, float] | None = None,
+    prior: Mapping[int, float] | Sequence[float] | None = None,
+) -> Vector:
+    """Return the weight of each rank; AURAC is the weighted sum of the accuracies.
+
+    Args:
+        ranks: Strictly increasing ranks, K of them. They are not sorted for you, since the weights would lose their order.
+        axis: A name in `AXES`: "log2" counts every doubling alike, "linear" every rank.
+        rule: A name in `RULES`. "left" is the expected accuracy when a rank budget is uniform on the axis and only
+            measured ranks may be deployed; the trapezoid is the mean of "left" and "right".
+        within: Only this part of the rank range, its ends interpolated on the same axis (trapezoid only). Equal ends
+            give the interpolated accuracy at that rank.
+        prior: Deployment mix for rule "prior", one non-negative number a rank; normalised for you.
+
+    Returns:
+        Weights, shape (K,), that sum to 1. One rank has weight 1.
+
+    Raises:
+        CurveError: If ranks, range, or prior do not fit each other.
+        RefusedError: For "simpson" on the linear axis.
+        UnknownNameError: If axis or rule is in no table.
+
+    Example:
+        >>> weights([1, 2, 4], axis="linear").tolist()  # widths 1 and 2: (0.5, 0.5 + 1, 1) / 3
+        [0.16666666666666666, 0.5, 0.3333333333333333]
+        >>> weights([1, 2, 4], axis="log2").tolist()
+        [0.25, 0.5, 0.25]
+    """
+    grid = check_ranks(ranks)
+    if axis not in AXES:
+        raise UnknownNameError("axis", axis, AXES)
+    if rule not in RULES:
+        raise UnknownNameError("integration rule", rule, RULES)
+    if (rule == "prior") != (prior is not None):
+        raise CurveError(f"rule {rule!r} and prior={prior!r} do not go together. Give prior= with rule='prior', only.")
+    if within is not None:
+        if rule != "trapezoid":
+            raise CurveError(f"a partial range needs rule 'trapezoid', not {rule!r}. Drop within= or the rule.")
+        return _within(grid, within, AXES[axis])
+    if prior is not None:
+        return _prior(grid, prior)
+    if rule == "simpson" and axis == "linear":
+        raise RefusedError(
+            "rule 'simpson' on the linear axis is refused: with doubling ranks its weights oscillate and the smallest "
+            "rank gets none. Use axis='log2' or rule='trapezoid'."
+        )
+    if len(grid) == 1:
+        return np.ones(1)
+    return RULES[rule](AXES[axis](grid))
+
+
+def check_ranks(ranks: Sequence[int]) -> Vector:
+    """Return the ranks as floats, shape (K,), or raise `CurveError` naming the first that is wrong."""
+    try:
+        grid = np.asarray(ranks, dtype=np.float64)
+    except (TypeError, ValueError) as exc:
+        raise CurveError(f"ranks must be positive whole numbers, got {ranks!r}.") from exc
+    if grid.ndim != 1 or grid.size == 0:
+        raise CurveError(f"ranks must be a list of at least one rank, got shape {grid.shape}.")
+    for rank in grid:
+        if not np.isfinite(rank) or rank != np.floor(rank):
+            raise CurveError(f"rank {rank:g} is not a whole number; ranks count columns of the adapter, from 1.")
+        if rank <= 0:
+            raise CurveError(f"rank {rank:g} is not positive; ranks count from 1. Pass the base model as base=.")
+    for before, after in zip(grid, grid[1:], strict=False):
+        if after == before:
+            raise CurveError(f"rank {after:g} occurs twice. Give each rank once.")
+        if after < before:
+            raise CurveError(f"ranks are not increasing: {before:g} comes before {after:g}. Sort them.")
+    return grid
+
+
+def effective_ranks(rank_weights: npt.ArrayLike) -> float:
+    """Return K_eff = 1 / sum of w_k^2, the number of ranks that a score really rests on.
+
+    Example:
+        >>> effective_ranks([0.25, 0.5, 0.25])  # 1 / 0.375
+        2.6666666666666665
+    """
+    return float(1.0 / np.square(np.asarray(rank_weights, dtype=np.float64)).sum())
+
+
+def _trapezoid(x: Vector) -> Vector:
+    return (_left(x) + _right(x)) / 2
+
+
+def _left(x: Vector) -> Vector:
+    return np.append(np.diff(x), 0.0) / (x[-1] - x[0])
+
+
+def _right(x: Vector) -> Vector:
+    return np.append(0.0, np.diff(x)) / (x[-1] - x[0])
+
+
+def _simpson(x: Vector) -> Vector:
+    from scipy.integrate import simpson
+
+    return np.asarray(simpson(np.eye(len(x)), x=x, axis=1), dtype=np.float64) / (x[-1] - x[0])
+
+
+def _uniform(x: Vector) -> Vector:
+    return np.full(len(x), 1.0 / len(x))
+
+
+RULES: dict[str, Callable[[Vector], Vector]] = {
+    "trapezoid": _trapezoid,
+    "left": _left,
+    "right": _right,
+    "simpson": _simpson,
+    "uniform": _uniform,
+    "prior": _uniform,
+}
+"""Rule name -> function from the positions on the axis, shape (K,), to weights; "prior" takes them from the caller."""
+
+
+def _prior(grid: Vector, prior: Mapping[int, float] | Sequence[float]) -> Vector:
+    if isinstance(prior, Mapping):
+        if {float(rank) for rank in prior} != set(grid):
+            raise CurveError(f"prior names the ranks {sorted(prior)}, the curve has {grid.astype(int).tolist()}.")
+        prior = [prior[int(rank)] for rank in grid]
+    mix = np.asarray(prior, dtype=np.float64)
+    if mix.shape != grid.shape:
+        raise CurveError(f"prior has {mix.size} numbers for {grid.size} ranks. Give one number a rank.")
+    if not np.isfinite(mix).all() or (mix < 0).any() or mix.sum() == 0:
+        raise CurveError(f"prior must be non-negative numbers, not all 0, got {mix.tolist()}.")
+    return mix / mix.sum()
+
+
+def _within(grid: Vector, within: tuple[float, float], phi: Callable[[Vector], Vector]) -> Vector:
+    """Integrate the hat function of every rank over [lo, hi] exactly: they are linear between neighbouring knots."""
+    low, high = within
+    if not (grid[0] <= low <= high <= grid[-1]):
+        raise CurveError(
+            f"the range {low:g}..{high:g} is not inside the measured ranks {grid[0]:g}..{grid[-1]:g}, and curves are "
+            "not extrapolated."
+        )
+    x, start, stop = phi(grid), *phi(np.array([low, high], dtype=np.float64))
+    knots = np.unique(np.concatenate([[start], x[(x > start) & (x < stop)], [stop]]))
+    hats: Any = np.stack([np.interp(knots, x, row) for row in np.eye(len(x))])  # (K, knots)
+    return np.asarray(hats[:, 0] if start == stop else np.trapezoid(hats, knots, axis=1) / (stop - start))
