@@ -1,0 +1,68 @@
+"""How plots look: a paper's column width, colours that colour-blind readers tell apart, markers that survive grey."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aurac.errors import AuracError
+
+COLUMN_INCHES = 3.4
+"""Width of one column in a two-column paper, inches."""
+
+# Okabe & Ito (2008), neighbours differing in lightness; markers and dashes tell them apart without colour.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#999999")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))
+
+RC = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "aurac",
+}
+SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def line_style(index: int) -> dict[str, Any]:
+    """Return colour, marker and dash of the `index`th line."""
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": DASHES[index % len(DASHES)],
+    }
+
+
+def label(text: str) -> str:
+    """Return text that matplotlib prints as it is; a `$` in a name would start mathematics."""
+    return text.replace("$", r"\$")
+
+
+def check_suffix(path: Path) -> None:
+    """Raise `AuracError` when a plot cannot be written under this name; called before the work starts."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise AuracError(
+            f"cannot write a plot to {str(path)!r}: its ending is {path.suffix!r}. Use one of {', '.join(SUFFIXES)}."
+        )
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure; the same figure gives the same bytes.
+
+    Args:
+        figure: A matplotlib `Figure`.
+        path: Where to; the ending (.png, .pdf, .svg) is the format.
+    """
+    check_suffix(path)
+    metadata = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(path.suffix.lower())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=200, bbox_inches="tight", metadata=metadata)
