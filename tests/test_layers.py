@@ -15,6 +15,7 @@ LAYERS = [
     "quadrature",
     "curve",
     "curve_files",
+    "sources",
     "signature",
     "results",
     "statistics",

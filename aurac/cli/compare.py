@@ -1,6 +1,6 @@
 """Compare runs on the same documents: leaderboard, paired differences to a baseline, overlay plot.
 
-examples:
+Examples:
   aurac compare runs/lora runs/dylora runs/matryoshka
   aurac compare runs/* --baseline lora --format csv > leaderboard.csv
   aurac compare runs/lora runs/matryoshka --tasks arc --axis linear --plot curves.pdf

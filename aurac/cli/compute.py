@@ -1,6 +1,6 @@
 """Integrate a rank-accuracy curve from a file: AURAC on both axes, weights, signature.
 
-examples:
+Examples:
   aurac compute curve.csv
   aurac compute curve.csv --scale percent --axis linear
   aurac compute runs/matryoshka --task arc --format json

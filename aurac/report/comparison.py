@@ -175,9 +175,7 @@ def compare(
             if name != chosen and curve.scores is not None and len(curve.scores) > 1
         }
         for name, score in scores.items():
-            results[name, task] = Result(
-                score.value, score.value_linear, score.stderr, score, differences.get(name)
-            )
+            results[name, task] = Result(score.value, score.value_linear, score.stderr, score, differences.get(name))
     if len(names) > 1:
         _add_macro(results, loaded, names, chosen, confidence_level, n_resamples, seed, notes)
     return Comparison(tuple(loaded), names, chosen, _with_holm(results), tuple(dict.fromkeys(notes)))
@@ -191,7 +189,8 @@ def _distinct(runs: list[Run]) -> list[Run]:
         if run.path is None or sum(other.path == run.path for other in clash) > 1:
             raise ComparisonError(f"run {run.name!r} was given twice. Give each run once.")
     return [
-        replace(run, name="/".join(run.path.parts[-3:])) if run in clash and run.path is not None else run for run in runs
+        replace(run, name="/".join(run.path.parts[-3:])) if run in clash and run.path is not None else run
+        for run in runs
     ]
 
 

@@ -147,8 +147,8 @@ def _accuracies(comparison: Comparison, task: str) -> Table:
 
 def _notes(comparison: Comparison) -> tuple[str, ...]:
     notes = [
-        "Values in points where they are fractions. Error: standard error over documents (this adapter, new documents of "
-        "this kind); seeds of the training are not part of it.",
+        "Values in points where they are fractions. Error: standard error over documents (this adapter, new documents "
+        "of this kind); seeds of the training are not part of it.",
         "linear: the same score on the linear axis. Δ: paired on common documents; p: sign-flip of whole documents, "
         "adjusted by Holm over the runs.",
         *comparison.notes,

@@ -50,12 +50,12 @@ def plot_curves(
 
     items = [runs] if isinstance(runs, (Run, RankAccuracyCurve, str, PathLike)) else list(runs)
     curves = [_curve(item, task) for item in items]
-    if ax is None:
-        with plt.rc_context(style.RC):
+    with plt.rc_context(style.RC):
+        if ax is None:
             _, ax = plt.subplots(figsize=(style.COLUMN_INCHES, 2.4), layout="constrained")
-    for number, curve in enumerate(curves):
-        _draw(ax, curve, number, len(curves), axis, confidence_level)
-    _dress(ax, curves, axis)
+        for number, curve in enumerate(curves):
+            _draw(ax, curve, number, len(curves), axis, confidence_level)
+        _dress(ax, curves, axis)
     return ax
 
 
@@ -74,8 +74,8 @@ def figure_curves(
         for ax, task in zip(axes.flat, tasks, strict=False):
             plot_curves(loaded, task=task, axis=axis, confidence_level=confidence_level, ax=ax)
             ax.set_title(style.label(task))
-            if (legend := ax.get_legend()) is not None:
-                legend.remove()
+            if len(loaded) > 1:
+                ax.get_legend().remove()
         for ax in list(axes.flat)[len(tasks) :]:
             ax.remove()
         handles, labels = axes.flat[0].get_legend_handles_labels()
@@ -112,8 +112,8 @@ def _draw(ax: Axes, curve: RankAccuracyCurve, number: int, total: int, axis: str
     unit = 100.0 if curve.bounded else 1.0
     ranks = np.asarray(curve.ranks, dtype=float)
     # Curves are set a little apart so that their error bars can be told from one another.
-    shift = (number - (total - 1) / 2) * 0.02
-    x = ranks * 2.0**shift if axis == "log2" else ranks + shift * ranks.max() / 2
+    shift = (number - (total - 1) / 2) * 0.05
+    x = ranks * 2.0**shift if axis == "log2" else ranks + shift * ranks.max() / 10
     text = style.label(curve.name or curve.task or f"curve {number + 1}")
     look = style.line_style(number)
     ax.plot(x, curve.accuracies * unit, label=text, **look)
