@@ -1,0 +1,188 @@
+"""Where training examples come from and how they become token ids."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aurac_adapters import datasets_hub
+from aurac_adapters.data import DATA, IGNORED, Example, load_examples, read_jsonl, tokenize
+from transformers import AutoTokenizer
+
+from aurac import testbed
+from aurac.errors import DataError, UnknownNameError
+
+
+class Words:
+    """A tokenizer whose ids are written in the tests: <s> 0, </s> 9, and each letter its place in the alphabet."""
+
+    eos_token_id: int | None = 9
+
+    def __call__(self, texts: list[str]) -> dict[str, list[list[int]]]:
+        return {"input_ids": [[0, *("_abcdefgh=".index(word) for word in text.split())] for text in texts]}
+
+
+class Pairs(Words):
+    """Joins "= c" into one token (10), as byte-pair tokenizers join across a border."""
+
+    def __call__(self, texts: list[str]) -> dict[str, list[list[int]]]:
+        return super().__call__([text.replace("= c", "h") for text in texts])
+
+
+def test_the_prompt_is_masked_and_the_completion_ends_with_the_end_of_text() -> None:
+    data = tokenize([Example("a b", " c d")], Words(), max_length=10)
+    assert data.rows == ({"input_ids": [0, 1, 2, 3, 4, 9], "labels": [IGNORED] * 3 + [3, 4, 9]},)
+    assert (data.n_truncated, data.n_dropped) == (0, 0)
+
+
+def test_a_token_across_the_border_counts_as_completion() -> None:
+    # "a =" alone is [0, 1, 9]; "a = c d" is [0, 1, 8, 4]: the joint text differs from the second token on.
+    (row,) = tokenize([Example("a =", " c d")], Pairs(), max_length=10).rows
+    assert row == {"input_ids": [0, 1, 8, 4, 9], "labels": [IGNORED, IGNORED, 8, 4, 9]}
+
+
+def test_the_end_of_text_is_not_doubled() -> None:
+    (row,) = tokenize([Example("a", " b =")], Words(), max_length=10).rows  # "=" is token 9, as </s> is
+    assert row["input_ids"] == [0, 1, 2, 9]
+
+
+def test_a_tokenizer_without_end_of_text_gets_none() -> None:
+    words = Words()
+    words.eos_token_id = None
+    assert tokenize([Example("a", " b")], words, max_length=10).rows[0]["input_ids"] == [0, 1, 2]
+
+
+def test_what_is_truncated_and_what_is_dropped_is_counted() -> None:
+    short, long, prompt_only = Example("a", " b"), Example("a", " b c d e"), Example("a b c d", " e")
+    data = tokenize([short, long, prompt_only], Words(), max_length=4)
+    assert [row["input_ids"] for row in data.rows] == [[0, 1, 2, 9], [0, 1, 2, 3]]
+    assert [row["labels"] for row in data.rows] == [[IGNORED, IGNORED, 2, 9], [IGNORED, IGNORED, 2, 3]]
+    assert (data.n_truncated, data.n_dropped) == (1, 1)
+
+
+def test_data_without_any_completion_left_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"all 2 prompts have 3 tokens or more, .* raise max_length"):
+        tokenize([Example("a b", " c")] * 2, Words(), max_length=3)
+
+
+def test_the_fingerprint_tells_tokens_apart() -> None:
+    one, same, other = (tokenize([Example("a", text)], Words(), max_length=9).sha256 for text in (" b", " b", " c"))
+    assert one == same != other
+
+
+def test_training_ids_are_the_ids_that_scoring_asks_for() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(testbed.MODEL)
+    example = load_examples(str(testbed.TRAIN))[0]
+    (row,) = tokenize([example], tokenizer, max_length=64).rows
+    text = tokenizer.convert_ids_to_tokens(row["input_ids"])
+    assert text == ["<s>", *example.prompt.split(), *example.completion.split(), "</s>"]
+    assert sum(label == IGNORED for label in row["labels"]) == 1 + len(example.prompt.split())
+
+
+def test_a_jsonl_file_is_read_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text(
+        '{"prompt": "a", "completion": " b"}\n\n{"prompt": "ä", "completion": "", "id": 7}\n', encoding="utf-8"
+    )
+    assert read_jsonl(path) == [Example("a", " b"), Example("ä", "")]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"prompt": "a"', r"data.jsonl, line 2 is not JSON: .* \(column \d+\)"),
+        ('["a", "b"]', r"line 2 holds \['a', 'b'\], not an object with the keys prompt and completion"),
+        ('{"prompt": "a", "answer": "b"}', r"line 2 lacks the key completion; it has prompt, answer\."),
+        ("{}", r"line 2 lacks the key prompt and completion; it has none\."),
+        ('{"prompt": "a", "completion": 3}', r"line 2: completion is 3, not text"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"prompt": "a", "completion": " b"}\n' + line)
+    with pytest.raises(DataError, match=message):
+        load_examples(str(path))
+
+
+def test_a_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(b'{"prompt": "\xff"}')
+    with pytest.raises(DataError, match=r"data.jsonl is not UTF-8 text \(invalid start byte at byte 12\)"):
+        load_examples(str(path))
+
+
+def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.touch()
+    with pytest.raises(DataError, match="holds no example"):
+        load_examples(str(path))
+
+
+def test_a_missing_file_and_an_unknown_name_are_told_apart() -> None:
+    with pytest.raises(
+        DataError, match=r"no such data file: runs/x\.jsonl\. Give a JSONL file, or one of the sets arc, "
+    ):
+        load_examples("runs/x.jsonl")
+    with pytest.raises(
+        UnknownNameError, match=r"unknown data set 'gsm8'\. Did you mean 'gsm8k'\?.*JSONL file also works"
+    ):
+        load_examples("gsm8")
+
+
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "openai/gsm8k": [{"question": "2 + 3?", "answer": "It is <<2+3=5>>5.\n#### 5"}],
+    "allenai/ai2_arc": [
+        {"question": "Which?", "choices": {"text": ["this", "that"], "label": ["A", "B"]}, "answerKey": "B"},
+        {"question": "Who?", "choices": {"text": ["she", "he"], "label": ["1", "2"]}, "answerKey": "1"},
+    ],
+    "garage-bAInd/Open-Platypus": [
+        {"instruction": "Add.", "input": "2 3", "output": "5"},
+        {"instruction": "Add.", "input": "", "output": "?"},
+    ],
+}
+PUBLISHED = {
+    "gsm8k": [Example("Question: 2 + 3?\nAnswer:", " It is <<2+3=5>>5.\n#### 5")],
+    "arc": [Example("Question: Which?\nAnswer:", " that"), Example("Question: Who?\nAnswer:", " she")],
+    "platypus": [
+        Example(
+            "Below is an instruction that describes a task, paired with an input that provides further context. "
+            "Write a response that appropriately completes the request.\n\n"
+            "### Instruction:\nAdd.\n\n### Input:\n2 3\n\n### Response:\n",
+            "5",
+        ),
+        Example(
+            "Below is an instruction that describes a task. "
+            "Write a response that appropriately completes the request.\n\n"
+            "### Instruction:\nAdd.\n\n### Response:\n",
+            "?",
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_named_set_has_its_published_format(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets_hub, "_train_split", lambda path, _name: ROWS[path])
+    assert load_examples(name) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_set_that_cannot_be_reached_is_one_clear_error(name: str, tmp_path: Path) -> None:
+    # `datasets` reads its environment when it is imported, hence another process.
+    code = f"""
+from aurac.errors import DataError
+from aurac_adapters.data import load_examples
+try:
+    load_examples({name!r})
+except DataError as error:
+    print(error)
+"""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    environment.pop("HF_DATASETS_CACHE", None)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.startswith("cannot load the data set "), done.stderr
+    assert "use a JSONL file of prompt and completion" in done.stdout
