@@ -1,0 +1,240 @@
+"""Curves out of the cells of a record: of a task, of a group of tasks, of a corpus ratio."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aurac.curve import RankAccuracyCurve
+from aurac.errors import RecordError, UnknownNameError
+from aurac.quadrature import Vector
+from aurac.results.cells import Key, StoredCell
+
+_HEADLINES = ("acc", "exact_match", "bits_per_byte")
+_LOG = {"perplexity", "weighted_perplexity"}
+"""Aggregations that exponentiate; their curves stay in the log domain (nats), where documents average."""
+
+
+def headline_metric(names: Sequence[str]) -> str:
+    """Return the metric of a task for which none was asked: acc, exact_match or bits_per_byte, else its first one.
+
+    Example:
+        >>> headline_metric(["word_perplexity", "byte_perplexity", "bits_per_byte"]), headline_metric(["bleu", "acc"])
+        ('bits_per_byte', 'acc')
+    """
+    return next((name for name in _HEADLINES if name in names), names[0])
+
+
+class NoCurveError(RecordError):
+    """A sound record that has no curve of a task, because a cell failed or is not measured yet."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """A record as read: `run.json`, and the cells that were measured."""
+
+    run: Mapping[str, Any]
+    cells: Mapping[Key, StoredCell]
+    where: str
+
+    def curve(self, task: str, metric: str | None, filter_name: str | None, *, name: str) -> RankAccuracyCurve:
+        """Return the curve of a leaf task or a group.
+
+        Args:
+            task: lm-eval's name of the task or group.
+            metric: A recorded metric, or None for the headline one.
+            filter_name: A filter of lm-eval, or None for the task's first one.
+            name: What to call the curve.
+
+        Raises:
+            NoCurveError: If a cell failed, or nothing was measured yet.
+            RecordError: If the files contradict each other.
+            UnknownNameError: If the task has no such metric or filter.
+        """
+        if task in self.run["groups"]:
+            return self._group_curve(task, metric, filter_name, name)
+        ranks = self._ranks(task)
+        recorded = self._recorded(task, ranks[0])
+        metric, filter_name = self._choose(task, recorded, metric, filter_name)
+        columns = [_Column.of(self.cells[task, rank].rows, metric, filter_name) for rank in ranks]
+        aggregation = self._setting(task, metric, "aggregation", "mean")
+        aggregated = [self._aggregated(task, rank, f"{metric},{filter_name}", aggregation) for rank in ranks]
+        options: dict[str, Any] = {
+            "task": task,
+            "metric": f"log_{metric}" if aggregation in _LOG else metric,
+            "num_fewshot": self.run["tasks"][task].get("num_fewshot"),
+            "task_version": self.run["tasks"][task].get("version"),
+            "higher_is_better": self._setting(task, metric, "higher_is_better", True),
+            "name": name,
+        }
+        scores = self._scores(task, ranks, columns)
+        if scores is None:
+            return RankAccuracyCurve(ranks, aggregated, bounded=_is_fraction(aggregated, options), **options)
+        self._check(task, ranks, scores.mean(axis=0), aggregated)
+        bounded = columns[0].weights is None and _is_fraction(scores, options)
+        documents = _unique([f"{task}/{key}" for key in columns[0].documents])
+        return RankAccuracyCurve.from_scores(ranks, scores, documents=documents, bounded=bounded, **options)
+
+    def _ranks(self, task: str) -> list[int]:
+        """Return the ranks at which the task was measured, or raise where it has no curve."""
+        mine = {rank: cell for (name, rank), cell in self.cells.items() if name == task}
+        for rank, cell in sorted(mine.items()):
+            if cell.entry["status"] == "failed":
+                raise NoCurveError(f"task {task!r} failed at rank {rank}: {cell.entry.get('error')}")
+        if not mine:
+            raise NoCurveError(f"task {task!r} was not measured yet. The same `aurac score` goes on from there.")
+        return sorted(mine)
+
+    def _recorded(self, task: str, rank: int) -> dict[str, list[str]]:
+        """Return metric -> filters, in the task's own order."""
+        found: dict[str, list[str]] = {}
+        for key in self.cells[task, rank].entry["metrics"]:
+            metric, _, filter_name = key.rpartition(",")
+            found.setdefault(metric, []).append(filter_name)
+        return found
+
+    def _choose(
+        self, task: str, recorded: Mapping[str, Sequence[str]], metric: str | None, filter_name: str | None
+    ) -> tuple[str, str]:
+        metric = metric or headline_metric(list(recorded))
+        if metric not in recorded:
+            raise UnknownNameError(f"metric of task {task!r}", metric, recorded)
+        if filter_name is not None and filter_name not in recorded[metric]:
+            raise UnknownNameError(f"filter of task {task!r}", filter_name, recorded[metric])
+        return metric, filter_name or recorded[metric][0]
+
+    def _setting(self, task: str, metric: str, key: str, default: Any) -> Any:
+        return self.run["tasks"][task].get("metrics", {}).get(metric, {}).get(key, default)
+
+    def _aggregated(self, task: str, rank: int, key: str, aggregation: str) -> float:
+        value = self.cells[task, rank].entry["metrics"].get(key)
+        if value is None:
+            return math.nan
+        return math.log(value) if aggregation in _LOG else float(value)
+
+    def _scores(self, task: str, ranks: Sequence[int], columns: Sequence[_Column]) -> npt.NDArray[np.float64] | None:
+        """Return documents x ranks, or None where the metric exists for the corpus only."""
+        if any(column.values is None for column in columns):
+            return None
+        for rank, column in zip(ranks, columns, strict=True):
+            if column.documents != columns[0].documents:
+                if set(column.ids) != set(columns[0].ids):
+                    return None  # a metric that some documents lack, depending on the answer
+                raise RecordError(
+                    f"{self.where}: task {task!r} has other prompts at rank {rank} than at rank {ranks[0]}. Score it "
+                    "again into another folder."
+                )
+        return np.column_stack([column.linearised() for column in columns])
+
+    def _check(self, task: str, ranks: Sequence[int], means: Vector, aggregated: Sequence[float]) -> None:
+        for rank, mean, value in zip(ranks, means, aggregated, strict=True):
+            if math.isfinite(value) and not math.isclose(mean, value, rel_tol=1e-9, abs_tol=1e-9):
+                raise RecordError(
+                    f"{self.where}: run.json and documents.parquet disagree on task {task!r} at rank {rank}: "
+                    f"{value:.9g} and {mean:.9g}. One of them was changed; score again into another folder."
+                )
+
+    def _group_curve(self, group: str, metric: str | None, filter_name: str | None, name: str) -> RankAccuracyCurve:
+        settings = self.run["groups"][group]
+        metric = metric or headline_metric(list(settings["metrics"]))
+        if metric not in settings["metrics"]:
+            raise UnknownNameError(f"metric of group {group!r}", metric, settings["metrics"])
+        how = settings["metrics"][metric]
+        if filter_name is None and how.get("filters"):
+            filter_name = how["filters"][0]
+        members = [self.curve(member, metric, filter_name, name=name) for member in settings["members"]]
+        ranks = sorted(set.intersection(*(set(member.ranks) for member in members)))
+        if not ranks:
+            raise RecordError(
+                f"{self.where}: no rank has all tasks of {group!r} yet. Run the same `aurac score` again."
+            )
+        members = [member.select_ranks(ranks) for member in members]
+        shots = {member.num_fewshot for member in members}
+        options: dict[str, Any] = {
+            "task": group,
+            "metric": members[0].metric,
+            "num_fewshot": shots.pop() if len(shots) == 1 else None,
+            "task_version": settings.get("version"),
+            "higher_is_better": members[0].higher_is_better,
+            "name": name,
+        }
+        pooled = bool(how.get("weight_by_size", True))
+        sizes = [int(self.run["tasks"][member]["n_documents"]) for member in settings["members"]]
+        if any(member.scores is None for member in members):
+            weights = sizes if pooled else None
+            values = np.average([member.accuracies for member in members], axis=0, weights=weights)
+            return RankAccuracyCurve(ranks, values, bounded=all(m.bounded for m in members), **options)
+        scores = np.concatenate([m.scores for m in members if m.scores is not None] if pooled else _stratified(members))
+        documents = [key for member in members for key in member.documents or ()]
+        bounded = pooled and all(member.bounded for member in members)
+        return RankAccuracyCurve.from_scores(ranks, scores, documents=documents, bounded=bounded, **options)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One metric of one cell: n documents by their hashes, values (None: corpus only), weights (None: a mean)."""
+
+    ids: tuple[int, ...]
+    documents: tuple[str, ...]
+    values: Vector | None
+    weights: Vector | None
+
+    @classmethod
+    def of(cls, rows: Any, metric: str, filter_name: str) -> _Column:
+        import pyarrow.compute as pc
+
+        rows = rows.filter(pc.and_(pc.equal(rows["metric"], metric), pc.equal(rows["filter"], filter_name)))
+        hashes = zip(rows["doc_hash"].to_pylist(), rows["prompt_hash"].to_pylist(), strict=True)
+        values, weights = rows["score"], rows["weight"]
+        return cls(
+            tuple(rows["doc_id"].to_pylist()),
+            tuple(f"{document}/{prompt}" for document, prompt in hashes),
+            None if values.null_count or len(rows) == 0 else values.to_numpy(),
+            None if weights.null_count else weights.to_numpy(),
+        )
+
+    def linearised(self) -> Vector:
+        """Return values whose mean is the corpus value and whose spread gives its standard error.
+
+        For a mean these are the values. For a ratio R = sum(w_i s_i) / sum(w_i) they are R + w_i (s_i - R) / mean(w),
+        the linearisation of a ratio estimator (Cochran 1977, section 2.11).
+        """
+        assert self.values is not None
+        if self.weights is None:
+            return self.values
+        ratio = float(self.weights @ self.values) / float(self.weights.sum())
+        return ratio + self.weights * (self.values - ratio) / float(self.weights.mean())
+
+
+def _stratified(members: Sequence[RankAccuracyCurve]) -> list[npt.NDArray[np.float64]]:
+    """Return values of all documents whose mean is the mean over tasks.
+
+    For L tasks of n_l documents, N in all, they are M + N / (L n_l) (x - m_l), with m_l the task's mean and M the mean
+    of those: std / sqrt(N) is then the standard error with the tasks fixed, sqrt(sum s_l^2 / n_l) / L.
+    """
+    blocks = [member.scores for member in members if member.scores is not None]
+    overall = np.mean([block.mean(axis=0) for block in blocks], axis=0)
+    total = sum(len(block) for block in blocks)
+    return [overall + total / (len(blocks) * len(b)) * (b - b.mean(axis=0)) for b in blocks]
+
+
+def _is_fraction(values: npt.ArrayLike, options: Mapping[str, Any]) -> bool:
+    """Tell whether the values can be accuracies: from 0 to 1, and higher is better."""
+    array = np.asarray(values, dtype=np.float64)
+    return bool(options["higher_is_better"]) and bool(((array >= 0) & (array <= 1)).all())
+
+
+def _unique(keys: Sequence[str]) -> list[str]:
+    """Append #2, #3 ... to keys that a data set repeats, in the order of the documents."""
+    seen: Counter[str] = Counter()
+    unique = []
+    for key in keys:
+        seen[key] += 1
+        unique.append(key if seen[key] == 1 else f"{key}#{seen[key]}")
+    return unique

@@ -1,0 +1,86 @@
+"""Names of the files of a run record, and JSON that is written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aurac.errors import RecordError
+
+SCHEMA_VERSION = 1
+"""Of `run.json`; raised when an older aurac would misread a new record."""
+RUN_JSON = "run.json"
+DOCUMENTS = "documents.parquet"
+CELLS = "cells"
+LOCK = ".lock"
+NESTED = "aurac-run"
+"""Folder of the record inside a scored adapter's folder."""
+
+
+def find_record(path: Path) -> Path:
+    """Return the folder that holds the run record: the folder itself, or `aurac-run` in an adapter's folder."""
+    for folder in (path, path / NESTED):
+        if (folder / RUN_JSON).is_file():
+            return folder
+    if not path.exists():
+        raise RecordError(f"no such folder: {path}. Give a folder that `aurac score` wrote.")
+    raise RecordError(f"{path} holds no run record ({RUN_JSON}). Give a folder that `aurac score` wrote.")
+
+
+def read_run_json(folder: Path) -> dict[str, Any]:
+    """Read `run.json`, or raise `RecordError` saying what is wrong with it."""
+    file = folder / RUN_JSON
+    try:
+        run = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as exc:
+        raise RecordError(
+            f"{file} is damaged, not JSON: {exc}. Restore it, or delete {folder} and score again."
+        ) from exc
+    version = run.get("schema_version") if isinstance(run, dict) else None
+    if not isinstance(version, int):
+        raise RecordError(f"{file} is no run record: it has no schema_version. Give a folder that `aurac score` wrote.")
+    if version != SCHEMA_VERSION:
+        remedy = "Upgrade aurac" if version > SCHEMA_VERSION else "Score again"
+        raise RecordError(f"{file} has schema version {version}, this aurac reads {SCHEMA_VERSION}. {remedy}.")
+    parts = {"identity": dict, "asked": dict, "tasks": dict, "groups": dict, "cells": list}
+    if wrong := [name for name, kind in parts.items() if not isinstance(run.get(name), kind)]:
+        raise RecordError(f"{file} is damaged: {', '.join(wrong)} missing or of the wrong kind. Score again.")
+    return dict(run)
+
+
+def write_run_json(folder: Path, run: Mapping[str, Any]) -> None:
+    """Replace `run.json`; numbers that are not finite become null, since JSON has none."""
+    text = json.dumps(plain(run), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    write_atomically(folder / RUN_JSON, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def write_atomically(file: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` make a temporary file beside `file`, then put it in its place; nothing is left where that fails."""
+    temporary = file.with_name(f".{file.name}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def plain(value: Any) -> Any:
+    """Return the value as JSON holds it: dictionaries, lists, strings, finite numbers, null.
+
+    Example:
+        >>> plain({"ranks": (1, 2), "ppl": float("inf")})
+        {'ranks': [1, 2], 'ppl': None}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,0 +1,124 @@
+"""`load`: a run record from disk, as curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from aurac.curve import RankAccuracyCurve
+from aurac.errors import AuracError, CurveError, RecordError, UnknownNameError
+from aurac.results.cells import read_cells
+from aurac.results.curves import Content, NoCurveError
+from aurac.results.layout import NESTED, RUN_JSON, find_record, read_run_json
+
+
+@dataclass(frozen=True)
+class Run:
+    """One adapter's sweep.
+
+    Attributes:
+        name: What tables call it: the folder's name, or the adapter folder's where the record lies inside it.
+        path: Folder of the record; None for a run that was never on disk.
+        record: `run.json` as read.
+        curves: Name as asked ("arc", "mmlu") -> curve of its headline metric.
+        problems: Name as asked -> why it has no curve, such as a cell that failed.
+    """
+
+    name: str
+    path: Path | None
+    record: Mapping[str, Any]
+    curves: Mapping[str, RankAccuracyCurve]
+    problems: Mapping[str, str] = field(default_factory=dict)
+    _content: Content | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def method(self) -> str:
+        """Method of the adapter, as its folder says."""
+        return str(self.record.get("identity", {}).get("adapter", {}).get("method", "unknown"))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names that have a curve, in the order in which they were asked for."""
+        return tuple(self.curves)
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """All measured ranks."""
+        return tuple(sorted({rank for curve in self.curves.values() for rank in curve.ranks}))
+
+    @property
+    def failures(self) -> tuple[Mapping[str, Any], ...]:
+        """Cells that failed: dictionaries with task, rank and error."""
+        return self._with_status("failed")
+
+    @property
+    def pending(self) -> tuple[Mapping[str, Any], ...]:
+        """Cells that were planned but not measured yet: dictionaries with task and rank."""
+        return self._with_status("pending")
+
+    def curve(self, task: str, metric: str | None = None) -> RankAccuracyCurve:
+        """Return the curve of a task.
+
+        Args:
+            task: A name as asked, or lm-eval's name of any recorded task or group ("mmlu_anatomy").
+            metric: Any recorded metric, such as "acc" or "exact_match:flexible-extract" (metric and filter); by
+                default the headline one.
+
+        Raises:
+            UnknownNameError: For another task, metric or filter; the message has the near names.
+            RecordError: If the task has no curve, because a cell failed or none was measured.
+        """
+        if metric is None and task in self.curves:
+            return self.curves[task]
+        asked = self.record.get("asked", {})
+        names = {*self.curves, *asked, *self.record.get("tasks", {}), *self.record.get("groups", {})}
+        if task not in names:
+            raise UnknownNameError(f"task in run {self.name!r}", task, names)
+        if self._content is None:
+            raise RecordError(f"run {self.name!r} has no documents on disk, so only its headline curves are known.")
+        wanted = asked.get(task, {"task": task})
+        if metric is None:
+            return self._content.curve(wanted["task"], wanted.get("metric"), wanted.get("filter"), name=self.name)
+        name, _, filter_name = metric.partition(":")
+        return self._content.curve(wanted["task"], name, filter_name or None, name=self.name)
+
+    def _with_status(self, status: str) -> tuple[Mapping[str, Any], ...]:
+        return tuple(entry for entry in self.record.get("cells", ()) if entry.get("status") == status)
+
+
+def load(path: str | PathLike[str]) -> Run:
+    """Read a run record; also one whose sweep still runs or was interrupted, as far as it got.
+
+    Args:
+        path: Folder of the record, or of an adapter that was scored into its own folder (`aurac-run` inside it).
+
+    Raises:
+        RecordError: If there is none, or it is damaged; the message names the file and the cell.
+    """
+    folder = find_record(Path(path))
+    run = read_run_json(folder)
+    curves: dict[str, RankAccuracyCurve] = {}
+    problems: dict[str, str] = {}
+    name = _name(folder)
+    try:
+        cells = read_cells(folder, run["cells"])
+        run["cells"] = [cells[key].entry if (key := (e["task"], e["rank"])) in cells else e for e in run["cells"]]
+        content = Content(run, cells, str(folder))
+        for asked, wanted in run["asked"].items():
+            try:
+                curves[asked] = content.curve(wanted["task"], wanted.get("metric"), wanted.get("filter"), name=name)
+            except (NoCurveError, CurveError, UnknownNameError) as error:
+                problems[asked] = str(error)
+    except AuracError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise RecordError(f"{folder / RUN_JSON} is damaged: {type(exc).__name__} {exc}. Score again.") from exc
+    return Run(name, folder, run, curves, problems, content)
+
+
+def _name(folder: Path) -> str:
+    folder = folder.resolve()
+    return folder.parent.name if folder.name == NESTED else folder.name
