@@ -1,0 +1,44 @@
+"""DyLoRA (Valipour et al. 2022, arXiv 2210.07558): a random prefix in every optimizer step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from aurac_adapters.method import Diagonal, NestedMethod
+
+
+@dataclass(frozen=True, kw_only=True)
+class DyLora(NestedMethod):
+    """p = s_b * 1[i <= b], with b drawn uniformly from S for each optimizer step, from (seed, step) alone.
+
+    Attributes:
+        frozen: Whether a step changes only row b of A and column b of B, as in the original. It is a mask on the
+            gradient: under AdamW momentum and weight decay still move the other rows, in the original too.
+
+    Example:
+        >>> DyLora(max_rank=4, train_ranks=[4]).training_diagonal(0).tolist()
+        [1.0, 1.0, 1.0, 1.0]
+    """
+
+    name: ClassVar[str] = "dylora"
+
+    frozen: bool = False
+
+    def sampled_rank(self, step: int) -> int:
+        """Return b for an optimizer step; the same for every process and after every restart."""
+        return int(np.random.default_rng([self.seed, step]).choice(self.train_ranks))
+
+    def training_diagonal(self, step: int) -> Diagonal:
+        """Return s_b * 1[i <= b]."""
+        return self.prefix_diagonal(self.sampled_rank(step))
+
+    def kept_diagonal(self, rank: int) -> Diagonal:
+        """Return the prefix diagonal, which is what this rank was trained with."""
+        return self.prefix_diagonal(rank)
+
+    def gradient_mask(self, step: int) -> Diagonal | None:
+        """Return 1[i = b] in frozen mode, else None."""
+        return (np.arange(1, self.max_rank + 1) == self.sampled_rank(step)).astype(float) if self.frozen else None

@@ -1,0 +1,35 @@
+"""Plain LoRA (Hu et al. 2021, arXiv 2106.09685): p = s_R * 1, one rank in training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from aurac_adapters.method import Diagonal, NestedMethod
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora(NestedMethod):
+    """LoRA at rank R; its sub-ranks are prefixes that training did not order.
+
+    Example:
+        >>> Lora(max_rank=4).training_diagonal(0).tolist()
+        [1.0, 1.0, 1.0, 1.0]
+    """
+
+    name: ClassVar[str] = "lora"
+
+    def __post_init__(self) -> None:
+        """Train at the full rank only."""
+        object.__setattr__(self, "train_ranks", (self.max_rank,))
+        super().__post_init__()
+
+    def training_diagonal(self, step: int) -> Diagonal:
+        """Return s_R * 1."""
+        return np.full(self.max_rank, self.scale(self.max_rank))
+
+    def kept_diagonal(self, rank: int) -> Diagonal:
+        """Return s_R * 1[i <= r]: the factor stays what it was at full rank."""
+        return self.training_diagonal(0) * (np.arange(1, self.max_rank + 1) <= rank)

@@ -1,0 +1,170 @@
+"""`attach`: turn the LoRA layers of a PEFT model into nested ones, and the handle that sets their rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from math import isclose
+from typing import Any
+
+from peft import PeftModel
+from peft.tuners.lora.layer import LoraLayer
+from torch import nn
+
+from aurac.errors import AdapterError
+from aurac_adapters.gate import NestedVariant, RankState
+from aurac_adapters.method import NestedMethod
+
+# Layers that apply the variant in forward. Others (AWQ, AQLM, EETQ, INC, TransformerEngine, Megatron, ParamWrapper,
+# MultiheadAttention) would ignore it without a word, and Embedding and Conv have other shapes.
+_SUPPORTED = {"Linear", "Linear4bit", "Linear8bitLt", "GPTQLoraLinear", "HqqLoraLinear"}
+
+
+class NestedAdapter:
+    """An adapter in a model, at any of its ranks; what `attach` and `load_adapter` return.
+
+    Attributes:
+        model: The PEFT model.
+        state: The rank state that all layers share.
+        adapter_name: PEFT's name of the adapter.
+    """
+
+    def __init__(self, model: Any, state: RankState, adapter_name: str) -> None:
+        """Keep the three; use `attach` to make one."""
+        self.model, self.state, self.adapter_name = model, state, adapter_name
+
+    @property
+    def method(self) -> NestedMethod:
+        """The method with its ranks and scaling."""
+        return self.state.method
+
+    @property
+    def max_rank(self) -> int:
+        """R, the full rank."""
+        return self.state.method.max_rank
+
+    @property
+    def inference(self) -> str:
+        """The inference rule, "prefix" or "trained"."""
+        return self.state.inference
+
+    @property
+    def rank(self) -> int | tuple[int, ...]:
+        """The rank at inference, or one for each row of the batch."""
+        return self.state.rank
+
+    def set_rank(self, rank: int | Sequence[int]) -> None:
+        """Evaluate at this rank from now on; a sequence gives every row of the batch its own.
+
+        Raises:
+            RankError: If a rank is not in 1..R.
+            AdapterError: While the adapter is merged into the base weights.
+        """
+        for _, layer in lora_layers(self.model, self.adapter_name):
+            if self.adapter_name in layer.merged_adapters:
+                raise AdapterError("the adapter is merged, so its rank is fixed. Unmerge it first.")
+        self.state.set_rank(rank)
+
+    def set_step(self, step: int) -> None:
+        """Train with the diagonal of optimizer step `step` (0-based) from now on; only between steps."""
+        self.state.set_step(step)
+
+
+def attach(
+    model: PeftModel | nn.Module,
+    method: NestedMethod,
+    *,
+    adapter_name: str = "default",
+    inference: str = "prefix",
+    strict: bool = True,
+) -> NestedAdapter:
+    """Make the LoRA layers of an adapter nested: y = W0 x + B diag(p) A x, with p from the method.
+
+    In training mode (`model.train()`) p is the method's training diagonal, in evaluation mode the inference diagonal.
+
+    Args:
+        model: A model with LoRA layers, as `get_peft_model` or `PeftModel.from_pretrained` return it.
+        method: Ranks, scaling and diagonal.
+        adapter_name: PEFT's name of the adapter.
+        inference: "prefix" or "trained".
+        strict: Whether every layer must have rank R and scaling s_R; False for LoRA of other makers, where layers may
+            differ and rank r means the first min(r, R_layer) rows.
+
+    Raises:
+        AdapterError: If there is no such adapter, or a layer cannot be nested; the message names it.
+    """
+    layers = list(lora_layers(model, adapter_name))
+    if not layers:
+        raise AdapterError(f"the model has no LoRA layers of an adapter {adapter_name!r}. Make it with get_peft_model.")
+    for name, layer in layers:
+        _check_layer(name, layer, method, adapter_name, strict)
+    state = RankState(method, inference=inference)
+    variant = NestedVariant(state)
+    for _, layer in layers:
+        layer.lora_variant[adapter_name] = variant
+        if method.trainable and method.gradient_mask(0) is not None:
+            layer.lora_A[adapter_name].weight.register_hook(partial(state.mask_gradient, dim=0))
+            layer.lora_B[adapter_name].weight.register_hook(partial(state.mask_gradient, dim=1))
+    return NestedAdapter(model, state, adapter_name)
+
+
+@contextmanager
+def at_rank(adapter: NestedAdapter | nn.Module, rank: int | Sequence[int]) -> Iterator[NestedAdapter]:
+    """Evaluate at a rank inside the `with` block, and at the rank of before after it.
+
+    Args:
+        adapter: The handle, or a model that `attach` made nested.
+        rank: 1..R, or one for each row of the batch.
+    """
+    nested = adapter if isinstance(adapter, NestedAdapter) else find_nested(adapter)
+    before = nested.rank
+    nested.set_rank(rank)
+    try:
+        yield nested
+    finally:
+        nested.set_rank(before)
+
+
+def find_nested(model: nn.Module) -> NestedAdapter:
+    """Return the handle of a model's nested adapter, or raise `AdapterError` if `attach` was never called."""
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            for name, variant in module.lora_variant.items():
+                if isinstance(variant, NestedVariant):
+                    return NestedAdapter(model, variant.state, name)
+    raise AdapterError("the model has no nested adapter. Call attach(model, method) or load_adapter(model, folder).")
+
+
+def lora_layers(model: nn.Module, adapter_name: str) -> Iterator[tuple[str, Any]]:
+    """Yield name and layer of every LoRA layer that holds the adapter."""
+    for name, module in model.named_modules():
+        if isinstance(module, LoraLayer) and adapter_name in module.r:
+            yield name, module
+
+
+def _check_layer(name: str, layer: Any, method: NestedMethod, adapter: str, strict: bool) -> None:
+    kind = type(layer).__name__
+    if kind not in _SUPPORTED:
+        raise AdapterError(
+            f"layer {name} is {kind}, which cannot be nested. Supported: {', '.join(sorted(_SUPPORTED))}."
+        )
+    if (variant := layer.lora_variant.get(adapter)) is not None:
+        what = "nested already" if isinstance(variant, NestedVariant) else f"a {type(variant).__name__}"
+        raise AdapterError(
+            f"layer {name} is {what}; one variant an adapter is possible. Use plain LoRA (use_dora=False)."
+        )
+    if layer.lora_bias[adapter]:
+        raise AdapterError(f"layer {name} has lora_bias, which no rank indexes. Train with lora_bias=False.")
+    if not strict:
+        return
+    if layer.r[adapter] != method.max_rank:
+        raise AdapterError(
+            f"layer {name} has rank {layer.r[adapter]}, the method max_rank {method.max_rank}. Make them equal."
+        )
+    expected = method.scale(method.max_rank)
+    if not isclose(layer.scaling[adapter], expected, rel_tol=1e-6):
+        raise AdapterError(
+            f"layer {name} is scaled by {layer.scaling[adapter]:g}, the method needs s_R = {expected:g}. Take the "
+            "configuration from method.lora_config()."
+        )
