@@ -69,7 +69,7 @@ class RankAccuracyCurve:
         if duplicates not in _DUPLICATES:
             raise UnknownNameError("treatment of duplicates", duplicates, _DUPLICATES)
         order, grid = _sorted(ranks)
-        matrix = None if scores is None else _matrix(scores, len(grid))[:, order] / SCALES[scale]
+        matrix = None if scores is None else _matrix(scores, ranks)[:, order] / SCALES[scale]
         values = _accuracies(accuracies, matrix, order, SCALES[scale])
         grid, values, matrix = _merge_duplicates(grid, values, matrix, duplicates)
         self.ranks: tuple[int, ...] = tuple(int(rank) for rank in check_ranks(grid.tolist()))
@@ -131,6 +131,8 @@ class RankAccuracyCurve:
         if self.scores is None or self.documents is None:
             raise CurveError("this curve has no per-document scores, so its documents cannot be selected.")
         rows = {key: row for row, key in enumerate(self.documents)}
+        if unknown := [key for key in documents if key not in rows]:
+            raise CurveError(f"document {unknown[0]!r} is not on this curve ({len(unknown)} such keys).")
         scores = self.scores[[rows[key] for key in documents]]
         return self._copy(self.ranks, None, scores, tuple(documents))
 
@@ -170,10 +172,16 @@ def _sorted(ranks: Sequence[int]) -> tuple[npt.NDArray[np.intp], Vector]:
     return order, grid[order]
 
 
-def _matrix(scores: npt.ArrayLike, columns: int) -> Matrix:
-    matrix = np.asarray(scores, dtype=np.float64)
+def _matrix(scores: npt.ArrayLike, ranks: Sequence[int]) -> Matrix:
+    matrix, columns = np.asarray(scores, dtype=np.float64), len(ranks)
     if matrix.ndim != 2 or matrix.shape[1] != columns or matrix.shape[0] == 0:
         raise CurveError(f"scores have shape {matrix.shape}, but {columns} ranks need (documents, {columns}).")
+    if len(bad := np.argwhere(~np.isfinite(matrix))):
+        row, column = bad[0]
+        raise CurveError(
+            f"the score in row {row} at rank {ranks[column]} is {matrix[row, column]}, not a number ({len(bad)} such "
+            "cells). Score it, or leave the document out at every rank."
+        )
     return matrix
 
 
@@ -192,7 +200,9 @@ def _accuracies(
         raise CurveError(f"{order.size} ranks but {values.size} accuracies. Give one accuracy a rank.")
     values = values[order] / full
     if matrix is not None and not np.allclose(values, matrix.mean(axis=0), rtol=0, atol=1e-9, equal_nan=True):
-        raise CurveError("accuracies are not the means of the scores. Leave them out; they are computed from the scores.")
+        raise CurveError(
+            "accuracies are not the means of the scores. Leave them out; they are computed from the scores."
+        )
     return values
 
 

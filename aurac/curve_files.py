@@ -1,68 +1,110 @@
-"""Curves from CSV and JSON files."""
+"""Curves in small files, as people type or export them: CSV with a header, or JSON."""
 
 from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 
+_READ = "CSV with the header rank,accuracy (optionally task), or JSON"
 
-def read_curve(path: Path, **options: Any) -> RankAccuracyCurve:
-    """Read a curve file.
+
+def read_curve(
+    path: str | PathLike[str], *, task: str | None = None, scale: str = "fraction", duplicates: str = "error"
+) -> RankAccuracyCurve:
+    """Read one curve from a .csv or .json file.
 
     Args:
-        path: A CSV file with a header that names the columns rank and accuracy, or a JSON file with
-            `{"1": 0.41, "2": 0.44}` or `{"ranks": [1, 2], "accuracies": [0.41, 0.44]}`.
-        options: Passed on to `RankAccuracyCurve` (scale, duplicates).
+        path: CSV with the columns rank and accuracy, and task if it holds several curves; other columns are not read.
+            Or JSON: `{"1": 0.41, "2": 0.44}` or `{"ranks": [1, 2], "accuracies": [0.41, 0.44]}`.
+        task: Which task of a CSV file with a task column; needed when it holds more than one.
+        scale: "fraction" or "percent".
+        duplicates: "error" or "mean".
 
     Raises:
-        CurveError: If the file holds no curve; the message names the file and, for a bad row, its line.
+        CurveError: If the file is missing or is no curve; a bad row of a CSV file is named by its line number.
     """
-    readers = {".csv": _csv, ".json": _json}
-    if path.suffix.lower() not in readers:
-        raise CurveError(f"cannot tell what {path} is. Curve files end in .csv or .json.")
+    file = Path(path)
+    readers = {".csv": _read_csv, ".json": _read_json}
+    if file.suffix.lower() not in readers:
+        raise CurveError(f"{file} is not a curve file. Allowed: {_READ}.")
+    if not file.is_file():
+        raise CurveError(f"there is no file {file}.")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise CurveError(f"{path} is not UTF-8 text. Save it as UTF-8.") from exc
+        raise CurveError(f"{file} is not UTF-8 text. Allowed: {_READ}.") from exc
+    name, ranks, accuracies = readers[file.suffix.lower()](file, text, task)
     try:
-        ranks, accuracies = readers[path.suffix.lower()](text)
-        return RankAccuracyCurve(ranks, accuracies, **options)
+        return RankAccuracyCurve(ranks, accuracies, scale=scale, duplicates=duplicates, task=name, name=file.stem)
     except CurveError as exc:
-        raise CurveError(f"{path}: {exc}") from exc
+        raise CurveError(f"{file}: {exc}") from exc
 
 
-def _csv(text: str) -> tuple[list[float], list[float]]:
-    rows = csv.DictReader(text.splitlines())
-    names = [name.strip() for name in rows.fieldnames or ()]
-    if not {"rank", "accuracy"} <= set(names):
-        raise CurveError(f"the header needs the columns rank and accuracy; it has {', '.join(names) or 'none'}.")
-    rows.fieldnames = names
-    points = [(_number(row["rank"], rows.line_num), _number(row["accuracy"], rows.line_num)) for row in rows]
+def only_task(tasks: Iterable[str], task: str | None, where: str, kind: str = "task") -> str:
+    """Return `task`, or the only one there is; `CurveError` listing them when there is a choice to make."""
+    known = list(dict.fromkeys(tasks))
+    if task is None and len(known) == 1:
+        return known[0]
+    if task not in known:
+        problem = f"has {len(known)} {kind}s" if task is None else f"has no {kind} {task!r}"
+        raise CurveError(f"{where} {problem}. Choose one: {', '.join(known)}.")
+    return task
+
+
+def _read_csv(file: Path, text: str, task: str | None) -> tuple[str | None, list[int], list[float]]:
+    rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    columns = [(name or "").strip() for name in rows.fieldnames or ()]
+    if not {"rank", "accuracy"} <= set(columns):
+        raise CurveError(f"{file}, line 1: the header is {','.join(columns)!r}. Needed: rank,accuracy.")
+    rows.fieldnames = columns
+    table = [(rows.line_num, row) for row in rows]
+    name = task
+    if "task" in columns:
+        name = only_task((row["task"] for _, row in table), task, str(file))
+        table = [(line, row) for line, row in table if row["task"] == name]
+    points = [_point(file, line, row) for line, row in table]
     if not points:
-        raise CurveError("no rows under the header. Give one row a rank.")
-    return [rank for rank, _ in points], [accuracy for _, accuracy in points]
+        raise CurveError(f"{file} has a header but no rows. Add one row a rank.")
+    return name, [rank for rank, _ in points], [accuracy for _, accuracy in points]
 
 
-def _number(text: str | None, line: int) -> float:
+def _point(file: Path, line: int, row: Mapping[str, Any]) -> tuple[int, float]:
     try:
-        return float(text or "")
-    except ValueError as exc:
-        raise CurveError(f"line {line} holds {text!r} where a number belongs.") from exc
+        rank = float(row["rank"])
+        if rank != int(rank):
+            raise ValueError
+        return int(rank), float(row["accuracy"])
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise CurveError(
+            f"{file}, line {line}: rank {row['rank']!r} and accuracy {row['accuracy']!r} are not a whole number and a "
+            "number."
+        ) from exc
 
 
-def _json(text: str) -> tuple[list[Any], list[Any]]:
+def _read_json(file: Path, text: str, task: str | None) -> tuple[str | None, Any, Any]:
     try:
-        content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as exc:
-        raise CurveError(f"not JSON ({exc}).") from exc
-    if isinstance(content, dict) and {"ranks", "accuracies"} <= set(content):
-        return content["ranks"], content["accuracies"]
-    try:
-        return [float(rank) for rank in content], [float(accuracy) for accuracy in content.values()]
-    except (TypeError, ValueError, AttributeError) as exc:
-        raise CurveError('expected {"1": 0.41, "2": 0.44} or {"ranks": [...], "accuracies": [...]}.') from exc
+        data = json.loads(text, object_pairs_hook=_unique)
+    except json.JSONDecodeError as exc:
+        raise CurveError(f"{file}, line {exc.lineno}: not JSON ({exc.msg}).") from exc
+    if isinstance(data, dict) and {"ranks", "accuracies"} <= set(data):
+        return data.get("task", task), data["ranks"], data["accuracies"]
+    if isinstance(data, dict) and data and all(key.strip().lstrip("-").isdigit() for key in data):
+        return task, [int(key) for key in data], list(data.values())
+    raise CurveError(
+        f'{file} holds no curve. Needed: {{"1": 0.41, "2": 0.44}} or {{"ranks": [1, 2], "accuracies": [0.41, 0.44]}}.'
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse what `json` would do with a repeated key, which is to keep the last."""
+    if len(dict(pairs)) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise CurveError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} occurs twice in the JSON file.")
+    return dict(pairs)

@@ -7,7 +7,7 @@ their second. Axis and rule are two separate choices.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ def weights(
     """Return the weight of each rank; AURAC is the weighted sum of the accuracies.
 
     Args:
-        ranks: Strictly increasing ranks, K of them. They are not sorted for you, since the weights would lose their order.
+        ranks: Strictly increasing ranks, K of them. They are not sorted for you, since weights would lose their order.
         axis: A name in `AXES`: "log2" counts every doubling alike, "linear" every rank.
         rule: A name in `RULES`. "left" is the expected accuracy when a rank budget is uniform on the axis and only
             measured ranks may be deployed; the trapezoid is the mean of "left" and "right".
@@ -47,7 +47,7 @@ def weights(
 
     Raises:
         CurveError: If ranks, range, or prior do not fit each other.
-        RefusedError: For "simpson" on the linear axis.
+        RefusedError: For a rule in `REFUSED_RULES`, such as "simpson" on the linear axis.
         UnknownNameError: If axis or rule is in no table.
 
     Example:
@@ -59,6 +59,9 @@ def weights(
     grid = check_ranks(ranks)
     if axis not in AXES:
         raise UnknownNameError("axis", axis, AXES)
+    name = "simpson-linear" if (rule, axis) == ("simpson", "linear") else rule
+    if name in REFUSED_RULES:
+        raise RefusedError(f"rule {rule!r} is refused: {REFUSED_RULES[name]}")
     if rule not in RULES:
         raise UnknownNameError("integration rule", rule, RULES)
     if (rule == "prior") != (prior is not None):
@@ -69,11 +72,6 @@ def weights(
         return _within(grid, within, AXES[axis])
     if prior is not None:
         return _prior(grid, prior)
-    if rule == "simpson" and axis == "linear":
-        raise RefusedError(
-            "rule 'simpson' on the linear axis is refused: with doubling ranks its weights oscillate and the smallest "
-            "rank gets none. Use axis='log2' or rule='trapezoid'."
-        )
     if len(grid) == 1:
         return np.ones(1)
     return RULES[rule](AXES[axis](grid))
@@ -92,7 +90,7 @@ def check_ranks(ranks: Sequence[int]) -> Vector:
             raise CurveError(f"rank {rank:g} is not a whole number; ranks count columns of the adapter, from 1.")
         if rank <= 0:
             raise CurveError(f"rank {rank:g} is not positive; ranks count from 1. Pass the base model as base=.")
-    for before, after in zip(grid, grid[1:], strict=False):
+    for before, after in pairwise(grid):
         if after == before:
             raise CurveError(f"rank {after:g} occurs twice. Give each rank once.")
         if after < before:
@@ -111,21 +109,21 @@ def effective_ranks(rank_weights: npt.ArrayLike) -> float:
 
 
 def _trapezoid(x: Vector) -> Vector:
-    return (_left(x) + _right(x)) / 2
+    return np.asarray((_left(x) + _right(x)) / 2)
 
 
 def _left(x: Vector) -> Vector:
-    return np.append(np.diff(x), 0.0) / (x[-1] - x[0])
+    return np.asarray(np.append(np.diff(x), 0.0) / (x[-1] - x[0]))
 
 
 def _right(x: Vector) -> Vector:
-    return np.append(0.0, np.diff(x)) / (x[-1] - x[0])
+    return np.asarray(np.append(0.0, np.diff(x)) / (x[-1] - x[0]))
 
 
 def _simpson(x: Vector) -> Vector:
     from scipy.integrate import simpson
 
-    return np.asarray(simpson(np.eye(len(x)), x=x, axis=1), dtype=np.float64) / (x[-1] - x[0])
+    return np.asarray(simpson(np.eye(len(x)), x=x, axis=1) / (x[-1] - x[0]), dtype=np.float64)
 
 
 def _uniform(x: Vector) -> Vector:
@@ -142,6 +140,16 @@ RULES: dict[str, Callable[[Vector], Vector]] = {
 }
 """Rule name -> function from the positions on the axis, shape (K,), to weights; "prior" takes them from the caller."""
 
+REFUSED_RULES = {
+    "simpson-linear": (
+        "on the linear axis with doubling ranks its weights oscillate and the smallest rank gets none. Use axis='log2' "
+        "or rule='trapezoid'."
+    ),
+    "running-max": "the running maximum of noisy accuracies is biased upwards. Use rule='trapezoid'.",
+    "best-rank": "the accuracy at the best rank is biased upwards by the choice. Use rule='trapezoid'.",
+}
+"""Rule name -> why it is not offered and what to use."""
+
 
 def _prior(grid: Vector, prior: Mapping[int, float] | Sequence[float]) -> Vector:
     if isinstance(prior, Mapping):
@@ -153,7 +161,7 @@ def _prior(grid: Vector, prior: Mapping[int, float] | Sequence[float]) -> Vector
         raise CurveError(f"prior has {mix.size} numbers for {grid.size} ranks. Give one number a rank.")
     if not np.isfinite(mix).all() or (mix < 0).any() or mix.sum() == 0:
         raise CurveError(f"prior must be non-negative numbers, not all 0, got {mix.tolist()}.")
-    return mix / mix.sum()
+    return np.asarray(mix / mix.sum())
 
 
 def _within(grid: Vector, within: tuple[float, float], phi: Callable[[Vector], Vector]) -> Vector:
@@ -166,5 +174,5 @@ def _within(grid: Vector, within: tuple[float, float], phi: Callable[[Vector], V
         )
     x, start, stop = phi(grid), *phi(np.array([low, high], dtype=np.float64))
     knots = np.unique(np.concatenate([[start], x[(x > start) & (x < stop)], [stop]]))
-    hats: Any = np.stack([np.interp(knots, x, row) for row in np.eye(len(x))])  # (K, knots)
+    hats = np.stack([np.interp(knots, x, row) for row in np.eye(len(x))])  # (K, knots)
     return np.asarray(hats[:, 0] if start == stop else np.trapezoid(hats, knots, axis=1) / (stop - start))

@@ -34,15 +34,16 @@ def align(curves: Sequence[RankAccuracyCurve], *, missing: str = "error") -> lis
     if not common:
         raise ComparisonError(
             f"{' and '.join(_name(curve) for curve in curves)} have no documents in common"
-            f"{_of_task(first)}: their document or prompt hashes differ. Score them with the same task, number of shots, "
-            "and limit."
+            f"{_of_task(first)}: their document or prompt hashes differ. Score them with the same task, number of "
+            "shots, and limit."
         )
     for curve in curves:
         extra = [key for key in curve.documents or () if key not in common]
         if extra and missing == "error":
             raise ComparisonError(
-                f"{len(extra)} of {curve.n_documents} documents of {_name(curve)} are not in every run{_of_task(first)} "
-                f"(for example {extra[0]}). Score the same documents, or drop them with missing='drop'."
+                f"{len(extra)} of {curve.n_documents} documents of {_name(curve)} are not in every run"
+                f"{_of_task(first)} (for example {extra[0]}). Score the same documents, or drop them with "
+                "missing='drop'."
             )
     order = [key for key in first.documents or () if key in common]
     return [curve if curve.documents == tuple(order) else curve.select_documents(order) for curve in curves]

@@ -4,46 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aurac.errors import CurveError
 from aurac.quadrature import Vector
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval that says what it is.
-
-    Attributes:
-        low: Lower end, in the unit of the score.
-        high: Upper end.
-        confidence_level: Nominal coverage.
-        method: "wilson" (at the effective number of documents) or "t".
-        target: What is random: "docs" means new documents of this kind, for this very adapter.
-    """
-
-    low: float
-    high: float
-    confidence_level: float
-    method: str
-    target: str = "docs"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as a dictionary that JSON can hold."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Mean of a per-document score with its standard error and the degrees of freedom of the error."""
-
-    value: float
-    stderr: float
-    df: float
+from aurac.statistics.bca import bca_interval
+from aurac.statistics.estimate import Estimate, Interval, check_level
+from aurac.statistics.refused import check_name
 
 
 def estimate_mean(values: npt.ArrayLike, *, clusters: Sequence[Hashable] | None = None) -> Estimate:
@@ -56,8 +25,8 @@ def estimate_mean(values: npt.ArrayLike, *, clusters: Sequence[Hashable] | None 
         CurveError: With fewer than two documents or clusters, which show no spread.
 
     Example:
-        >>> estimate_mean([0.0, 1.0, 1.0, 0.0]).stderr  # sqrt(1/3) / 2
-        0.2886751345948129
+        >>> estimate_mean([0.0, 0.0, 1.0, 2.0, 2.0]).stderr  # sqrt(4/4) / sqrt(5)
+        0.4472135954999579
     """
     a = np.asarray(values, dtype=np.float64)
     n = len(a)
@@ -75,12 +44,12 @@ def estimate_mean(values: npt.ArrayLike, *, clusters: Sequence[Hashable] | None 
     return Estimate(float(a.mean()), math.sqrt(g / (g - 1) * float(sums @ sums)) / n, g - 1)
 
 
-def t_interval(estimate: Estimate, *, confidence_level: float = 0.95) -> Interval:
+def t_interval(estimate: Estimate, *, confidence_level: float = 0.95, target: str = "docs") -> Interval:
     """Return mean ± t * SE."""
     from scipy.special import stdtrit
 
-    half = float(stdtrit(estimate.df, (1 + _level(confidence_level)) / 2)) * estimate.stderr
-    return Interval(estimate.value - half, estimate.value + half, confidence_level, "t")
+    half = float(stdtrit(estimate.df, (1 + check_level(confidence_level)) / 2)) * estimate.stderr
+    return Interval(estimate.value - half, estimate.value + half, confidence_level, "t", target)
 
 
 def wilson_interval(estimate: Estimate, n_documents: int, *, confidence_level: float = 0.95) -> Interval:
@@ -97,18 +66,62 @@ def wilson_interval(estimate: Estimate, n_documents: int, *, confidence_level: f
 
     m = min(1.0, max(0.0, estimate.value))
     n_eff = m * (1 - m) / estimate.stderr**2 if estimate.stderr > 0 and 0 < m < 1 else float(n_documents)
-    z2 = float(ndtri((1 + _level(confidence_level)) / 2)) ** 2
+    z2 = float(ndtri((1 + check_level(confidence_level)) / 2)) ** 2
     centre = (m + z2 / (2 * n_eff)) / (1 + z2 / n_eff)
     half = math.sqrt(z2) * math.sqrt(m * (1 - m) / n_eff + z2 / (4 * n_eff**2)) / (1 + z2 / n_eff)
     return Interval(max(0.0, centre - half), min(1.0, centre + half), confidence_level, "wilson")
 
 
+def mean_interval(
+    values: npt.ArrayLike,
+    *,
+    confidence_level: float = 0.95,
+    ci: str = "auto",
+    clusters: Sequence[Hashable] | None = None,
+    bounded: bool = True,
+    rng: np.random.Generator | None = None,
+) -> Interval:
+    """Return an interval for the mean of a per-document score, shape (n,), n >= 2.
+
+    Args:
+        values: Score of each document.
+        confidence_level: Nominal coverage.
+        ci: A name in `INTERVALS`. "auto" is Wilson for scores in [0, 1], t for unbounded scores and for clusters; a
+            bounded score without spread always gets Wilson, since t would claim certainty.
+        clusters: One label a document where documents share a passage.
+        bounded: Whether scores lie in [0, 1].
+        rng: For "bca"; by default seeded with 12345.
+
+    Raises:
+        CurveError: If the interval does not fit the data.
+        RefusedError: For an interval known to mislead.
+        UnknownNameError: For a name in no table.
+    """
+    check_interval_name(ci)
+    a = np.asarray(values, dtype=np.float64)
+    estimate = estimate_mean(a, clusters=clusters)
+    if ci == "auto":
+        ci = "wilson" if bounded and (clusters is None or estimate.stderr == 0) else "t"
+    if ci == "wilson":
+        if not bounded:
+            raise CurveError("ci='wilson' needs scores in [0, 1], and this metric is unbounded. Use ci='t'.")
+        units = len(a) if clusters is None else round(estimate.df) + 1
+        return wilson_interval(estimate, units, confidence_level=confidence_level)
+    if ci == "bca":
+        if clusters is not None:
+            raise CurveError("ci='bca' resamples documents one by one, not clusters. Use ci='t'.")
+        return bca_interval(a, confidence_level=confidence_level, rng=rng)
+    return t_interval(estimate, confidence_level=confidence_level)
+
+
+INTERVALS = ("auto", "wilson", "t", "bca")
+
+
+def check_interval_name(ci: str) -> None:
+    """Raise `RefusedError` for an interval known to mislead, `UnknownNameError` for one in no table."""
+    check_name("interval", ci, INTERVALS)
+
+
 def per_document(scores: npt.NDArray[np.float64], rank_weights: Vector) -> Vector:
     """Return a_i = sum over ranks of w_k * y_ik, shape (n,): AURAC is its mean, so its spread is AURAC's error."""
     return np.asarray(scores @ rank_weights)
-
-
-def _level(confidence_level: float) -> float:
-    if not 0 < confidence_level < 1:
-        raise CurveError(f"confidence level {confidence_level:g} is not between 0 and 1. Usual: 0.95.")
-    return confidence_level

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aurac.statistics.intervals import Estimate, estimate_mean, t_interval
+from aurac.statistics.estimate import Estimate
+from aurac.statistics.intervals import estimate_mean, t_interval
 from aurac.statistics.paired import PairedDifference, sign_flip_p
 
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from aurac.curve import RankAccuracyCurve
 from aurac.quadrature import Vector, weights
 from aurac.statistics.alignment import align
-from aurac.statistics.intervals import Interval, estimate_mean, per_document, t_interval
+from aurac.statistics.estimate import Interval
+from aurac.statistics.intervals import estimate_mean, per_document, t_interval
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aurac.curve_files import read_curve
+from aurac.errors import CurveError
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.csv", "rank,accuracy\n1,0.25\n2,0.5\n"),
+        ("c.csv", "\ufeffaccuracy, rank , note\r\n0.5, 2,x\r\n0.25, 1,y\r\n\r\n"),
+        ("c.CSV", "rank,accuracy\n1.0,2.5e-1\n2,.5\n"),
+        ("c.json", '{"1": 0.25, "2": 0.5}'),
+        ("c.json", '{"ranks": [2, 1], "accuracies": [0.5, 0.25], "task": "arc"}'),
+    ],
+)
+def test_a_curve_is_read_from_csv_and_json(tmp_path: Path, name: str, text: str) -> None:
+    curve = read_curve(write(tmp_path, name, text))
+    assert (curve.ranks, curve.accuracies.tolist(), curve.name) == ((1, 2), [0.25, 0.5], "c")
+
+
+def test_percent_needs_to_be_said(tmp_path: Path) -> None:
+    file = write(tmp_path, "c.csv", "rank,accuracy\n1,25\n2,50\n")
+    assert read_curve(file, scale="percent").accuracies.tolist() == [0.25, 0.5]
+    with pytest.raises(CurveError, match=r"c\.csv: the accuracy at rank 1 is 25, above 1"):
+        read_curve(file)
+
+
+def test_a_file_with_several_tasks_needs_to_know_which(tmp_path: Path) -> None:
+    file = write(tmp_path, "c.csv", "rank,accuracy,task\n1,0.25,arc\n1,0.5,hellaswag\n")
+    assert read_curve(file, task="hellaswag").accuracies.tolist() == [0.5]
+    with pytest.raises(CurveError, match=r"has 2 tasks. Choose one: arc, hellaswag"):
+        read_curve(file)
+    with pytest.raises(CurveError, match=r"has no task 'mmlu'. Choose one: arc, hellaswag"):
+        read_curve(file, task="mmlu")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("c.csv", "rank,acc\n1,0.5\n", r"c\.csv, line 1: the header is 'rank,acc'. Needed: rank,accuracy"),
+        ("c.csv", "", "line 1: the header is ''"),
+        ("c.csv", "rank,accuracy\n", "has a header but no rows"),
+        ("c.csv", "rank,accuracy\n1,0.5\nx,0.6\n", "line 3: rank 'x' and accuracy '0.6' are not a whole number"),
+        ("c.csv", "rank,accuracy\n1,0.5\n2\n", "line 3: rank '2' and accuracy None"),
+        ("c.csv", "rank,accuracy\n1.5,0.5\n", "line 2: rank '1.5'"),
+        ("c.csv", "rank,accuracy\ninf,0.5\n", "line 2: rank 'inf'"),
+        ("c.csv", "rank,accuracy\n0,0.5\n", r"c\.csv: rank 0 is not positive"),
+        ("c.json", '{"1": 0.5,}', "line 1: not JSON"),
+        ("c.json", "[1, 2]", "holds no curve. Needed: "),
+        ("c.json", "{}", "holds no curve"),
+        ("c.json", '{"1": "a"}', "accuracies must be numbers"),
+        ("c.json", '{"1": null}', "accuracy at rank 1 is nan"),
+        ("c.json", '{"-1": 0.5}', "rank -1 is not positive"),
+        ("c.json", '{"1": 0.5, "1": 0.6}', "the key '1' occurs twice"),
+        ("c.yaml", "1: 0.5", r"c\.yaml is not a curve file. Allowed: CSV with the header rank,accuracy"),
+    ],
+)
+def test_a_bad_file_is_named_with_what_is_wrong(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(CurveError, match=message):
+        read_curve(write(tmp_path, name, text))
+
+
+def test_bytes_that_are_no_text_are_said_so(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_bytes(b"rank,accuracy\n1,\xff\n")
+    with pytest.raises(CurveError, match="is not UTF-8 text"):
+        read_curve(tmp_path / "c.csv")
+
+
+def test_a_missing_file_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(CurveError, match=r"there is no file .*none\.csv"):
+        read_curve(tmp_path / "none.csv")

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aurac.curve import RankAccuracyCurve
+from aurac.errors import CurveError, RecordError, UnknownNameError
+from aurac.results import Run
+from aurac.sources import as_curve
+
+LONG = pd.DataFrame([(1, "a", 0.0), (2, "a", 1.0), (2, "b", 1.0), (1, "b", 0.5)], columns=["rank", "doc_hash", "score"])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {1: 0.25, 2: 0.5},
+        {"2": 0.5, "1": 0.25},
+        RankAccuracyCurve([1, 2], [0.25, 0.5]),
+        pd.DataFrame({"rank": [2, 1], "accuracy": [0.5, 0.25]}),
+    ],
+)
+def test_a_curve_comes_from_whatever_there_is(source: Any) -> None:
+    curve = as_curve(source)
+    assert (curve.ranks, curve.accuracies.tolist()) == ((1, 2), [0.25, 0.5])
+
+
+def test_ranks_and_accuracies_may_be_arrays() -> None:
+    assert as_curve(np.array([2, 1]), np.array([50, 25]), scale="percent").accuracies.tolist() == [0.25, 0.5]
+    with pytest.raises(CurveError, match=r"cannot read a curve from list. Give a curve, ranks and accuracies"):
+        as_curve([1, 2])
+
+
+def test_a_long_frame_keeps_its_documents() -> None:
+    curve = as_curve(LONG.assign(task="arc", prompt_hash="p", doc_id=[1, 1, 2, 2]))
+    assert curve.documents == ("arc/a/p", "arc/b/p")
+    assert curve.scores is not None
+    assert curve.scores.tolist() == [[0.0, 1.0], [0.5, 1.0]]
+    assert curve.task == "arc"
+    assert as_curve(LONG.rename(columns={"doc_hash": "document"})).documents == ("a", "b")
+
+
+def test_a_frame_with_several_tasks_or_metrics_needs_one() -> None:
+    frame = pd.DataFrame({"task": ["x", "y"], "rank": [1, 1], "accuracy": [0.25, 0.5]})
+    assert as_curve(frame, task="y").accuracies.tolist() == [0.5]
+    with pytest.raises(CurveError, match=r"the DataFrame has 2 tasks. Choose one: x, y"):
+        as_curve(frame)
+    with pytest.raises(CurveError, match=r"the DataFrame has 2 metrics. Choose one: x, y"):
+        as_curve(frame.rename(columns={"task": "metric"}))
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (pd.DataFrame({"r": [1], "acc": [0.5]}), "the DataFrame has the columns r, acc. Needed: rank and accuracy"),
+        (LONG.drop(columns="doc_hash"), "scores but no doc_hash or doc_id"),
+        (pd.concat([LONG, LONG.iloc[:1]]), "document 'a' has two scores at rank 1"),
+        (LONG.iloc[:3], r"document 'b' has no score at rank 1 \(1 such cells\)"),
+        (LONG.assign(score=[0.0, float("nan"), 1.0, 1.0]), "document 'a' has no score at rank 2"),
+    ],
+)
+def test_a_bad_frame_is_said_to_be_so(frame: pd.DataFrame, message: str) -> None:
+    with pytest.raises(CurveError, match=message):
+        as_curve(frame)
+
+
+def test_a_run_with_several_tasks_needs_one() -> None:
+    curves = {"arc": RankAccuracyCurve([1], [0.25]), "mmlu": RankAccuracyCurve([1], [0.5])}
+    run = Run("lora", None, {}, curves)
+    assert as_curve(run, task="mmlu").accuracies.tolist() == [0.5]
+    with pytest.raises(CurveError, match=r"run 'lora' has 2 tasks. Choose one: arc, mmlu"):
+        as_curve(run)
+    with pytest.raises(UnknownNameError, match=r"unknown task in run 'lora' 'mlu'. Did you mean 'mmlu'"):
+        as_curve(run, task="mlu")
+
+
+def test_paths_lead_to_files_or_records(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("rank,accuracy\n1,0.25\n")
+    assert as_curve(tmp_path / "c.csv").accuracies.tolist() == [0.25]
+    assert as_curve(str(tmp_path / "c.csv")).name == "c"
+    with pytest.raises(RecordError, match=r"there is no .*none. Give a .csv or .json curve"):
+        as_curve(tmp_path / "none")
+    with pytest.raises(RecordError, match="holds no run record"):
+        as_curve(tmp_path)
+
+
+def test_lm_eval_output_is_recognised(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "results_2026-01-01.json").write_text("{}")
+    with pytest.raises(RecordError, match=r"holds lm-eval output .* accuracy at one rank"):
+        as_curve(tmp_path)
