@@ -1,0 +1,123 @@
+"""One call of the model: token rows in, logits of the asked positions out.
+
+The rows are taken in a hook before the output embedding, so whatever the model does to its logits (soft-capping,
+scaling) stays in the model, and the vocabulary is multiplied with the asked rows only.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers.cache_utils import Cache
+
+from aurac.harness.engine.work import Work
+
+
+def cache_keyword(model: Any) -> str | None:
+    """Name under which a model takes its key-value cache: "cache", "past_key_values" (older), or None."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    known = inspect.signature(base.forward).parameters
+    return next((name for name in ("cache", "past_key_values") if name in known), None)
+
+
+class Forward:
+    """Calls a model and counts what it did.
+
+    Args:
+        model: A causal language model, possibly wrapped by PEFT.
+        device: Where token ids go.
+        work: Where tokens, rows and calls are counted.
+        autocast: Type for mixed precision, or None.
+    """
+
+    def __init__(self, model: Any, *, device: torch.device, work: Work, autocast: torch.dtype | None = None) -> None:
+        self.model, self.device, self.work, self.autocast = model, device, work, autocast
+        self.cache_keyword = cache_keyword(model)
+        self.additive_masks = model.config._attn_implementation == "eager"
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        tokens: NDArray[np.int32],
+        *,
+        rows: NDArray[np.int64],
+        real: int,
+        positions: NDArray[np.int64] | None = None,
+        visible: torch.Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> torch.Tensor:
+        """Return the logits after some of the tokens.
+
+        Args:
+            tokens: Shape (batch, length).
+            rows: Indices into the flattened tokens whose logits are wanted, shape (n,); may be empty.
+            real: How many of the tokens are no padding.
+            positions: Shape (batch or 1, length); None lets the model count.
+            visible: Boolean, shape (batch or 1, 1, length, cached + length): who sees whom; None is causal.
+            cache: Read and extended; None if nothing follows.
+
+        Returns:
+            Shape (n, vocabulary), in the model's type.
+        """
+        arguments: dict[str, Any] = {}
+        if cache is not None:
+            assert self.cache_keyword is not None  # such models are not driven with a cache
+            arguments[self.cache_keyword] = cache
+        if positions is not None:
+            arguments["position_ids"] = torch.from_numpy(positions).to(self.device)
+        if visible is not None:
+            arguments["attention_mask"] = self._mask(visible)
+        wanted = torch.from_numpy(rows)
+        self.work.forward_calls += 1
+        self.work.tokens_forwarded += tokens.size
+        self.work.padding_tokens += tokens.size - real
+
+        def take_rows(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+            hidden = inputs[0].flatten(0, -2)[wanted.to(inputs[0].device)]  # (n, width)
+            self.work.rows_projected += len(hidden)
+            return (hidden[None], *inputs[1:])
+
+        ids = torch.from_numpy(tokens.astype(np.int64)).to(self.device)
+        enabled = self.autocast is not None
+        with (
+            self.model.get_output_embeddings().register_forward_pre_hook(take_rows),
+            torch.autocast(self.device.type, dtype=self.autocast, enabled=enabled),
+        ):
+            output = self.model(ids, use_cache=cache is not None, **arguments)
+        logits: torch.Tensor = output.logits[0]
+        return logits
+
+    def _mask(self, visible: torch.Tensor) -> torch.Tensor:
+        """What the attention takes: booleans for SDPA, additive values for eager attention."""
+        if not self.additive_masks:
+            return visible.to(self.device)
+        dtype = self.model.dtype
+        return torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min).to(self.device)
+
+
+def causal_behind(header: int, length: int) -> torch.Tensor:
+    """Mask of shape (1, 1, length, header + length): the header, oneself and what came before.
+
+    Example:
+        >>> causal_behind(1, 2)[0, 0].int().tolist()
+        [[1, 1, 0], [1, 1, 1]]
+    """
+    return torch.ones(length, header + length, dtype=torch.bool).tril_(header)[None, None]
+
+
+def pad_rows(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Right-pad with zeros to a rectangle, shape (len(rows), longest).
+
+    Example:
+        >>> pad_rows([np.array([1, 2]), np.array([3])]).tolist()
+        [[1, 2], [3, 0]]
+    """
+    padded = np.zeros((len(rows), max(map(len, rows))), dtype=rows[0].dtype)
+    for line, row in zip(padded, rows, strict=True):
+        line[: len(row)] = row
+    return padded

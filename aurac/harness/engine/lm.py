@@ -1,0 +1,244 @@
+"""The engine as an lm-eval model: HFLM with its scoring and generation replaced, everything else inherited."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from lm_eval import utils
+from lm_eval.api.registry import register_model
+from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
+from tqdm import tqdm
+
+from aurac.harness.engine.batches import automatic_budget
+from aurac.harness.engine.capability import Capability, inspect_model, make_forward, masks_allowed
+from aurac.harness.engine.generate import generate, make_stop
+from aurac.harness.engine.greedy import not_greedy, prompt_tokens
+from aurac.harness.engine.plan import Plan, make_plan
+from aurac.harness.engine.processes import Processes, current_processes
+from aurac.harness.engine.queries import Query, encode_pairs, make_query
+from aurac.harness.engine.score import Answers, score
+from aurac.harness.engine.work import Work
+
+if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
+
+Made = TypeVar("Made")
+
+
+@register_model("aurac")
+class AuracLM(HFLM):  # type: ignore[misc]
+    """HFLM's answers with each distinct token prefix forwarded once.
+
+    Takes HFLM's arguments. `batch_size="auto"` fills batches by tokens and halves them when memory runs out; an
+    integer is the number of documents (not of choices) per batch. Keys, values and logits never outlive a call, so
+    the adapter may change its rank between calls; the plan of the calls (tokens, shared prefixes) is kept for each
+    list of requests.
+
+    Args:
+        *args: See `HFLM`.
+        token_budget: Token positions per batch to start with; None chooses by device.
+        **kwargs: See `HFLM`. `softmax_dtype` is float32 unless given otherwise, and then concerns the fallback only.
+
+    Example::
+
+        lm = AuracLM(pretrained=model, tokenizer=tokenizer, batch_size="auto")
+        for rank in (1, 2, 4):
+            adapter.set_rank(rank)
+            lm.loglikelihood(requests)  # planned at the first rank only
+        lm.reset_work().tokens_over_limit  # 1.0 would be the limit
+    """
+
+    def __init__(self, *args: Any, token_budget: int | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **({"softmax_dtype": "float32"} | kwargs))
+        self.work = Work()
+        self._plans: dict[Any, Any] = {}
+        self._capability: Capability | None = None
+        rows = self.batch_size if isinstance(self.batch_size, int) else None
+        vocabulary = self.model.get_input_embeddings().weight.shape[0]
+        budget = int(token_budget) if token_budget is not None else None
+        self._budget = automatic_budget(self.device, rows=rows, vocabulary=vocabulary, tokens=budget)
+
+    @property
+    def rank(self) -> int:
+        """Always 0: lm-eval builds the requests of one process, and the engine divides them (see `processes`)."""
+        return 0
+
+    @property
+    def world_size(self) -> int:
+        """Always 1, for the same reason."""
+        return 1
+
+    @property
+    def capability(self) -> Capability:
+        """How this model is driven; tried out on first use, and said once if it is not the fast way."""
+        if self._capability is None:
+            self._capability = inspect_model(self)
+            if self._capability.reason is not None:
+                warnings.warn(f"slower path for this model: {self._capability.reason}", stacklevel=3)
+        return self._capability
+
+    def reset_work(self) -> Work:
+        """Return the work report since the last reset, summed over all processes, and start a new one."""
+        total = Work()
+        for work in current_processes().gather(self.work):
+            total.add(work)
+        self.work = Work()
+        return total
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Return (log-probability, is greedy) of each request's continuation, as `HFLM.loglikelihood` does."""
+        if self.enable_thinking or self.capability.level == "hflm":
+            return self._shared_out(requests, lambda mine: super(AuracLM, self).loglikelihood(mine, disable_tqdm))
+        pairs = [request.args for request in requests]
+        plan = self._planned(("loglikelihood", *pairs), lambda: self._plan(self._queries(pairs)))
+        answers = self._score(plan, len(pairs), disable_tqdm)
+        found = [(float(answers.total[slot]), bool(answers.greedy[slot])) for slot in plan.slots]
+        for pair, answer in zip(pairs, found, strict=True):
+            self.cache_hook.add_partial("loglikelihood", pair, answer)
+        return found
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+        """Return the log-probability of each whole text, in disjoint windows of `max_length` tokens, as HFLM does."""
+        if self.capability.level == "hflm":
+            return self._shared_out(
+                requests, lambda mine: super(AuracLM, self).loglikelihood_rolling(mine, disable_tqdm)
+            )
+        texts = [request.args[0] for request in requests]
+        owners, plan = self._planned(("rolling", *texts), lambda: self._plan_windows(texts))
+        answers = self._score(plan, len(owners), disable_tqdm)
+        totals = np.bincount(owners, weights=answers.total[list(plan.slots)], minlength=len(texts))
+        for text, total in zip(texts, totals.tolist(), strict=True):
+            self.cache_hook.add_partial("loglikelihood_rolling", (text,), total)
+        return list(totals.tolist())
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Return the text generated after each prompt; what is not plain greedy decoding goes HFLM's own way."""
+        groups: dict[str, list[int]] = {}
+        for i, request in enumerate(requests):
+            groups.setdefault(repr(request.args[1]), []).append(i)
+        found: list[str] = [""] * len(requests)
+        for members in groups.values():
+            mine = [requests[i] for i in members]
+            reason = self.capability.reason or not_greedy(self, mine[0].args[1])
+            if reason is None:
+                texts = self._generate(mine, disable_tqdm)
+            else:
+                self.work.fallback = self.work.fallback or reason
+                texts = self._shared_out(mine, lambda part: super(AuracLM, self).generate_until(part, disable_tqdm))
+            for i, text in zip(members, texts, strict=True):
+                found[i] = text
+        return found
+
+    def _queries(self, pairs: Sequence[tuple[str, str]]) -> list[Query]:
+        encoded = encode_pairs(self, pairs)
+        window = self.max_length
+        return [
+            make_query(context, rest, window=window, text=(pair[0] + pair[1])[-40:])
+            for pair, (context, rest) in zip(pairs, encoded, strict=True)
+        ]
+
+    def _plan(self, queries: Sequence[Query]) -> Plan:
+        return make_plan(queries, share=self.capability.level == "shared")
+
+    def _plan_windows(self, texts: Sequence[str]) -> tuple[list[int], Plan]:
+        """Cut texts as HFLM does; return the text that each window belongs to, and the plan of all windows."""
+        owners, queries = [], []
+        for i, text in enumerate(texts):
+            for window in utils.get_rolling_token_windows(
+                token_list=self.tok_encode(text),
+                prefix_token=self.prefix_token_id,
+                max_seq_len=self.max_length,
+                context_len=1,
+            ):
+                owners.append(i)
+                queries.append(make_query(*utils.make_disjoint_window(window), window=self.max_length))
+        return owners, self._plan(queries)
+
+    def _planned(self, key: tuple[Any, ...], make: Callable[[], Made]) -> Made:
+        """Return the plan for a list of requests, made on first sight and kept for the ranks to come."""
+        with self.work.phase("plan"):
+            if key not in self._plans:
+                self._plans[key] = make()
+            made: Made = self._plans[key]
+            return made
+
+    def _score(self, plan: Plan, requests: int, disable_tqdm: bool) -> Answers:
+        processes = current_processes()
+        self._count(plan, requests, processes)
+        self.work.fallback = self.work.fallback or self.capability.reason
+        total = len(processes.share(range(len(plan.documents))))
+        with (
+            tqdm(total=total, disable=disable_tqdm or processes.index != 0, desc="documents scored") as bar,
+            masks_allowed(self.model),
+        ):
+            forward = make_forward(self, self.work)
+            mine = score(plan, forward, budget=self._budget, processes=processes, progress=bar.update)
+        answers = Answers.empty(plan.queries)
+        for part in processes.gather(mine):
+            answers.merge(part)
+        return answers
+
+    def _generate(self, requests: list[Instance], disable_tqdm: bool) -> list[str]:
+        options = requests[0].args[1]
+        kwargs = normalize_gen_kwargs(options, self.max_gen_toks)
+        until = handle_stop_sequences(
+            kwargs["until"], eos=self.tok_decode(self.eot_token_id, skip_special_tokens=False)
+        )
+        prompts = [request.args[0] for request in requests]
+        most = kwargs["max_gen_toks"]
+        plan = self._planned(("generate", most, *prompts), lambda: self._plan_prompts(prompts, self.max_length - most))
+        processes = current_processes()
+        self._count(plan, len(prompts), processes)
+        total = len(processes.share(range(len(plan.documents))))
+        with (
+            tqdm(total=total, disable=disable_tqdm or processes.index != 0, desc="texts generated") as bar,
+            masks_allowed(self.model),
+        ):
+            stop = make_stop(self, until=until, most=most)
+            forward = make_forward(self, self.work)
+            mine = generate(plan, forward, stop=stop, budget=self._budget, processes=processes, progress=bar.update)
+        tokens = {slot: row for part in processes.gather(mine) for slot, row in part.items()}
+        texts = [self._text(tokens[slot], until) for slot in plan.slots]
+        for prompt, text in zip(prompts, texts, strict=True):
+            self.cache_hook.add_partial("generate_until", (prompt, options), text)
+        return texts
+
+    def _plan_prompts(self, prompts: Sequence[str], longest: int) -> Plan:
+        queries = []
+        for prompt in prompts:
+            tokens = prompt_tokens(self, prompt)
+            # The target is never read: a prompt asks for the distribution after its last token.
+            queries.append(Query(tokens[-longest:], tokens[-1:], len(tokens) > longest))
+        return make_plan(queries, pack=False)
+
+    def _text(self, tokens: list[int], until: list[str]) -> str:
+        """Cut generated tokens as `HFLM.generate_until` does."""
+        think = self.think_end_token
+        if isinstance(think, int) and think in tokens:
+            tokens = tokens[len(tokens) - tokens[::-1].index(think) :]
+        text: str = self.tok_decode(tokens)
+        text = text.lstrip() if isinstance(think, int) else text
+        return str(postprocess_generated_text(text, until, think if isinstance(think, str) else None))
+
+    def _count(self, plan: Plan, requests: int, processes: Processes) -> None:
+        """Count what the plan says; the first process does, so that the sum over processes is right."""
+        self.work.token_budget = self._budget.tokens
+        if processes.index == 0:
+            self.work.requests += requests
+            self.work.truncated += plan.truncated
+            self.work.distinct_prefix_tokens += plan.distinct_tokens
+            self.work.tokens_one_by_one += plan.tokens_one_by_one
+
+    def _shared_out(self, requests: list[Instance], answer: Callable[[list[Instance]], list[Made]]) -> list[Made]:
+        """Let each process answer its part with HFLM's own code."""
+        self.work.fallback = self.work.fallback or self.capability.reason
+        processes = current_processes()
+        if processes.index == 0:
+            self.work.requests += len(requests)
+        mine = processes.share(requests)
+        with self.work.phase("fallback"):
+            return processes.collect(answer(mine) if mine else [])
