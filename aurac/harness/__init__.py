@@ -1,1 +1,28 @@
-"""To be written."""
+"""lm-eval at every sub-rank of an adapter: which tasks, built once; which cells, measured and recorded one by one.
+
+The adapter is anything with `max_rank` and `set_rank(rank)`, the model anything that is an lm-eval `LM`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from aurac.registry import Registry
+
+ENGINES = Registry("engine", {"hflm": "aurac.harness.model:hflm_engine"})
+"""Name -> function (model, tokenizer, *, batch_size) -> lm-eval LM."""
+
+_PUBLIC = {
+    "TaskRequest": "aurac.harness.suites",
+    "build_suite": "aurac.harness.tasks",
+    "parse_tasks": "aurac.harness.suites",
+    "score_adapter": "aurac.harness.scoring",
+}
+__all__ = ["ENGINES", "TaskRequest", "build_suite", "parse_tasks", "score_adapter"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'aurac.harness' has no attribute {name!r}. Public names: {', '.join(__all__)}.")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -117,7 +117,6 @@ def read_cells(folder: Path, entries: Sequence[Mapping[str, Any]], *, repair: bo
         except RecordError:
             if not repair:
                 raise
-            file.unlink()
         else:
             found[_key(folder, cell.entry)] = cell
     return found

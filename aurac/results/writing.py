@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,27 +24,25 @@ class RunRecord:
     """The record of one sweep, open for writing; a context manager that holds the folder's lock.
 
     Entering makes the folder or resumes what is in it. Leaving without an exception folds the cells' files into
-    `documents.parquet`; after an exception they stay as they are, and the next opening folds them.
+    `documents.parquet`; after an exception they stay as they are, and the next opening folds them. A new record in
+    which nothing was measured before an exception is removed.
 
     Args:
         folder: Where; made if it is not there.
         identity: What changes the numbers of every cell (adapter, base model, dtype, seed, engine, limit ...).
             Dictionaries of numbers and strings.
-        about: Other things to keep in `run.json`, such as versions and hardware.
 
     Raises:
         RecordError: On entering, if the folder holds another run, something else, or is being written by another
             process.
     """
 
-    def __init__(
-        self, folder: str | Path, identity: Mapping[str, Any], *, about: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, folder: str | Path, identity: Mapping[str, Any]) -> None:
         """Remember what to open."""
         self.folder = Path(folder)
         self._identity: dict[str, Any] = plain(identity)
-        self._about: dict[str, Any] = plain(about or {})
         self._lock: Any = None
+        self._is_new = False
         self._run: dict[str, Any] = {}
         self._entries: dict[Key, Mapping[str, Any]] = {}
 
@@ -66,6 +65,8 @@ class RunRecord:
         try:
             if kind is None:
                 self._fold()
+            elif self._is_new and not (self.folder / CELLS).exists():
+                self._remove()
         finally:
             self._lock.release()
 
@@ -98,6 +99,10 @@ class RunRecord:
                 self._entries.setdefault((task, rank), {"task": task, "rank": rank, "status": "pending"})
         self._write_run()
 
+    def note(self, **about: Any) -> None:
+        """Keep other things in `run.json`, such as versions and hardware; the last writer's stay."""
+        self._run |= plain(about)
+
     def has(self, task: str, rank: int) -> bool:
         """Tell whether the cell was measured; one that failed was not."""
         return self._entries.get((task, rank), {}).get("status") == "done"
@@ -120,13 +125,12 @@ class RunRecord:
 
     def _open(self) -> None:
         check_identity(self.folder, self._identity)
-        now = _now()
-        if (self.folder / RUN_JSON).is_file():
-            self._run = read_run_json(self.folder)
-        else:
+        self._is_new = not (self.folder / RUN_JSON).is_file()
+        if self._is_new:
             empty: dict[str, Any] = {"asked": {}, "tasks": {}, "groups": {}, "cells": []}
-            self._run = {"schema_version": SCHEMA_VERSION, "created": now, "identity": self._identity, **empty}
-        self._run |= self._about
+            self._run = {"schema_version": SCHEMA_VERSION, "created": _now(), "identity": self._identity, **empty}
+        else:
+            self._run = read_run_json(self.folder)
         stored = read_cells(self.folder, self._run["cells"], repair=True)
         listed = {(entry["task"], entry["rank"]): entry for entry in self._run["cells"]}
         pending = {key: {"task": key[0], "rank": key[1], "status": "pending"} for key in listed if key not in stored}
@@ -141,6 +145,12 @@ class RunRecord:
             write_documents(self.folder, stored.values())
         self._write_run()
         shutil.rmtree(self.folder / CELLS, ignore_errors=True)
+
+    def _remove(self) -> None:
+        for name in (RUN_JSON, LOCK):
+            (self.folder / name).unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else's files are in it
+            self.folder.rmdir()
 
     def _write_run(self) -> None:
         order = {task: number for number, task in enumerate(self._run["tasks"])}

@@ -1,0 +1,135 @@
+"""One cell: the answers of a model to the frozen prompts of a task, judged as `lm_eval.evaluate` judges them."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from lm_eval.api.metrics import mean
+from lm_eval.api.model import LM
+
+from aurac.harness.quiet import answering
+from aurac.harness.seeds import evaluation_seeds
+from aurac.harness.tasks import Document, Leaf
+from aurac.results import Cell
+
+_COLUMNS = ("doc_id", "doc_hash", "prompt_hash", "filter", "metric", "score", "weight")
+_PER_DOCUMENT: dict[str, Callable[[Any], tuple[float, float | None]]] = {
+    "mean": lambda value: (float(value), None),
+    "nanmean": lambda value: (float(value), None),
+    "perplexity": lambda value: (-float(value), None),
+    "weighted_perplexity": lambda value: _ratio(-value[0], value[1]),
+    "bits_per_byte": lambda value: _ratio(-value[0] / math.log(2), value[1]),
+}
+"""Aggregation -> (score, weight) of one document; metrics of other aggregations exist for the corpus only."""
+
+
+def measure_cell(lm: LM, leaf: Leaf, rank: int) -> Cell:
+    """Ask the model everything, and judge the answers.
+
+    Args:
+        lm: The model, already at this rank.
+        leaf: The task; its instances are used, and left without answers.
+        rank: Rank, from 1; only written into the cell.
+
+    Returns:
+        The cell: all metrics under all filters, for the corpus as lm-eval reports them and for each document where
+        the metric has a value for one. A cell with a log-likelihood that is not a number is marked as failed.
+    """
+    started = time.perf_counter()
+    _forget_answers(leaf)
+    try:
+        with evaluation_seeds(), answering():
+            _ask(lm, leaf)
+            if error := _not_numbers(leaf):
+                return Cell(leaf.name, rank, time.perf_counter() - started, {}, _rows([]), error)
+            metrics, rows = _judge(leaf)
+    finally:
+        _forget_answers(leaf)
+    return Cell(leaf.name, rank, time.perf_counter() - started, metrics, _rows(rows))
+
+
+def _forget_answers(leaf: Leaf) -> None:
+    for instance in leaf.task.instances:
+        instance.resps, instance.filtered_resps = [], {}
+
+
+def _ask(lm: LM, leaf: Leaf) -> None:
+    """Fill in `resps`, one for each repeat of each instance."""
+    by_type: dict[str, list[Any]] = {}
+    for instance in leaf.task.instances:
+        by_type.setdefault(instance.request_type, []).extend([instance] * (instance.repeats or 1))
+    for request_type, instances in by_type.items():
+        for answer, instance in zip(getattr(lm, request_type)(instances), instances, strict=True):
+            instance.resps.append(answer)
+
+
+def _not_numbers(leaf: Leaf) -> str | None:
+    """Say which log-likelihoods are NaN, which is what broken weights look like; None where all is well."""
+    bad = [i.doc_id for i in leaf.task.instances if any(math.isnan(x) for x in map(_log_likelihood, i.resps))]
+    if not bad:
+        return None
+    return (
+        f"{len(bad)} of {len(leaf.task.instances)} log-likelihoods are not numbers (NaN), the first for document "
+        f"{bad[0]}. The adapter's weights at this rank, or the dtype, overflow."
+    )
+
+
+def _log_likelihood(answer: Any) -> float:
+    """Return the number in an answer: (log-likelihood, is greedy), a log-likelihood, or 0 for a generated text."""
+    value = answer[0] if isinstance(answer, tuple) else answer
+    return 0.0 if isinstance(value, str) else float(value)
+
+
+def _judge(leaf: Leaf) -> tuple[dict[str, float], list[tuple[Any, ...]]]:
+    """Return "metric,filter" -> value over the corpus, and the rows of all documents."""
+    task = leaf.task
+    task.apply_filters()
+    values: dict[tuple[str, str], list[tuple[Document, Any]]] = {}
+    for filter_name in task.instances[0].filtered_resps:
+        for document in leaf.documents:
+            answers = [instance.filtered_resps[filter_name] for instance in document.instances]
+            # A copy, because a task that changes its document would change it for the next rank.
+            judged = task.process_results(copy.deepcopy(document.instances[0].doc), answers)
+            for metric, value in judged.items():
+                values.setdefault((metric, filter_name), []).append((document, value))
+    metrics: dict[str, float] = {}
+    rows: list[tuple[Any, ...]] = []
+    for (metric, filter_name), found in values.items():
+        metrics[f"{metric},{filter_name}"] = _aggregate(task.aggregation().get(metric, mean), [v for _, v in found])
+        split = _split(leaf.metrics.get(metric, {"aggregation": "mean"})["aggregation"], [v for _, v in found])
+        for (document, _), (score, weight) in zip(found, split, strict=True):
+            names = (document.doc_id, document.doc_hash, document.prompt_hash, filter_name, metric)
+            rows.append((*names, score, weight))
+    return metrics, rows
+
+
+def _aggregate(aggregation: Callable[[list[Any]], Any], values: list[Any]) -> float:
+    try:
+        return float(aggregation(values))
+    except OverflowError:  # the perplexity of a broken model
+        return math.inf
+
+
+def _split(aggregation: str, values: Sequence[Any]) -> Iterable[tuple[float | None, float | None]]:
+    """Return (score, weight) of each document, or (None, None) where the metric exists for the corpus only."""
+    parts = _PER_DOCUMENT.get(aggregation)
+    try:
+        found = [parts(value) for value in values] if parts else []
+    except (TypeError, IndexError):  # a mean over something that is not a number
+        found = []
+    if not found or any(math.isnan(score) for score, _ in found):
+        return [(None, None)] * len(values)
+    return found
+
+
+def _ratio(total: float, weight: float) -> tuple[float, float]:
+    """Return a document's part of a corpus ratio, total / weight; a document without weight adds nothing to it."""
+    return (float(total) / float(weight) if weight else 0.0), float(weight)
+
+
+def _rows(rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    return {name: [row[number] for row in rows] for number, name in enumerate(_COLUMNS)}

@@ -1,0 +1,71 @@
+"""`score_adapter`: a suite at the ranks of an adapter, into a record, and the record back as curves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lm_eval.api.model import LM
+
+from aurac.harness.identity import hardware, versions
+from aurac.harness.sweep import RankedAdapter, check_ranks, default_ranks, sweep
+from aurac.harness.tasks import Suite
+from aurac.results import Run, RunRecord, load
+
+
+def run_identity(
+    suite: Suite, *, adapter: Mapping[str, Any], base: Mapping[str, Any], dtype: str, engine: str
+) -> dict[str, Any]:
+    """Return what changes the numbers of every cell of a run; two runs that differ in it never share a folder.
+
+    Args:
+        suite: Gives the limit and the seed of the draw of examples.
+        adapter: At least sha256, method and max_rank; what the adapter's folder says of scaling and inference rule.
+        base: From `aurac.harness.identity.base_identity`.
+        dtype: Of the weights, resolved.
+        engine: A name in `aurac.harness.ENGINES`.
+    """
+    seeds = {"fewshot_seed": suite.fewshot_seed, "limit": suite.limit}
+    return {"adapter": dict(adapter), "base": dict(base), "dtype": dtype, "engine": engine, **seeds}
+
+
+def score_adapter(
+    open_model: Callable[[], tuple[LM, RankedAdapter]],
+    suite: Suite,
+    *,
+    out: str | Path,
+    identity: Mapping[str, Any],
+    ranks: Sequence[int] | None = None,
+    progress: bool = True,
+) -> Run:
+    """Measure what the record in `out` lacks, cell by cell, and return the record.
+
+    Args:
+        open_model: Returns the model and its adapter; not called where nothing is left to measure. If it raises, a
+            folder that was made for this call is removed again.
+        suite: The tasks.
+        out: Folder of the record; made, extended or resumed.
+        identity: From `run_identity`.
+        ranks: Ranks, from 1; by default the powers of two up to the maximal rank, and that rank.
+        progress: Whether to show a bar on standard error.
+
+    Raises:
+        RankError: If a rank is outside those of the adapter.
+        RecordError: If `out` holds another run, or the same tasks with other prompts.
+    """
+    max_rank = int(identity["adapter"]["max_rank"])
+    chosen = default_ranks(max_rank) if ranks is None else check_ranks(ranks, max_rank)
+    with RunRecord(out, identity) as record:
+        record.extend(**suite.to_record(), ranks=chosen)
+        if not all(record.has(task, rank) for task in suite.leaves for rank in chosen):
+            started = time.perf_counter()
+            lm, adapter = open_model()
+            record.note(
+                versions=versions(),
+                hardware=hardware(getattr(lm, "device", "cpu")),
+                timings={"model_seconds": time.perf_counter() - started},
+            )
+            sweep(lm, adapter, suite, chosen, record, progress=progress)
+    return load(out)

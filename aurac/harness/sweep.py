@@ -1,0 +1,101 @@
+"""The sweep: every task at every rank, cell by cell, from where the record left off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from lm_eval.api.model import LM, CacheHook, CachingLM
+from tqdm import tqdm
+
+from aurac.errors import RankError, RefusedError
+from aurac.harness.judge import measure_cell
+from aurac.harness.tasks import Suite
+from aurac.results import RunRecord
+
+
+class RankedAdapter(Protocol):
+    """What the harness knows of an adapter."""
+
+    max_rank: int
+
+    def set_rank(self, rank: int) -> None:
+        """Be rank `rank` from now on, 1 <= rank <= max_rank."""
+
+
+def default_ranks(max_rank: int) -> tuple[int, ...]:
+    """Return the powers of two up to the maximal rank, and the maximal rank.
+
+    Example:
+        >>> default_ranks(8), default_ranks(12)
+        ((1, 2, 4, 8), (1, 2, 4, 8, 12))
+    """
+    return tuple(sorted({*(2**k for k in range(max_rank.bit_length())), max_rank}))
+
+
+def check_ranks(ranks: Sequence[int], max_rank: int) -> tuple[int, ...]:
+    """Return the ranks sorted, each once, or raise `RankError` for one that the adapter does not have."""
+    if not ranks:
+        raise RankError(f"no ranks given. Give ranks from 1 to {max_rank}.")
+    for rank in ranks:
+        if not 1 <= rank <= max_rank:
+            raise RankError(f"rank {rank} is outside 1..{max_rank}, the ranks of this adapter. Leave it out.")
+    return tuple(sorted(set(ranks)))
+
+
+def sweep(
+    lm: LM, adapter: RankedAdapter, suite: Suite, ranks: Sequence[int], record: RunRecord, *, progress: bool = True
+) -> None:
+    """Measure every cell that the record does not have, and write each as soon as it is known.
+
+    Args:
+        lm: The model that answers; the adapter is inside it.
+        adapter: Sets the rank.
+        suite: The tasks, which `record` was extended by.
+        ranks: Ranks, from 1; the outer loop, so that each is set once.
+        record: Open record.
+        progress: Whether to show one bar over all cells, in requests, on standard error.
+
+    Raises:
+        RefusedError: If the model caches answers: lm-eval's cache does not know the rank and would return another's.
+    """
+    if isinstance(lm, CachingLM):
+        raise RefusedError(
+            "lm-eval's use_cache does not know the rank and would answer for every rank what the first one answered. "
+            "Use the model without it; a sweep resumes from its own record."
+        )
+    per_rank = sum(leaf.n_requests for leaf in suite.leaves.values())
+    todo = [(rank, leaf) for rank in ranks for leaf in suite.leaves.values() if not record.has(leaf.name, rank)]
+    total = per_rank * len(ranks)
+    done = total - sum(leaf.n_requests for _, leaf in todo)
+    with tqdm(total=total, initial=done, unit="request", disable=not progress, smoothing=0.05) as bar:
+        current = None
+        for rank, leaf in todo:
+            if rank != current:
+                adapter.set_rank(rank)
+                current = rank
+            bar.set_description(f"{leaf.name}, rank {rank}")
+            with _counting(lm, bar):
+                record.add(measure_cell(lm, leaf, rank))
+            done += leaf.n_requests
+            bar.update(done - bar.n)
+
+
+@contextmanager
+def _counting(lm: LM, bar: Any) -> Iterator[None]:
+    """Advance the bar with each answer: models report them to their cache hook, one by one."""
+    lm.set_cache_hook(_ProgressHook(bar))
+    try:
+        yield
+    finally:
+        lm.set_cache_hook(CacheHook(None))
+
+
+class _ProgressHook(CacheHook):  # type: ignore[misc]
+    def __init__(self, bar: Any) -> None:
+        super().__init__(None)
+        self._bar = bar
+
+    def add_partial(self, attr: str, req: Any, res: Any) -> None:
+        self._bar.update()
