@@ -72,7 +72,7 @@ def rotate(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
 
 def layer_scaling(config: dict[str, object], name: str, rank: int) -> float:
     """Return PEFT's own scaling of one layer, patterns included."""
-    from peft.utils import get_pattern_key
+    from peft.utils.other import get_pattern_key
 
     patterns = config.get("alpha_pattern") or {}
     inner = name.removeprefix("base_model.model.")

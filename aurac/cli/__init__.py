@@ -26,7 +26,7 @@ COMMANDS = {
 
 _DESCRIPTION = "Rank-accuracy curves for LoRA adapters: train, score every sub-rank, integrate, compare."
 _EXAMPLES = """\
-examples:
+Examples:
   aurac demo
   aurac score my-adapter --tasks arc,hellaswag
   aurac compare runs/lora runs/dylora runs/matryoshka --baseline lora
