@@ -42,13 +42,15 @@ class TokenizedData:
     """Examples as token ids, and what was lost on the way.
 
     Attributes:
-        rows: For each example `input_ids` and `labels`, equally long lists of ints; a label is `IGNORED` in the prompt.
+        rows: For each example `input_ids` and `labels`, equally long; a label is `IGNORED` in the prompt.
+        n_examples: Examples that were given.
         n_truncated: Examples whose completion was cut at `max_length`.
         n_dropped: Examples left out because their prompt alone fills `max_length`.
         sha256: Of all rows, hex: two trainings with the same value saw the same tokens.
     """
 
     rows: tuple[dict[str, list[int]], ...]
+    n_examples: int
     n_truncated: int
     n_dropped: int
     sha256: str
@@ -141,7 +143,7 @@ def tokenize(examples: Sequence[Example], tokenizer: Any, *, max_length: int) ->
             f"all {len(examples)} prompts have {max_length} tokens or more, so no completion is left to learn; "
             "raise max_length (the model's context permitting) or shorten the prompts."
         )
-    return TokenizedData(tuple(rows), n_truncated, len(examples) - len(rows), digest.hexdigest())
+    return TokenizedData(tuple(rows), len(examples), n_truncated, len(examples) - len(rows), digest.hexdigest())
 
 
 def _common_prefix_length(a: list[int], b: list[int]) -> int:

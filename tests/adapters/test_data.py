@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aurac_adapters import datasets_hub
-from aurac_adapters.data import DATA, IGNORED, Example, load_examples, read_jsonl, tokenize
 from transformers import AutoTokenizer
 
 from aurac import testbed
 from aurac.errors import DataError, UnknownNameError
+from aurac_adapters import datasets_hub
+from aurac_adapters.data import DATA, IGNORED, Example, load_examples, read_jsonl, tokenize
 
 
 class Words:

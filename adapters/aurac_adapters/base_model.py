@@ -1,0 +1,60 @@
+"""The base model of a training: loaded from safetensors, its layers matched against the target modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from aurac.errors import ModelError, UnknownNameError
+
+
+def load_base(name: str, *, dtype: torch.dtype, trust_remote_code: bool = False) -> tuple[PreTrainedModel, Any]:
+    """Return a causal language model and its tokenizer.
+
+    Args:
+        name: A folder or a name on the hub.
+        dtype: Of the weights in memory.
+        trust_remote_code: Whether code that comes with the model may run.
+
+    Raises:
+        ModelError: If there is no such model, or it cannot be read; weights other than safetensors are not read.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(
+            name, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"cannot load the base model {name}: {reason:.300} "
+            "Give a folder or a hub name of a causal language model with safetensors weights."
+        ) from error
+    model.config.use_cache = False  # keys and values are kept for generation only
+    return model, tokenizer
+
+
+def context_length(model: PreTrainedModel, tokenizer: Any) -> int:
+    """Return how many tokens the model can read at once; a tokenizer without a limit says 1e30."""
+    limit: int = tokenizer.model_max_length
+    return min(getattr(model.config, "max_position_embeddings", limit), limit)
+
+
+def check_target_modules(model: PreTrainedModel, target_modules: str | Sequence[str]) -> None:
+    """Raise `UnknownNameError` with the near names if a target matches no module; PEFT complains only if none does.
+
+    A string is PEFT's business: "all-linear" or a regular expression over full names.
+    """
+    if isinstance(target_modules, str):
+        return
+    names = [name for name, _ in model.named_modules() if name]
+    for target in target_modules:
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            linear = {name.rpartition(".")[2] for name, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
+            raise UnknownNameError(
+                "target module", target, linear, advice='"all-linear" takes all but the output head.'
+            )

@@ -1,0 +1,259 @@
+"""Train a nested adapter.
+
+    aurac train --method matryoshka --model MODEL --data gsm8k --rank 256 --out runs/matryoshka
+
+transformers' Trainer owns the loop. This file reads from top to bottom: configuration, model, data, adapter, Trainer.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from peft import PeftModel, get_peft_model
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from aurac.errors import TrainingError
+from aurac_adapters import training_record
+from aurac_adapters.base_model import check_target_modules, context_length, load_base
+from aurac_adapters.data import IGNORED, TokenizedData, load_examples, tokenize
+from aurac_adapters.folder import SIDECAR, save_adapter
+from aurac_adapters.method import NestedMethod
+from aurac_adapters.nested import attach
+from aurac_adapters.training_callbacks import LossBar, MethodCallback, require_finite
+
+logger = logging.getLogger(__name__)
+
+DISPLAY_ONLY = ("out", "report_to", "progress")
+"""Fields that do not change the adapter: a training may go on with others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Everything that decides what a training makes.
+
+    The optimizer is AdamW without weight decay; the learning rate rises over the first 5 % of the steps and then falls
+    linearly to 0; gradients are clipped to norm 1. The loss is the mean over the completion tokens of a step.
+
+    Attributes:
+        method: Which diagonal is trained, with its maximal rank and its train ranks.
+        model: Base model: a folder or a name on the hub.
+        data: A name in `DATA`, or a JSONL file of prompt and completion.
+        out: Folder for the adapter; checkpoints go into `out/checkpoints`.
+        target_modules: Layers that get an adapter: "all-linear" (all but the output head), a regular expression, names.
+        learning_rate: Its peak. The default is a usual one for LoRA on large models, not tuned for any method.
+        epochs: Passes over the data.
+        max_steps: Optimizer steps; overrides `epochs`.
+        batch_size: Examples for each device and forward pass.
+        gradient_accumulation: Forward passes for each optimizer step.
+        max_length: Tokens of an example, at most the model's context; the rest is cut, counted and reported.
+        seed: Of the adapter's initial weights and the order of the data. A method that samples has its own.
+        dtype: Of the base model in memory; "auto" is bfloat16 on a GPU that has it, else float32; adapters are float32.
+        gradient_checkpointing: Compute activations twice instead of keeping them.
+        checkpoint_steps: Optimizer steps between checkpoints; the last two are kept.
+        trust_remote_code: Run code that comes with the model.
+        report_to: Trackers that transformers knows ("tensorboard", "wandb").
+        progress: Show a bar on standard error.
+    """
+
+    method: NestedMethod
+    model: str
+    data: str
+    out: Path
+    target_modules: str | tuple[str, ...] = "all-linear"
+    learning_rate: float = 2e-4
+    epochs: float = 3.0
+    max_steps: int | None = None
+    batch_size: int = 8
+    gradient_accumulation: int = 4
+    max_length: int = 1024
+    seed: int = 42
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    gradient_checkpointing: bool = False
+    checkpoint_steps: int = 500
+    trust_remote_code: bool = False
+    report_to: tuple[str, ...] = ()
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        self.method.training_diagonal(0)  # raises for a method that is made from a trained adapter
+        positive = ("learning_rate", "epochs", "batch_size", "gradient_accumulation", "max_length", "checkpoint_steps")
+        for name in (*positive, *(["max_steps"] if self.max_steps is not None else [])):
+            if not getattr(self, name) > 0:
+                raise TrainingError(f"{name} is {getattr(self, name)}; it must be greater than 0.")
+
+    def identity(self) -> dict[str, Any]:
+        """Return what makes two trainings the same, as JSON values."""
+        fields = {name: value for name, value in vars(self).items() if name not in DISPLAY_ONLY}
+        return {**fields, "method": self.method.to_dict()}
+
+
+class FiniteTrainer(Trainer):  # type: ignore[misc]
+    """A Trainer that stops at a loss that is no number, before the optimizer can spread it."""
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return the loss of one forward and backward pass."""
+        loss: torch.Tensor = super().training_step(*args, **kwargs)
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss.item()} at step {self.state.global_step + 1}. Earlier checkpoints are kept in "
+                f"{self.args.output_dir}; a lower learning rate, in another folder, may help."
+            )
+        return loss
+
+
+def train(config: TrainingConfig) -> Path:
+    """Train an adapter and return its folder; go on from the last checkpoint where an equal training was interrupted.
+
+    Args:
+        config: What to train. A finished training with the same configuration is left as it is.
+
+    Returns:
+        `config.out`: a PEFT folder with the sidecar, and `training.json` with configuration, data, versions and losses.
+
+    Raises:
+        RecordError: If the folder holds something else, or another training.
+        ModelError: If the base model cannot be loaded.
+        DataError: If the data cannot be read or leave nothing to learn.
+        UnknownNameError: If a target module or the data set has no such name.
+        TrainingError: If the loss or a weight is not finite; the last checkpoints are kept.
+    """
+    previous = training_record.read(config.out, config.identity())
+    if previous is not None and previous["status"] == "finished":
+        logger.warning("%s holds this training, finished; it is left as it is.", config.out)
+        return config.out
+
+    bfloat16 = config.dtype == "bfloat16" or (config.dtype == "auto" and _gpu_has_bfloat16())
+    base, tokenizer = load_base(
+        config.model, dtype=torch.bfloat16 if bfloat16 else torch.float32, trust_remote_code=config.trust_remote_code
+    )
+    check_target_modules(base, config.target_modules)
+    data = tokenize(
+        load_examples(config.data), tokenizer, max_length=min(config.max_length, context_length(base, tokenizer))
+    )
+    _warn_of_cuts(data)
+
+    set_seed(config.seed)
+    adapter = attach(_add_adapter(base, config), config.method)
+
+    record = training_record.begin(config.out, config.identity(), data, previous=previous)
+    trainer = FiniteTrainer(
+        model=adapter.model,
+        args=_arguments(config, bfloat16=bfloat16),
+        train_dataset=data.rows,
+        data_collator=collate,
+        callbacks=[MethodCallback(adapter)],
+    )
+    for noisy in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(noisy)
+    if config.progress:
+        trainer.add_callback(LossBar)
+    start = _last_checkpoint(config.out)
+    result = trainer.train(
+        resume_from_checkpoint=str(config.out / f"checkpoints/checkpoint-{start}") if start else None
+    )
+    require_finite(adapter, result.global_step)
+    if trainer.is_world_process_zero():
+        save_adapter(adapter, config.out)
+        training_record.finish(
+            config.out,
+            record,
+            log_history=trainer.state.log_history,
+            device=str(trainer.args.device),
+            steps=result.global_step,
+            tokens=trainer.state.num_input_tokens_seen,
+            resumed_from_step=start,
+            train_seconds=result.metrics["train_runtime"],  # since the resumed step
+        )
+    return config.out
+
+
+def collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+    """Return a batch, (batch, longest), padded on the right; the padding is masked, so any token id serves.
+
+    Example:
+        >>> collate([{"input_ids": [5, 6], "labels": [-100, 6]}, {"input_ids": [7], "labels": [7]}])["labels"].tolist()
+        [[-100, 6], [7, -100]]
+    """
+    tokens = [torch.tensor(row["input_ids"]) for row in rows]
+    labels = [torch.tensor(row["labels"]) for row in rows]
+    return {
+        "input_ids": pad_sequence(tokens, batch_first=True),
+        "attention_mask": pad_sequence([torch.ones_like(row) for row in tokens], batch_first=True),
+        "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
+    }
+
+
+def _add_adapter(base: PreTrainedModel, config: TrainingConfig) -> PeftModel:
+    with warnings.catch_warnings():
+        # PEFT 0.21 asks transformers 5.24 under the old name whether activations are checkpointed.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+        return get_peft_model(base, config.method.lora_config(target_modules=config.target_modules))
+
+
+def _arguments(config: TrainingConfig, *, bfloat16: bool) -> TrainingArguments:
+    on_gpu = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(config.out / "checkpoints"),
+        num_train_epochs=config.epochs,
+        max_steps=config.max_steps or -1,
+        per_device_train_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=0.05,
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        # On a CPU with other load the fused one was measured many times slower.
+        optim="adamw_torch_fused" if on_gpu else "adamw_torch",
+        seed=config.seed,
+        use_cpu=not on_gpu,
+        bf16=bfloat16,
+        activation_checkpointing=config.gradient_checkpointing,
+        ddp_find_unused_parameters=False,
+        save_strategy="steps",
+        save_steps=config.checkpoint_steps,
+        save_total_limit=2,
+        logging_steps=10,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,  # it would log the mean of earlier losses instead of NaN
+        include_num_input_tokens_seen="non_padding",
+        remove_unused_columns=False,
+        dataloader_num_workers=0,  # the rows are in memory, as token ids
+        dataloader_pin_memory=on_gpu,
+        report_to=list(config.report_to) or "none",
+        disable_tqdm=not config.progress,
+    )
+
+
+def _gpu_has_bfloat16() -> bool:
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+
+
+def _warn_of_cuts(data: TokenizedData) -> None:
+    if data.n_truncated or data.n_dropped:
+        logger.warning(
+            "of %d examples %d were cut at max_length, and %d left out because their prompt alone fills it",
+            data.n_examples,
+            data.n_truncated,
+            data.n_dropped,
+        )
+
+
+def _last_checkpoint(out: Path) -> int | None:
+    """Return the step of the last complete checkpoint; one without sidecar was being saved when it was killed."""
+    steps = [
+        int(path.parent.name.removeprefix("checkpoint-")) for path in out.glob(f"checkpoints/checkpoint-*/{SIDECAR}")
+    ]
+    for folder in out.glob("checkpoints/checkpoint-*"):
+        if not (folder / SIDECAR).exists():
+            shutil.rmtree(folder)
+    return max(steps, default=None)

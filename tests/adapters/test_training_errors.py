@@ -1,0 +1,80 @@
+"""What a training refuses, and what it leaves behind when it stops."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurac import testbed
+from aurac.errors import AdapterError, DataError, ModelError, RankError, TrainingError, UnknownNameError
+from aurac_adapters.dylora import DyLora
+from aurac_adapters.loading import load_adapter
+from aurac_adapters.svd_lora import SvdLora
+from aurac_adapters.training import train
+from aurac_adapters.training_callbacks import require_finite
+from short_training import base_model, config, record
+
+# PEFT 0.21 still asks transformers 5.24 under an old name.
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_keeps_the_checkpoints(tmp_path: Path) -> None:
+    # The first step has learning rate 0 (warm-up), the second makes the weights huge, the third forward pass overflows.
+    wanted = config(tmp_path / "out", learning_rate=1e30, checkpoint_steps=1)
+    with pytest.raises(
+        TrainingError, match=r"the loss is (nan|inf) at step 3\. Earlier checkpoints are kept in .*lower"
+    ):
+        train(wanted)
+    assert record(wanted.out)["status"] == "running"
+    assert (wanted.out / "checkpoints" / "checkpoint-1" / "aurac_adapter.json").exists()
+    assert not (wanted.out / "adapter_model.safetensors").exists()
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
+    adapter = load_adapter(base_model(), train(config(tmp_path / "out")), is_trainable=True)
+    require_finite(adapter, 3)
+    next(p for p in adapter.model.parameters() if p.requires_grad).data[0, 0] = float("nan")
+    with pytest.raises(TrainingError, match=r"after step 3 the weight .*lora_A.* is not finite"):
+        require_finite(adapter, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"target_modules": ("q_proj", "v_prj")}, UnknownNameError, r"target module 'v_prj'\. Did you mean 'v_proj'"),
+        ({"model": "no/such/folder"}, ModelError, r"cannot load the base model no/such/folder: .*safetensors weights"),
+        ({"data": "no-such.jsonl"}, DataError, r"no such data file: no-such\.jsonl"),
+        ({"max_length": 3}, DataError, r"all \d+ prompts have 3 tokens or more"),
+    ],
+)
+def test_bad_input_is_one_clear_error_and_leaves_no_folder(
+    changes: dict[str, Any], error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        train(config(tmp_path / "out", **changes))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truncated_base_model_is_one_clear_error(tmp_path: Path) -> None:
+    shutil.copytree(testbed.MODEL, tmp_path / "model")
+    whole = (testbed.MODEL / "model.safetensors").read_bytes()
+    (tmp_path / "model" / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=r"cannot load the base model .*model"):
+        train(config(tmp_path / "out", model=str(tmp_path / "model")))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "epochs", "batch_size", "gradient_accumulation", "max_steps"])
+def test_a_number_that_cannot_be_meant_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=f"{name} is 0; it must be greater than 0"):
+        config(tmp_path, **{name: 0})
+
+
+def test_methods_say_at_the_door_what_they_refuse(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="svd-lora is made from a trained adapter"):
+        config(tmp_path, method=SvdLora(max_rank=4))
+    with pytest.raises(RankError, match="train rank 8 is out of range"):
+        config(tmp_path, method=DyLora(max_rank=4, train_ranks=[8]))
