@@ -1,0 +1,149 @@
+"""Damage is found, and the message names the file and the cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from aurac.errors import RecordError
+from aurac.results import RunRecord, load
+from records_by_hand import IDENTITY, interrupt, make_cell
+
+
+def edit(record: Path, change: Callable[[dict], object]) -> None:
+    run = json.loads((record / "run.json").read_text())
+    change(run)
+    (record / "run.json").write_text(json.dumps(run))
+
+
+def edit_documents(record: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    table = pq.read_table(record / "documents.parquet")
+    pq.write_table(change(table), record / "documents.parquet")
+
+
+def test_no_folder_and_no_record_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"no such folder: .*nowhere\. Give a folder that `aurac score` wrote\."):
+        load(tmp_path / "nowhere")
+    with pytest.raises(RecordError, match=r"holds no run record \(run\.json\)"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[1", "\x00", "[" * 100_000])
+def test_json_that_is_none_is_named(record: Path, text: str) -> None:
+    (record / "run.json").write_text(text)
+    with pytest.raises(RecordError, match=r"run\.json is damaged, not JSON"):
+        load(record)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "{}", '{"schema_version": "1"}'])
+def test_json_of_something_else_is_no_record(record: Path, text: str) -> None:
+    (record / "run.json").write_text(text)
+    with pytest.raises(RecordError, match=r"run\.json is no run record: it has no schema_version"):
+        load(record)
+
+
+@pytest.mark.parametrize(("version", "remedy"), [(2, "Upgrade aurac"), (0, "Score again")])
+def test_schema_versions_are_checked_both_ways(record: Path, version: int, remedy: str) -> None:
+    edit(record, lambda run: run.update(schema_version=version))
+    with pytest.raises(RecordError, match=rf"has schema version {version}, this aurac reads 1\. {remedy}\."):
+        load(record)
+
+
+def test_missing_parts_are_named(record: Path) -> None:
+    edit(record, lambda run: run.update(tasks=[], cells={}))
+    with pytest.raises(RecordError, match=r"run\.json is damaged: tasks, cells missing or of the wrong kind"):
+        load(record)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run: run["asked"].update(t={}),
+        lambda run: run["asked"].update(t=None),
+        lambda run: run.update(tasks={}),
+        lambda run: run["tasks"].update(t=3),
+        lambda run: run["cells"].append(7),
+        lambda run: run["cells"][0].update(metrics=None),
+        lambda run: run["cells"][0]["metrics"].update({"acc,none": "much"}),
+    ],
+)
+def test_json_with_holes_is_damage_and_no_traceback(record: Path, change: Callable[[dict], object]) -> None:
+    edit(record, change)
+    with pytest.raises(RecordError, match=r"damaged"):
+        load(record)
+
+
+def test_a_truncated_table_is_named_with_the_remedy(record: Path) -> None:
+    data = (record / "documents.parquet").read_bytes()
+    (record / "documents.parquet").write_bytes(data[: len(data) // 2])
+    message = r"documents\.parquet is damaged: .*Delete this file and score again; only what it held is measured again"
+    with pytest.raises(RecordError, match=message):
+        load(record)
+    with pytest.raises(RecordError, match=message), RunRecord(record, IDENTITY):
+        pass
+    (record / "documents.parquet").unlink()
+    with RunRecord(record, IDENTITY) as again:
+        assert not again.has("t", 1)
+        for rank in (1, 2):
+            again.add(make_cell("t", rank, [0, 1, 0, 0]))
+    assert load(record).curves["t"].accuracies.tolist() == [0.25, 0.25]
+
+
+def test_a_table_without_a_column_is_damage(record: Path) -> None:
+    edit_documents(record, lambda table: table.drop_columns("prompt_hash"))
+    with pytest.raises(RecordError, match=r"documents\.parquet is damaged: .*prompt_hash"):
+        load(record)
+
+
+def test_a_cell_without_rows_is_named_and_measured_again(record: Path) -> None:
+    edit_documents(record, lambda table: table.filter(pc.equal(table["rank"], 2)))
+    with pytest.raises(RecordError, match=r"documents\.parquet lacks the rows of cell \(t, rank 1\)"):
+        load(record)
+    with RunRecord(record, IDENTITY) as again:
+        assert (again.has("t", 1), again.has("t", 2)) == (False, True)
+        again.add(make_cell("t", 1, [0, 1, 0, 0]))
+    assert load(record).curves["t"].accuracies.tolist() == [0.25, 0.75]
+
+
+def test_a_half_written_cell_is_named_and_measured_again(record: Path) -> None:
+    interrupt(record, [make_cell("t", 4, [0, 1, 0, 0])])
+    file = record / "cells" / "t@4.parquet"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(RecordError, match=r"t@4\.parquet is damaged"):
+        load(record)
+    with RunRecord(record, IDENTITY) as again:
+        assert not again.has("t", 4)
+    assert load(record).curves["t"].ranks == (1, 2)
+
+
+def test_a_cell_under_another_name_is_damage(record: Path) -> None:
+    interrupt(record, [make_cell("t", 4, [0, 1, 0, 0])])
+    (record / "cells" / "t@4.parquet").rename(record / "cells" / "t@8.parquet")
+    with pytest.raises(RecordError, match=r"t@8\.parquet is damaged: it says that it holds t at rank 4"):
+        load(record)
+
+
+def test_changed_scores_contradict_run_json(record: Path) -> None:
+    def raise_scores(table: pa.Table) -> pa.Table:
+        return table.set_column(table.column_names.index("score"), "score", pa.array([1.0] * len(table)))
+
+    edit_documents(record, raise_scores)
+    message = r"run\.json and documents\.parquet disagree on task 't' at rank 1: 0\.25 and 1\."
+    with pytest.raises(RecordError, match=message):
+        load(record)
+
+
+def test_other_prompts_at_another_rank_are_found(record: Path) -> None:
+    def change_prompts(table: pa.Table) -> pa.Table:
+        prompts = pc.if_else(pc.equal(table["rank"], 2), "other", table["prompt_hash"])
+        return table.set_column(table.column_names.index("prompt_hash"), "prompt_hash", prompts)
+
+    edit_documents(record, change_prompts)
+    with pytest.raises(RecordError, match=r"task 't' has other prompts at rank 2 than at rank 1"):
+        load(record)
