@@ -14,22 +14,20 @@ from __future__ import annotations
 import argparse
 import json
 
-from aurac.quadrature import AXES, RULES
+from aurac.cli.options import add_integration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("file", metavar="FILE", help="curve (.csv, .json) or run record (folder)")
     parser.add_argument("--task", help="which task of a run record")
-    parser.add_argument("--axis", choices=tuple(AXES), default="log2", help="what is integrated over (default: log2)")
-    parser.add_argument("--rule", choices=tuple(RULES), default="trapezoid", help="default: trapezoid")
     parser.add_argument(
         "--within", nargs=2, type=float, metavar=("LO", "HI"), help="only this range of ranks, ends interpolated"
     )
     parser.add_argument(
         "--scale", choices=("fraction", "percent"), default="fraction", help="of the accuracies (default: fraction)"
     )
-    parser.add_argument("--confidence-level", type=float, default=0.95, metavar="P", help="default: 0.95")
+    add_integration(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
 

@@ -15,7 +15,12 @@ from aurac.score import AuracScore
 
 
 def tables(comparison: Comparison) -> list[Table]:
-    """Return the leaderboard, the paired differences, and the accuracy at every rank of each task."""
+    """Return the leaderboard, the paired differences, and the accuracy at every rank of each task.
+
+    A single run needs no leaderboard: it gets one table with its tasks as rows.
+    """
+    if len(comparison.runs) == 1:
+        return [_single(comparison)]
     made = [_leaderboard(comparison)]
     if any(result.difference is not None for result in comparison.results.values()):
         made.append(_differences(comparison))
@@ -102,6 +107,49 @@ def _leaderboard(comparison: Comparison) -> Table:
     )
 
 
+def _single(comparison: Comparison) -> Table:
+    (run,) = comparison.runs
+    ranks = sorted({rank for task in comparison.tasks for rank in _score(comparison, run.name, task).curve.ranks})
+    rows = []
+    for task in comparison.tasks:
+        score = _score(comparison, run.name, task)
+        curve, unit = score.curve, _unit(comparison, task)
+        known = dict(zip(curve.ranks, curve.accuracies.tolist(), strict=True))
+        rows.append(
+            (
+                Cell(task),
+                Cell(_metric(comparison, task)),
+                Cell(MISSING if curve.num_fewshot is None else str(curve.num_fewshot)),
+                Cell(MISSING if curve.n_documents is None else str(curve.n_documents)),
+                *(Cell(value_text(known.get(rank), score.stderr, unit=unit)) for rank in ranks),
+                Cell(with_error(score.value, score.stderr, unit=unit)),
+                Cell(_interval_text(score, unit)),
+                Cell(value_text(score.value_linear, score.stderr, unit=unit)),
+            )
+        )
+    if (macro := comparison.results.get((run.name, MACRO))) is not None:
+        blank = [Cell("")] * (3 + len(ranks))
+        value = with_error(macro.value, macro.stderr)
+        rows.append((Cell(MACRO), *blank, Cell(value), Cell(""), Cell(value_text(macro.value_linear, macro.stderr))))
+    level = _score(comparison, run.name, comparison.tasks[0]).interval
+    return Table(
+        title=f"{run.name}: {run.method}, value at each rank and AURAC ± standard error",
+        columns=(
+            *("task", "metric", "shots", "documents"),
+            *(f"r={rank}" for rank in ranks),
+            *("AURAC", f"{level.confidence_level:.0%} interval" if level else "interval", "linear"),
+        ),
+        rows=tuple(rows),
+        notes=_notes(comparison),
+    )
+
+
+def _interval_text(score: AuracScore, unit: float) -> str:
+    if score.interval is None:
+        return MISSING
+    return " to ".join(value_text(end, score.stderr, unit=unit) for end in (score.interval.low, score.interval.high))
+
+
 def _differences(comparison: Comparison) -> Table:
     columns = [*comparison.tasks, MACRO] if comparison.headline == MACRO else list(comparison.tasks)
     rows = []
@@ -148,12 +196,30 @@ def _accuracies(comparison: Comparison, task: str) -> Table:
 def _notes(comparison: Comparison) -> tuple[str, ...]:
     notes = [
         "Values in points where they are fractions. Error: standard error over documents (this adapter, new documents "
-        "of this kind); seeds of the training are not part of it.",
-        "linear: the same score on the linear axis. Δ: paired on common documents; p: sign-flip of whole documents, "
-        "adjusted by Holm over the runs.",
-        *comparison.notes,
+        "of this kind); seeds of the training are not part of it. linear: the same score on the linear axis."
     ]
-    return tuple(notes + [_signature(comparison, task) for task in comparison.tasks])
+    if any(result.difference is not None for result in comparison.results.values()):
+        notes.append("Δ: paired on common documents. p: sign-flip of whole documents, adjusted by Holm over the runs.")
+    notes += [note for run in comparison.runs if (note := _adapter_note(run))]
+    cautions = [
+        f"{run.name}, {task}: {text}"
+        for run in comparison.runs
+        for task in comparison.tasks
+        for text in _score(comparison, run.name, task).warnings
+    ]
+    signatures = [_signature(comparison, task) for task in comparison.tasks]
+    return (*notes, *comparison.notes, *cautions, *signatures)
+
+
+def _adapter_note(run: Run) -> str | None:
+    """Say how the sub-ranks of an adapter of another maker were scaled."""
+    adapter = run.record.get("identity", {}).get("adapter", {})
+    if adapter.get("sidecar", True):
+        return None
+    return (
+        f"{run.name}: no sidecar, so it was scored as prefixes of a plain LoRA, whose factor before B A stays what it "
+        f"is at full rank (scaling one, gain {adapter.get('gain'):g})."
+    )
 
 
 def _delta(result: Result, unit: float) -> list[Cell]:

@@ -1,0 +1,94 @@
+"""Train, score and compare three methods on the embedded model, from end to end.
+
+Examples:
+  aurac demo
+  aurac demo --out my-demo
+
+It runs `aurac train`, `aurac score` and `aurac compare` on a model of 142,000 parameters and three small tasks that are
+shipped with the package: no download, no GPU. The same command goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from aurac import testbed
+
+RANK = 32
+STEPS = 600
+
+# Name -> further arguments of `aurac train`. The learning rates are the best of the grid in docs/training.md, the same
+# grid for every method.
+TRAININGS = {
+    "lora": ("--method", "lora", "--learning-rate", "5e-3"),
+    "dylora": ("--method", "dylora", "--learning-rate", "5e-3"),
+    "matryoshka": ("--method", "matryoshka", "--scaling", "sqrt", "--learning-rate", "1e-2"),
+}
+# Name of the run -> adapter, further arguments of `aurac score`.
+RUNS = {
+    "lora": ("lora", ()),
+    "svd-lora": ("svd-lora", ()),
+    "dylora": ("dylora", ()),
+    "matryoshka-prefix": ("matryoshka", ("--inference", "prefix")),
+    "matryoshka-trained": ("matryoshka", ("--inference", "trained")),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="default: demo")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the commands, each shown before it runs."""
+    started = time.perf_counter()
+    adapters, runs = args.out / "adapters", args.out / "runs"
+    for name, options in TRAININGS.items():
+        data = ("--model", str(testbed.MODEL), "--data", str(testbed.TRAIN), "--rank", str(RANK))
+        size = ("--max-steps", str(STEPS), "--batch-size", "64", "--gradient-accumulation", "1")
+        if status := command("train", *options, *data, *size, "--out", str(adapters / name)):
+            return status
+    rotate(adapters / "lora", adapters / "svd-lora")
+    tasks = ("--tasks", ",".join(testbed.TASK_NAMES), "--include-path", str(testbed.TASKS), "--batch-size", "64")
+    for name, (adapter, options) in RUNS.items():
+        if status := command("score", str(adapters / adapter), *tasks, *options, "--out", str(runs / name)):
+            return status
+    show([runs / name for name in RUNS], args.out)
+    print(f"{time.perf_counter() - started:.0f} s; tables and plots are in {args.out}", file=sys.stderr)
+    return 0
+
+
+def command(*argv: str) -> int:
+    """Run one `aurac` command as a user would, without its table: the comparison at the end has them all."""
+    from aurac.cli import main
+
+    print("$ aurac " + " ".join(argv), file=sys.stderr)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return main(argv)
+
+
+def rotate(lora: Path, out: Path) -> None:
+    """Make the post-hoc baseline from the trained LoRA, unless it is there."""
+    from aurac_adapters import svd_rotate
+
+    if not out.exists():
+        print(f"$ svd_rotate({str(lora)!r}, {str(out)!r})", file=sys.stderr)
+        svd_rotate(lora, out)
+
+
+def show(runs: Sequence[Path], out: Path) -> None:
+    """Print the leaderboard, and write it and the plots."""
+    from aurac.report.comparison import compare
+    from aurac.report.plots import save_curves
+
+    comparison = compare(runs, baseline="lora")
+    for name, output in (("leaderboard.md", "markdown"), ("leaderboard.csv", "csv"), ("leaderboard.json", "json")):
+        (out / name).write_text(comparison.render(output), encoding="utf-8")
+    save_curves(comparison.runs, out / "curves.png", out / "curves.pdf", out / "curves.svg", tasks=comparison.tasks)
+    print(comparison.render("terminal"), end="")

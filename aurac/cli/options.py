@@ -1,0 +1,31 @@
+"""Arguments that several subcommands share, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+
+from aurac.quadrature import AXES, RULES
+
+WITHOUT_PRIOR = tuple(rule for rule in RULES if rule != "prior")
+
+
+def add_integration(parser: argparse.ArgumentParser) -> None:
+    """Declare axis, rule and confidence level."""
+    parser.add_argument("--axis", choices=tuple(AXES), default="log2", help="what is integrated over (default: log2)")
+    parser.add_argument("--rule", choices=WITHOUT_PRIOR, default="trapezoid", help="default: trapezoid")
+    parser.add_argument(
+        "--confidence-level", type=fraction, default=0.95, metavar="P", help="of the intervals (default: 0.95)"
+    )
+
+
+def rank_list(text: str) -> tuple[int, ...]:
+    """Read "1,2,4"; argparse turns a `ValueError` into a usage error that quotes the text."""
+    return tuple(int(part) for part in text.split(","))
+
+
+def fraction(text: str) -> float:
+    """Read a number between 0 and 1, both excluded."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value

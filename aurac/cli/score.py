@@ -1,0 +1,163 @@
+"""Score an adapter at every sub-rank with lm-eval: curve, AURAC ± error, record, plot.
+
+Examples:
+  aurac score my-adapter --tasks arc,hellaswag
+  aurac score my-adapter --tasks arc_challenge@0:acc,gsm8k --ranks 4,16,64 --limit 100
+  aurac score my-adapter --tasks my_task --include-path my_tasks/ --out runs/my-adapter
+
+ADAPTER_DIR is any PEFT LoRA folder. TASKS are lm-eval's names of tasks, groups and tags, or the short names of the
+protocol (arc, hellaswag, mmlu, winogrande, gsm8k); TASK@SHOTS:METRIC overrides shots and metric. The same command goes
+on where it was interrupted; more tasks or ranks extend the record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aurac.cli.options import add_integration, rank_list
+from aurac.errors import ModelError
+from aurac.report.comparison import OUTPUTS
+from aurac.results import Run
+
+if TYPE_CHECKING:
+    from aurac_adapters import AdapterFolder
+
+RECORD = "aurac-run"
+"""Default folder of the record, inside the adapter folder."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("adapter", metavar="ADAPTER_DIR", help="a PEFT LoRA folder, made by this project or not")
+    parser.add_argument("--tasks", required=True, help="comma-separated, such as arc,hellaswag or arc_challenge@0:acc")
+    parser.add_argument(
+        "--base", metavar="MODEL", help="base model: folder or hub name (default: what the adapter names)"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help=f"record folder (default: ADAPTER_DIR/{RECORD})")
+    parser.add_argument("--ranks", type=rank_list, metavar="1,2,...", help="default: powers of two up to R, and R")
+    parser.add_argument(
+        "--inference",
+        choices=("prefix", "trained"),
+        help="rule at sub-ranks (default: what the adapter says, else prefix)",
+    )
+    parser.add_argument("--include-path", metavar="DIR", help="folder of your own lm-eval YAML tasks")
+    parser.add_argument(
+        "--protocol",
+        choices=("standard", "authors"),
+        default="standard",
+        help="what the short names stand for; authors: the paper's metrics (default: standard)",
+    )
+    parser.add_argument("--limit", type=float, metavar="N", help="first N documents of each task, or a fraction")
+    parser.add_argument("--batch-size", default="8", metavar="N", help='requests at a time, or "auto" (default: 8)')
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: cuda where there is one)")
+    parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto",
+                        help="of the base model (default: auto, what its config says)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=1234, help="of the draw of few-shot examples (default: 1234)")
+    parser.add_argument("--engine", choices=engines(), default=engines()[0], help=f"default: {engines()[0]}")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the base model")
+    parser.add_argument("--confirm-unsafe", action="store_true", help="build tasks that run code which the model wrote")
+    add_integration(parser)
+    parser.add_argument("--format", choices=OUTPUTS, default="terminal", help="default: terminal")
+
+
+def engines() -> tuple[str, ...]:
+    """Return the names of the engines, the default first."""
+    from aurac.harness import ENGINES
+
+    return tuple(ENGINES)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score, print, plot; 1 if a cell failed."""
+    from aurac_adapters import read_adapter
+
+    adapter = read_adapter(args.adapter)
+    out = args.out or Path(args.adapter) / RECORD
+    record = measure(adapter, args, out)
+    print(report(record, args), end="")
+    for failure in record.failures:
+        print(f"failed: {failure['task']} at rank {failure['rank']}: {failure.get('error')}", file=sys.stderr)
+    for name, problem in record.problems.items():
+        print(f"no curve for {name}: {problem}", file=sys.stderr)
+    return 1 if record.failures or record.problems else 0
+
+
+def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run:
+    """Measure what the record in `out` lacks."""
+    from aurac.harness import build_suite, parse_tasks, score_adapter
+    from aurac.harness.identity import base_identity
+    from aurac.harness.model import resolve_dtype
+    from aurac.harness.scoring import run_identity
+    from aurac.harness.sweep import check_ranks
+    from aurac.results.writing import check_identity
+    from aurac_adapters.folder import WEIGHTS
+    from aurac_adapters.weights import read_weights
+
+    requests = parse_tasks(args.tasks, protocol=args.protocol)
+    base = args.base or adapter.base_model
+    if base is None:
+        raise ModelError(f"{adapter.path} does not name its base model. Give it with --base.")
+    if args.ranks is not None:
+        check_ranks(args.ranks, adapter.method.max_rank)
+    read_weights(adapter.path / WEIGHTS, adapter.config)
+    dtype = resolve_dtype(base, args.dtype, trust_remote_code=args.trust_remote_code)
+    base_is = base_identity(base)
+    suite = build_suite(
+        requests,
+        include_path=args.include_path,
+        limit=args.limit,
+        fewshot_seed=args.seed,
+        confirm_unsafe=args.confirm_unsafe,
+    )
+    identity = run_identity(
+        suite, adapter=adapter_identity(adapter, args.inference), base=base_is, dtype=dtype, engine=args.engine
+    )
+    check_identity(out, identity)
+    for request in suite.requests:
+        print(request, file=sys.stderr)
+    return score_adapter(
+        lambda: open_model(adapter, base, dtype, args),
+        suite,
+        out=out,
+        identity=identity,
+        ranks=args.ranks,
+    )
+
+
+def open_model(adapter: AdapterFolder, base: str, dtype: str, args: argparse.Namespace) -> tuple[Any, Any]:
+    """Load base model and adapter; returns the lm-eval model and the handle that sets the rank."""
+    from aurac.harness import ENGINES
+    from aurac.harness.model import load_base
+    from aurac_adapters import load_adapter
+
+    model, tokenizer = load_base(base, dtype, args.device, trust_remote_code=args.trust_remote_code)
+    nested = load_adapter(model, adapter.path, inference=args.inference)
+    batch_size = args.batch_size if args.batch_size.startswith("auto") else int(args.batch_size)
+    return ENGINES[args.engine](nested.model.eval(), tokenizer, batch_size=batch_size), nested
+
+
+def adapter_identity(adapter: AdapterFolder, inference: str | None) -> dict[str, Any]:
+    """Return what of an adapter moves its scores."""
+    return {
+        "path": str(adapter.path),
+        "sha256": adapter.sha256,
+        **adapter.method.to_dict(),
+        "inference": inference or adapter.inference,
+        "sidecar": adapter.has_sidecar,
+    }
+
+
+def report(record: Run, args: argparse.Namespace) -> str:
+    """Write the plots into the record's folder and return the tables."""
+    from aurac.report.comparison import compare
+    from aurac.report.plots import save_curves
+
+    if not record.tasks:
+        return ""
+    assert record.path is not None
+    save_curves([record], record.path / "curves.png", record.path / "curves.pdf", tasks=record.tasks, axis=args.axis)
+    comparison = compare([record], axis=args.axis, rule=args.rule, confidence_level=args.confidence_level)
+    return comparison.render(args.format)

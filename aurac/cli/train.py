@@ -1,0 +1,109 @@
+"""Train a nested LoRA adapter that holds every rank.
+
+Examples:
+  aurac train --method matryoshka --model MODEL --data gsm8k --rank 256 --out runs/matryoshka
+  aurac train --method dylora --model MODEL --data train.jsonl --rank 32 --train-ranks 4,8,16,32 --out runs/dylora
+  aurac train --method lora --model MODEL --data arc --max-steps 100 --learning-rate 2e-4 --out runs/lora
+
+DATA is the name of a set, or a JSONL file with the keys prompt and completion. The loss is taken on completions only.
+The same command goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from aurac.cli.options import rank_list
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments; methods, their scaling rules and their own switches come from the adapters' tables."""
+    from aurac_adapters import METHODS, NestedMethod
+    from aurac_adapters.data import DATA
+    from aurac_adapters.scaling import SCALINGS
+
+    trainable = [name for name in METHODS if METHODS[name].trainable]
+    parser.add_argument("--method", required=True, choices=trainable, help="what is put between A and B")
+    parser.add_argument("--model", required=True, help="base model: folder or hub name")
+    parser.add_argument("--data", required=True, help=f"JSONL file, or one of {', '.join(DATA)}")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="adapter folder to write")
+    parser.add_argument("--rank", type=int, default=16, metavar="R", help="maximal rank (default: 16)")
+    parser.add_argument(
+        "--train-ranks", type=rank_list, default=(), metavar="1,2,...", help="default: powers of two up to R, and R"
+    )
+    parser.add_argument("--scaling", choices=tuple(SCALINGS), help="rule s_r (default: sqrt for matryoshka, else one)")
+    parser.add_argument("--gain", type=float, default=1.0, metavar="C", help="factor before the rule (default: 1)")
+    for name in trainable:
+        for field in own_fields(METHODS[name], NestedMethod):
+            parser.add_argument(f"--{field.name}", action="store_true", help=f"{name} only, see docs/methods.md")
+    parser.add_argument("--target-modules", default="all-linear", metavar="a,b", help="default: all-linear")
+    parser.add_argument("--learning-rate", type=float, default=2e-4, metavar="X", help="peak (default: 2e-4)")
+    parser.add_argument("--epochs", type=float, default=3.0, metavar="N", help="default: 3")
+    parser.add_argument("--max-steps", type=int, metavar="N", help="optimizer steps, instead of epochs")
+    parser.add_argument(
+        "--batch-size", type=int, default=8, metavar="N", help="examples a device and pass (default: 8)"
+    )
+    parser.add_argument("--gradient-accumulation", type=int, default=4, metavar="N", help="passes a step (default: 4)")
+    parser.add_argument(
+        "--max-length", type=int, default=1024, metavar="N", help="tokens of an example (default: 1024)"
+    )
+    parser.add_argument("--seed", type=int, default=42, help="default: 42")
+    parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto",
+                        help="of the base model (default: bfloat16 on a GPU that has it, else float32)")  # fmt: skip
+    parser.add_argument("--gradient-checkpointing", action="store_true", help="less memory, more time")
+    parser.add_argument("--checkpoint-steps", type=int, default=500, metavar="N", help="default: 500")
+    parser.add_argument("--report-to", default="", metavar="a,b", help="trackers that transformers knows")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the base model")
+
+
+def own_fields(method: Any, base: Any) -> list[Any]:
+    """Return the fields that a method has beyond those of all methods; they are switches."""
+    shared = {field.name for field in dataclasses.fields(base)}
+    return [field for field in dataclasses.fields(method) if field.name not in shared]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and print the adapter's folder."""
+    from aurac.errors import AdapterError
+    from aurac_adapters import METHODS, NestedMethod
+    from aurac_adapters.training import TrainingConfig, train
+
+    method = METHODS[args.method]
+    own = {field.name for field in own_fields(method, NestedMethod)}
+    for name in METHODS:
+        for field in own_fields(METHODS[name], NestedMethod):
+            if getattr(args, field.name, False) and field.name not in own:
+                raise AdapterError(f"--{field.name} is for method {name}, not for {args.method}. Leave it out.")
+    settings: dict[str, Any] = {"scaling": args.scaling} if args.scaling else {}
+    if args.method != "lora":
+        settings["train_ranks"] = args.train_ranks
+    config = TrainingConfig(
+        method=method(
+            max_rank=args.rank,
+            gain=args.gain,
+            seed=args.seed,
+            **settings,
+            **{name: getattr(args, name) for name in own},
+        ),
+        model=args.model,
+        data=args.data,
+        out=args.out,
+        target_modules="all-linear" if args.target_modules == "all-linear" else tuple(args.target_modules.split(",")),
+        learning_rate=args.learning_rate,
+        epochs=args.epochs,
+        max_steps=args.max_steps,
+        batch_size=args.batch_size,
+        gradient_accumulation=args.gradient_accumulation,
+        max_length=args.max_length,
+        seed=args.seed,
+        dtype=args.dtype,
+        gradient_checkpointing=args.gradient_checkpointing,
+        checkpoint_steps=args.checkpoint_steps,
+        trust_remote_code=args.trust_remote_code,
+        report_to=tuple(filter(None, args.report_to.split(","))),
+    )
+    print(train(config))
+    return 0
