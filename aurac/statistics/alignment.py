@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError
+from aurac.statistics.refused import check_name
 
 
 def align(curves: Sequence[RankAccuracyCurve], *, missing: str = "error") -> list[RankAccuracyCurve]:
@@ -19,6 +20,7 @@ def align(curves: Sequence[RankAccuracyCurve], *, missing: str = "error") -> lis
         ComparisonError: If ranks or metrics differ, or documents are missing, with the number and an example; always if
             no document is common.
     """
+    check_name("treatment of missing documents", missing, ("error", "drop"))
     first = curves[0]
     for curve in curves:
         if curve.scores is None or curve.documents is None:

@@ -32,8 +32,10 @@ def estimate_mean(values: npt.ArrayLike, *, clusters: Sequence[Hashable] | None 
     n = len(a)
     if n < 2:
         raise CurveError(f"{n} document has no spread, so there is no standard error. Score at least 2 documents.")
+    # Equal values have no spread; their computed deviation may be 1e-17 instead of 0.
+    spread = 0.0 if a.min() == a.max() else float(a.std(ddof=1))
     if clusters is None:
-        return Estimate(float(a.mean()), float(a.std(ddof=1)) / math.sqrt(n), n - 1)
+        return Estimate(float(a.mean()), spread / math.sqrt(n), n - 1)
     if len(clusters) != n:
         raise CurveError(f"{len(clusters)} cluster labels for {n} documents. Give one label a document.")
     names = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
@@ -41,7 +43,8 @@ def estimate_mean(values: npt.ArrayLike, *, clusters: Sequence[Hashable] | None 
         raise CurveError("all documents are in one cluster, so there is no standard error. Give at least 2 clusters.")
     sums = np.bincount([names[c] for c in clusters], weights=a - a.mean())
     g = len(names)
-    return Estimate(float(a.mean()), math.sqrt(g / (g - 1) * float(sums @ sums)) / n, g - 1)
+    stderr = math.sqrt(g / (g - 1) * float(sums @ sums)) / n if spread > 0 else 0.0
+    return Estimate(float(a.mean()), stderr, g - 1)
 
 
 def t_interval(estimate: Estimate, *, confidence_level: float = 0.95, target: str = "docs") -> Interval:
@@ -65,10 +68,10 @@ def wilson_interval(estimate: Estimate, n_documents: int, *, confidence_level: f
     from scipy.special import ndtri
 
     m = min(1.0, max(0.0, estimate.value))
-    n_eff = m * (1 - m) / estimate.stderr**2 if estimate.stderr > 0 and 0 < m < 1 else float(n_documents)
     z2 = float(ndtri((1 + check_level(confidence_level)) / 2)) ** 2
-    centre = (m + z2 / (2 * n_eff)) / (1 + z2 / n_eff)
-    half = math.sqrt(z2) * math.sqrt(m * (1 - m) / n_eff + z2 / (4 * n_eff**2)) / (1 + z2 / n_eff)
+    inverse = estimate.stderr**2 / (m * (1 - m)) if estimate.stderr > 0 and 0 < m < 1 else 1 / n_documents  # 1 / n_eff
+    centre = (m + z2 * inverse / 2) / (1 + z2 * inverse)
+    half = math.sqrt(z2 * (m * (1 - m) * inverse + z2 * inverse**2 / 4)) / (1 + z2 * inverse)
     return Interval(max(0.0, centre - half), min(1.0, centre + half), confidence_level, "wilson")
 
 
@@ -79,6 +82,7 @@ def mean_interval(
     ci: str = "auto",
     clusters: Sequence[Hashable] | None = None,
     bounded: bool = True,
+    n_resamples: int = 9999,
     rng: np.random.Generator | None = None,
 ) -> Interval:
     """Return an interval for the mean of a per-document score, shape (n,), n >= 2.
@@ -90,6 +94,7 @@ def mean_interval(
             bounded score without spread always gets Wilson, since t would claim certainty.
         clusters: One label a document where documents share a passage.
         bounded: Whether scores lie in [0, 1].
+        n_resamples: For "bca".
         rng: For "bca"; by default seeded with 12345.
 
     Raises:
@@ -110,7 +115,7 @@ def mean_interval(
     if ci == "bca":
         if clusters is not None:
             raise CurveError("ci='bca' resamples documents one by one, not clusters. Use ci='t'.")
-        return bca_interval(a, confidence_level=confidence_level, rng=rng)
+        return bca_interval(a, confidence_level=confidence_level, n_resamples=n_resamples, rng=rng)
     return t_interval(estimate, confidence_level=confidence_level)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from aurac.statistics.estimate import Estimate
 from aurac.statistics.intervals import estimate_mean, t_interval
-from aurac.statistics.paired import PairedDifference, sign_flip_p
+from aurac.statistics.paired import PairedDifference
+from aurac.statistics.sign_flip import sign_flip_p
 
 
 def macro_mean(estimates: Sequence[Estimate]) -> Estimate:
@@ -41,7 +42,7 @@ def macro_difference(
     *,
     confidence_level: float = 0.95,
     n_resamples: int = 9999,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None = None,
 ) -> PairedDifference:
     """Return the mean difference over tasks; every document is flipped by itself, weighted as it is in the mean."""
     estimate = macro_mean([estimate_mean(d.differences) for d in differences])

@@ -1,18 +1,22 @@
-"""The difference between two scores on the same documents: paired t interval, and a test that flips whole documents."""
+"""The difference between two scores on the same documents."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from aurac.curve import RankAccuracyCurve
+from aurac.errors import CurveError
 from aurac.quadrature import Vector, weights
 from aurac.statistics.alignment import align
-from aurac.statistics.estimate import Interval
-from aurac.statistics.intervals import estimate_mean, per_document, t_interval
+from aurac.statistics.estimate import Estimate, Interval
+from aurac.statistics.intervals import estimate_mean, mean_interval, per_document
+from aurac.statistics.refused import check_name
+from aurac.statistics.sign_flip import sign_flip_p
+
+TESTS = ("sign-flip", "t")
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,11 @@ class PairedDifference:
 
     Attributes:
         value: Mean of the per-document differences.
-        stderr: Its standard error, s_d / sqrt(n).
-        interval: Paired t interval, df n-1.
-        p_value: Two-sided sign-flip p-value; a document's whole row of ranks is flipped at once.
+        stderr: Its standard error, s_d / sqrt(n), or the clustered one.
+        interval: Interval of the difference, paired t by default.
+        p_value: Two-sided, of the chosen test; sign-flip by default.
         n_documents: Number of common documents.
-        wins: Documents where A scores higher than B; `ties` and `losses` likewise.
+        wins: Documents where A scores higher than B, whatever the direction of the metric.
         ties: Documents with equal scores.
         losses: Documents where A scores lower.
         differences: Per-document differences d_i, shape (n,).
@@ -48,9 +52,13 @@ def paired_difference(
     *,
     axis: str = "log2",
     rule: str = "trapezoid",
+    within: tuple[float, float] | None = None,
     confidence_level: float = 0.95,
+    ci: str = "t",
+    test: str = "sign-flip",
+    clusters: Mapping[str, Hashable] | None = None,
     n_resamples: int = 9999,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None = None,
     missing: str = "error",
 ) -> PairedDifference:
     """Compare the AURAC of two curves on the same documents.
@@ -63,27 +71,51 @@ def paired_difference(
         b: Curve with the same ranks and metric.
         axis: As for `aurac.weights`.
         rule: As for `aurac.weights`.
-        confidence_level: Of the t interval.
-        n_resamples: Random sign patterns, where all of them are too many to enumerate.
-        rng: Source of the sign patterns.
+        within: As for `aurac.weights`.
+        confidence_level: Of the interval.
+        ci: "t" or "bca".
+        test: "sign-flip" or "t".
+        clusters: Document key -> cluster, where documents share a passage: clusters are then flipped as a whole.
+        n_resamples: Random sign patterns, or resamples of "bca".
+        rng: Source of both; by default seeded with 12345.
         missing: What to do with documents that one curve lacks, "error" or "drop".
 
     Raises:
         ComparisonError: If the curves cannot be joined.
-        CurveError: With a single document.
+        CurveError: With a single document, or a document without a cluster.
+        RefusedError: For a test or interval known to mislead, such as "unpaired-z".
+
+    Example:
+        >>> keys = ["a", "b", "c", "d"]
+        >>> a = RankAccuracyCurve.from_scores([1, 2], [[1, 1], [1, 1], [1, 1], [0, 1]], documents=keys)
+        >>> b = RankAccuracyCurve.from_scores([1, 2], [[0, 1], [0, 1], [0, 1], [0, 1]], documents=keys)
+        >>> d = paired_difference(a, b)  # 1/2 on three documents: (3/2) / 4, and 2 of 8 sign patterns
+        >>> d.value, d.p_value, (d.wins, d.ties, d.losses)
+        (0.375, 0.25, (3, 1, 0))
     """
+    check_name("test", test, TESTS)
+    check_name("interval of a difference", ci, ("t", "bca"))
     a, b = align([a, b], missing=missing)
     assert a.scores is not None
     assert b.scores is not None
-    rank_weights = weights(a.ranks, axis, rule)
-    d = per_document(a.scores, rank_weights) - per_document(b.scores, rank_weights)
-    d[np.abs(d) < 1e-12] = 0.0
-    estimate = estimate_mean(d)
+    rank_weights = weights(a.ranks, axis, rule, within=within)
+    d = differences(a.scores, b.scores, rank_weights)
+    labels = None if clusters is None else _labels(a.documents or (), clusters)
+    estimate = estimate_mean(d, clusters=labels)
+    flat = estimate.stderr == 0
     return PairedDifference(
         value=estimate.value,
         stderr=estimate.stderr,
-        interval=t_interval(estimate, confidence_level=confidence_level),
-        p_value=sign_flip_p(d, n_resamples=n_resamples, rng=rng),
+        interval=mean_interval(
+            d,
+            confidence_level=confidence_level,
+            ci="t" if flat else ci,
+            clusters=labels,
+            bounded=False,
+            rng=rng,
+            n_resamples=n_resamples,
+        ),
+        p_value=t_p(estimate) if test == "t" else sign_flip_p(_sums(d, labels), n_resamples=n_resamples, rng=rng),
         n_documents=len(d),
         wins=int((d > 0).sum()),
         ties=int((d == 0).sum()),
@@ -92,26 +124,33 @@ def paired_difference(
     )
 
 
-def sign_flip_p(differences: npt.ArrayLike, *, n_resamples: int = 9999, rng: np.random.Generator) -> float:
-    """Return the two-sided p-value of the sign-flip test on per-document differences, shape (n,).
+def differences(a_scores: np.ndarray, b_scores: np.ndarray, rank_weights: Vector) -> Vector:
+    """Return d_i = a_i^A - a_i^B, shape (n,), from scores of shape (n, K); rounding noise is 0, hence a tie."""
+    d = per_document(a_scores - b_scores, rank_weights)
+    return np.asarray(np.where(np.abs(d) < 1e-12, 0.0, d))
 
-    Exact when all 2^m sign patterns of the m non-zero differences are at most `n_resamples`; otherwise
-    (#{|mean of a random pattern| >= |mean|} + 1) / (n_resamples + 1) (Phipson and Smyth 2010).
 
-    Example:
-        >>> sign_flip_p([1.0, 1.0, 1.0], rng=np.random.default_rng(0))  # 2 of 8 patterns are as extreme
-        0.25
-    """
-    d = np.asarray(differences, dtype=np.float64)
-    d = d[d != 0]
-    if len(d) == 0:
+def t_p(estimate: Estimate) -> float:
+    """Return the two-sided p-value of "the mean is 0"; 1 for a mean of exactly 0, 0 for another mean without spread."""
+    from scipy.special import stdtr
+
+    if estimate.value == 0:
         return 1.0
-    bound = abs(d.sum()) * (1 - 1e-12)
-    if len(d) <= math.log2(n_resamples):
-        patterns = np.arange(2 ** len(d))[:, None] >> np.arange(len(d)) & 1
-        return float((np.abs((1 - 2 * patterns) @ d) >= bound).mean())
-    # Documents share few distinct differences: the sum over each group of equals is a binomial count of flips.
-    sizes, counts = np.unique(np.abs(d), return_counts=True)
-    plus = rng.binomial(counts, 0.5, size=(n_resamples, len(counts)))
-    sums = (2 * plus - counts) @ sizes
-    return float((np.count_nonzero(np.abs(sums) >= bound) + 1) / (n_resamples + 1))
+    return 2 * float(stdtr(estimate.df, -abs(estimate.value) / estimate.stderr)) if estimate.stderr > 0 else 0.0
+
+
+def _labels(documents: tuple[str, ...], clusters: Mapping[str, Hashable]) -> list[Hashable]:
+    if lacking := [key for key in documents if key not in clusters]:
+        raise CurveError(
+            f"{len(lacking)} of {len(documents)} documents have no cluster (for example {lacking[0]}). Give one for "
+            "each document."
+        )
+    return [clusters[key] for key in documents]
+
+
+def _sums(d: Vector, labels: list[Hashable] | None) -> Vector:
+    """Return the differences, or their sum in each cluster."""
+    if labels is None:
+        return d
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    return np.asarray(np.bincount([numbers[label] for label in labels], weights=d), dtype=np.float64)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aurac.curve import RankAccuracyCurve
+from aurac.errors import ComparisonError, CurveError, RefusedError, UnknownNameError
+from aurac.statistics.alignment import align
+from aurac.statistics.max_t import max_t_p
+from aurac.statistics.paired import paired_difference
+from aurac.statistics.sign_flip import sign_flip_p
+from statistics_cases import curve
+
+Pair = tuple[RankAccuracyCurve, RankAccuracyCurve]
+
+
+def test_the_difference_of_e2_is_the_reference_one(e2: Pair, oracles: dict[str, Any]) -> None:
+    expected = oracles["E2"]
+    d = paired_difference(*e2)
+    assert e2[0].area() == pytest.approx(expected["aurac_a"], abs=1e-12)
+    assert e2[1].area() == pytest.approx(expected["aurac_b"], abs=1e-12)
+    assert d.value == pytest.approx(expected["delta"], abs=1e-12)
+    assert d.stderr == pytest.approx(expected["se"], abs=1e-12)
+    assert (d.interval.low, d.interval.high) == pytest.approx(expected["ci_t"], abs=1e-12)
+    assert d.p_value == expected["p_perm_exact"]
+    np.testing.assert_allclose(d.differences, expected["d"], atol=1e-12)
+    assert (d.wins, d.ties, d.losses) == (8, 4, 0)
+    assert paired_difference(*e2, test="t").p_value == pytest.approx(expected["p_t"], rel=1e-9)
+
+
+def test_paired_t_is_scipys(e2: Pair) -> None:
+    w = np.array([1, 2, 2, 1]) / 6
+    assert e2[0].scores is not None
+    assert e2[1].scores is not None
+    expected = scipy.stats.ttest_rel(e2[0].scores @ w, e2[1].scores @ w)
+    d = paired_difference(*e2, test="t", confidence_level=0.9)
+    assert d.p_value == pytest.approx(expected.pvalue, rel=1e-9)
+    assert (d.interval.low, d.interval.high) == pytest.approx(tuple(expected.confidence_interval(0.9)), rel=1e-9)
+
+
+@given(st.lists(st.integers(-3, 3), min_size=2, max_size=10))
+def test_the_exact_sign_flip_is_scipys(d: list[int]) -> None:
+    expected = scipy.stats.permutation_test(
+        (np.array(d, dtype=float),), np.mean, permutation_type="samples", n_resamples=np.inf
+    ).pvalue
+    if any(d):
+        assert sign_flip_p(d) == pytest.approx(expected, abs=1e-12)
+    else:
+        assert sign_flip_p(d) == 1.0
+
+
+@pytest.mark.parametrize("kind", ["few distinct", "all distinct"])
+def test_random_flips_estimate_the_exact_p_value(kind: str) -> None:
+    rng = np.random.default_rng(5)
+    d = rng.integers(-1, 3, 12).astype(float) if kind == "few distinct" else rng.normal(0.4, 1, 12)
+    exact = sign_flip_p(d, n_resamples=5000)
+    random = sign_flip_p(d, n_resamples=4000, rng=np.random.default_rng(1))  # 2^12 > 4000 unless there are zeros
+    assert random == pytest.approx(exact, abs=4 * np.sqrt(exact / 4000))
+
+
+def test_the_smallest_random_p_value_is_one_over_resamples_plus_one() -> None:
+    assert sign_flip_p(np.ones(100), n_resamples=999) == 1 / 1000
+
+
+def test_identical_methods_have_no_difference_and_p_one(e2: Pair) -> None:
+    d = paired_difference(e2[0], e2[0])
+    assert (d.value, d.stderr, d.p_value, d.interval.low, d.interval.high) == (0.0, 0.0, 1.0, 0.0, 0.0)
+    assert (d.wins, d.ties, d.losses) == (0, 12, 0)
+    assert paired_difference(e2[0], e2[0], test="t", ci="bca").p_value == 1.0
+
+
+def test_all_right_against_all_wrong_is_certain_without_a_nan() -> None:
+    right, wrong = curve("1111 " * 12), curve("0000 " * 12)
+    d = paired_difference(right, wrong)
+    assert (d.value, d.stderr, d.p_value) == (pytest.approx(1.0), 0.0, 2 / 2**12)
+    assert paired_difference(right, wrong, test="t").p_value == 0.0
+
+
+def test_documents_are_joined_by_key_not_by_position(e2: Pair) -> None:
+    a, b = e2
+    assert b.documents is not None
+    shuffled = b.select_documents([b.documents[i] for i in np.random.default_rng(0).permutation(12)])
+    assert paired_difference(a, shuffled).differences.tolist() == paired_difference(a, b).differences.tolist()
+
+
+def test_missing_documents_are_an_error_that_counts_and_shows_them(e2: Pair) -> None:
+    a, b = e2
+    assert b.documents is not None
+    fewer = b.select_documents(b.documents[2:])
+    with pytest.raises(ComparisonError, match=r"2 of 12 documents of 'A' are not in every run \(for example t/0\)"):
+        paired_difference(a, fewer)
+    assert paired_difference(a, fewer, missing="drop").n_documents == 10
+
+
+def test_curves_that_cannot_be_joined_say_why(e2: Pair) -> None:
+    a, b = e2
+    with pytest.raises(ComparisonError, match="a curve has no per-document scores, so no paired comparison"):
+        align([a, RankAccuracyCurve([1, 2, 4, 8], [0.5] * 4)])
+    with pytest.raises(ComparisonError, match=r"'A' was scored at ranks 1-2-4-8, 'B' at 1-2. AURACs on different"):
+        align([a, b.select_ranks([1, 2])])
+    other = RankAccuracyCurve.from_scores(a.ranks, a.scores, documents=[f"x{i}" for i in range(12)], name="C")  # type: ignore[arg-type]
+    with pytest.raises(ComparisonError, match="'A' and 'C' have no documents in common"):
+        align([a, other])
+    metric = RankAccuracyCurve.from_scores(a.ranks, a.scores, documents=a.documents, metric="acc_norm", name="D")  # type: ignore[arg-type]
+    with pytest.raises(ComparisonError, match="'A' holds None, 'D' holds acc_norm"):
+        align([a, metric])
+    with pytest.raises(UnknownNameError, match="Known: drop, error"):
+        align([a, b], missing="ignore")
+
+
+def test_clusters_are_flipped_as_a_whole(e2: Pair) -> None:
+    a, b = e2
+    assert a.documents is not None
+    clusters = {key: number // 3 for number, key in enumerate(a.documents)}
+    d = paired_difference(a, b, clusters=clusters)
+    sums = d.differences.reshape(4, 3).sum(axis=1)
+    assert d.p_value == sign_flip_p(sums) == 2 / 2**4
+    residuals = (d.differences - d.value).reshape(4, 3).sum(axis=1)
+    assert d.stderr == pytest.approx(np.sqrt(4 / 3 * (residuals**2).sum()) / 12, abs=1e-12)
+    with pytest.raises(CurveError, match=r"12 of 12 documents have no cluster \(for example t/0\)"):
+        paired_difference(a, b, clusters={})
+
+
+@pytest.mark.parametrize("test", ["unpaired-z", "cell-flip", "normality-pretest", "aso"])
+def test_misleading_tests_are_refused_by_name(test: str, e2: Pair) -> None:
+    with pytest.raises(RefusedError, match="Use "):
+        paired_difference(*e2, test=test)
+
+
+def test_unknown_tests_have_near_names(e2: Pair) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown test 'signflip'. Did you mean 'sign-flip'"):
+        paired_difference(*e2, test="signflip")
+
+
+def test_max_t_over_ranks_is_the_reference_one(e2: Pair, oracles: dict[str, Any]) -> None:
+    a, b = e2
+    assert a.scores is not None
+    assert b.scores is not None
+    d = a.scores - b.scores
+    assert max_t_p(d) == pytest.approx(oracles["E2"]["p_maxt_exact"], rel=1e-9)
+    random = max_t_p(d, n_resamples=200, rng=np.random.default_rng(0))
+    assert random == pytest.approx(oracles["E2"]["p_maxt_exact"], abs=0.15)
+
+
+@given(st.lists(st.lists(st.integers(-2, 2), min_size=2, max_size=2), min_size=2, max_size=8))
+def test_max_t_is_never_below_the_single_test_and_one_for_nothing(rows: list[list[int]]) -> None:
+    d = np.array(rows, dtype=float)
+    for k, p in enumerate(max_t_p(d)):
+        assert p >= sign_flip_p(d[:, k]) - 1e-12
+    assert max_t_p(np.zeros((4, 3))) == [1.0, 1.0, 1.0]
