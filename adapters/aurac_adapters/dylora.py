@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from aurac_adapters.method import Diagonal, NestedMethod
+from aurac_adapters.method import Diagonal, NestedMethod, check_rank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +15,9 @@ class DyLora(NestedMethod):
     """p = s_b * 1[i <= b], with b drawn uniformly from S for each optimizer step, from (seed, step) alone.
 
     Attributes:
-        frozen: Whether a step changes only row b of A and column b of B, as in the original. It is a mask on the
-            gradient: under AdamW momentum and weight decay still move the other rows, in the original too.
+        frozen: Whether a step changes only row b of A and column b of B, as in the original, which draws b from all
+            ranks: that is the default of `train_ranks` here, and a row outside of it is never changed. It is a mask on
+            the gradient: under AdamW momentum and weight decay still move the other rows, in the original too.
 
     Example:
         >>> DyLora(max_rank=4, train_ranks=[4]).training_diagonal(0).tolist()
@@ -26,6 +27,13 @@ class DyLora(NestedMethod):
     name: ClassVar[str] = "dylora"
 
     frozen: bool = False
+
+    def __post_init__(self) -> None:
+        """Draw from all ranks by default where every step changes one row."""
+        if self.frozen and not self.train_ranks:
+            check_rank(self.max_rank, what="max_rank")
+            object.__setattr__(self, "train_ranks", tuple(range(1, self.max_rank + 1)))
+        super().__post_init__()
 
     def sampled_rank(self, step: int) -> int:
         """Return b for an optimizer step; the same for every process and after every restart."""

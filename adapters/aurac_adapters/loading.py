@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
 
-from peft import PeftModel
+import torch
+from peft import PeftModel, get_peft_model_state_dict
 from torch import nn
 
 from aurac.errors import AdapterError
-from aurac_adapters.folder import WEIGHTS, read_adapter
+from aurac_adapters.folder import read_folder
 from aurac_adapters.nested import NestedAdapter, attach
-from aurac_adapters.weights import check_fits, read_weights
+from aurac_adapters.sidecar import WEIGHTS
+from aurac_adapters.weights import check_fits
 
 
 def load_adapter(
@@ -26,7 +29,7 @@ def load_adapter(
     """Load an adapter folder onto its base model, at full rank and in evaluation mode.
 
     Args:
-        model: The base model, without adapters.
+        model: The base model, or a PEFT model that is to hold one adapter more; the new one becomes the active one.
         folder: A PEFT LoRA folder, made by this project or not. Without a sidecar it is plain LoRA, whose prefixes keep
             the factor of the full rank.
         adapter_name: Name that PEFT is to give it.
@@ -39,10 +42,11 @@ def load_adapter(
     Raises:
         AdapterError: If the folder is no usable adapter, or belongs to another base model.
     """
-    found = read_adapter(folder)
-    tensors = read_weights(found.path / WEIGHTS, found.method.max_rank)
-    check_fits(tensors, model, found.path / WEIGHTS)
+    found, tensors = read_folder(folder)
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    check_fits(tensors, base, found.path / WEIGHTS)
     loaded = _load(model, found.path, adapter_name, is_trainable)
+    _check_complete(loaded, tensors, found.path / WEIGHTS, adapter_name)
     return attach(
         loaded,
         found.method,
@@ -52,12 +56,36 @@ def load_adapter(
     )
 
 
-def _load(model: nn.Module, path: Any, adapter_name: str, is_trainable: bool) -> PeftModel:
+def _load(model: nn.Module, path: Path, adapter_name: str, is_trainable: bool) -> PeftModel:
+    options = {"is_trainable": is_trainable, "low_cpu_mem_usage": True, "torch_device": "cpu"}  # on the layer's device
     try:
         with warnings.catch_warnings():
-            # PEFT warns of tensors that the folder lacks and goes on with random ones.
-            warnings.filterwarnings("error", message="Found missing adapter keys")
-            return PeftModel.from_pretrained(model, path, adapter_name=adapter_name, is_trainable=is_trainable)
-    except (ValueError, RuntimeError, UserWarning, TypeError, KeyError) as exc:
+            warnings.filterwarnings("ignore", message="Found missing adapter keys")  # reported below
+            if not isinstance(model, PeftModel):
+                return PeftModel.from_pretrained(model, path, adapter_name=adapter_name, **options)
+            if adapter_name in model.peft_config:
+                raise AdapterError(f"the model has an adapter {adapter_name!r} already. Give another adapter_name.")
+            model.load_adapter(str(path), adapter_name, **options)
+            model.set_adapter(adapter_name, inference_mode=not is_trainable)
+            return model.eval()
+    except (ValueError, RuntimeError, TypeError, KeyError) as exc:
+        if isinstance(exc, AdapterError):
+            raise
         reason = " ".join(str(exc).split())
         raise AdapterError(f"PEFT cannot load {path} onto this base model: {reason:.300}") from exc
+
+
+def _check_complete(model: PeftModel, tensors: Mapping[str, torch.Tensor], path: Path, adapter_name: str) -> None:
+    """Raise `AdapterError` for tensors that PEFT would have made up or left out without a word."""
+    wanted = get_peft_model_state_dict(model, adapter_name=adapter_name, save_embedding_layers=False).keys()
+    if missing := [key for key in wanted if key not in tensors]:
+        raise AdapterError(
+            f"{path} lacks {len(missing)} tensors that its configuration asks for, the first {missing[0]}. It is "
+            "incomplete or belongs to another base model; fetch or save it again."
+        )
+    known = {*wanted, *model.state_dict()}  # PEFT saves whole embedding layers beside the adapter if they were resized
+    if left_out := [key for key in tensors if key not in known]:
+        raise AdapterError(
+            f"{path} holds {len(left_out)} tensors that its configuration does not ask for, the first {left_out[0]}. "
+            "They would have no effect; check target_modules and the base model."
+        )

@@ -18,7 +18,8 @@ class MatryoshkaLora(NestedMethod):
         normalize: Whether P is divided by |S|, as in the "binary" mask of the authors' code.
 
     Example:
-        >>> MatryoshkaLora(max_rank=4, train_ranks=[1, 2, 4]).training_diagonal(0).tolist()  # in 3, 2, 1, 1 prefixes
+        >>> method = MatryoshkaLora(max_rank=4, train_ranks=[1, 2, 4], scaling="one")
+        >>> method.training_diagonal(0).tolist()  # the rows are in 3, 2, 1 and 1 prefixes
         [3.0, 2.0, 1.0, 1.0]
     """
 

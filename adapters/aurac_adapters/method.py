@@ -61,6 +61,8 @@ class NestedMethod:
             raise UnknownNameError("scaling rule", self.scaling, SCALINGS)
         if not (np.isfinite(self.gain) and self.gain > 0):
             raise AdapterError(f"gain {self.gain} is not a positive number. The default is 1.")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise AdapterError(f"seed {self.seed!r} is not a whole number from 0.")
         object.__setattr__(self, "train_ranks", ranks)
 
     def scale(self, rank: int) -> float:
@@ -111,8 +113,9 @@ class NestedMethod:
         target_modules: str | Sequence[str] = "all-linear",
         lora_dropout: float = 0.0,
         task_type: str | None = "CAUSAL_LM",
+        **options: Any,
     ) -> LoraConfig:
-        """Return PEFT's configuration of the full-rank adapter."""
+        """Return PEFT's configuration of the full-rank adapter; `options` are further ones of `LoraConfig`."""
         from peft import LoraConfig
 
         return LoraConfig(
@@ -122,6 +125,7 @@ class NestedMethod:
             target_modules=target_modules if isinstance(target_modules, str) else list(target_modules),
             lora_dropout=lora_dropout,
             task_type=task_type,
+            **options,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -130,11 +134,21 @@ class NestedMethod:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the method that `to_dict` described; a key that the method does not have is an error."""
-        known = {field.name for field in fields(cls)}
-        for key in values:
+        """Return the method that `to_dict` described.
+
+        Raises:
+            UnknownNameError: For a key that the method does not have.
+            AdapterError: For a key that is missing, or not true or false where it must be.
+            RankError: For ranks that make no method.
+        """
+        known = {field.name: field.default for field in fields(cls)}
+        for key, value in values.items():
             if key not in known:
                 raise UnknownNameError(f"key of method {cls.name!r}", key, known)
+            if isinstance(known[key], bool) and not isinstance(value, bool):
+                raise AdapterError(f"{key} of method {cls.name!r} is {value!r}; it must be true or false.")
+        if missing := known.keys() - values.keys():
+            raise AdapterError(f"method {cls.name!r} lacks {', '.join(sorted(missing))}.")
         return cls(**values)
 
 

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import isclose
 from typing import Any
 
+import torch
 from peft import PeftModel
+from peft.tuners.lora.layer import Embedding as LoraEmbedding
 from peft.tuners.lora.layer import LoraLayer
 from torch import nn
 
 from aurac.errors import AdapterError
-from aurac_adapters.gate import NestedVariant, RankState
+from aurac_adapters.config import check_config
+from aurac_adapters.gate import NestedEmbeddingVariant, NestedVariant, Ranks, RankState, factor_a, factor_b
 from aurac_adapters.method import NestedMethod
 
-# Layers that apply the variant in forward. Others (AWQ, AQLM, EETQ, INC, TransformerEngine, Megatron, ParamWrapper,
-# MultiheadAttention) would ignore it without a word, and Embedding and Conv have other shapes.
-_SUPPORTED = {"Linear", "Linear4bit", "Linear8bitLt", "GPTQLoraLinear", "HqqLoraLinear"}
+# PEFT's layers that apply the variant in forward. Others (AWQ, AQLM, EETQ, INC, TransformerEngine, Megatron,
+# ParamWrapper, MultiheadAttention; TorchAO when it merges) would ignore it without a word, and Conv has other shapes.
+_SUPPORTED: dict[str, type[NestedVariant]] = {
+    "Linear": NestedVariant,
+    "Linear4bit": NestedVariant,
+    "Linear8bitLt": NestedVariant,
+    "GPTQLoraLinear": NestedVariant,
+    "HqqLoraLinear": NestedVariant,
+    "Embedding": NestedEmbeddingVariant,
+}
+# A gate for each, made before the first call, lets torch.compile trace one graph for all ranks.
+_USUAL_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 class NestedAdapter:
@@ -54,8 +66,8 @@ class NestedAdapter:
         """The rank at inference, or one for each row of the batch."""
         return self.state.rank
 
-    def set_rank(self, rank: int | Sequence[int]) -> None:
-        """Evaluate at this rank from now on; a sequence gives every row of the batch its own.
+    def set_rank(self, rank: Ranks) -> None:
+        """Evaluate at this rank from now on; a sequence or 1-D tensor gives every row of the batch its own.
 
         Raises:
             RankError: If a rank is not in 1..R.
@@ -97,20 +109,22 @@ def attach(
     layers = list(lora_layers(model, adapter_name))
     if not layers:
         raise AdapterError(f"the model has no LoRA layers of an adapter {adapter_name!r}. Make it with get_peft_model.")
+    if (config := getattr(model, "peft_config", {}).get(adapter_name)) is not None:
+        check_config(config.to_dict(), f"the adapter {adapter_name!r}")
     for name, layer in layers:
         _check_layer(name, layer, method, adapter_name, strict)
     state = RankState(method, inference=inference)
-    variant = NestedVariant(state)
     for _, layer in layers:
-        layer.lora_variant[adapter_name] = variant
-        if method.trainable and method.gradient_mask(0) is not None:
-            layer.lora_A[adapter_name].weight.register_hook(partial(state.mask_gradient, dim=0))
-            layer.lora_B[adapter_name].weight.register_hook(partial(state.mask_gradient, dim=1))
+        layer.lora_variant[adapter_name] = _SUPPORTED[type(layer).__name__](state)
+        if isinstance(layer, LoraEmbedding):
+            layer._mixed_batch_forward = _refuse_mixed_batch
+    _mask_gradients(layers, state, adapter_name)
+    _make_gates(layers, state, adapter_name)
     return NestedAdapter(model, state, adapter_name)
 
 
 @contextmanager
-def at_rank(adapter: NestedAdapter | nn.Module, rank: int | Sequence[int]) -> Iterator[NestedAdapter]:
+def at_rank(adapter: NestedAdapter | nn.Module, rank: Ranks) -> Iterator[NestedAdapter]:
     """Evaluate at a rank inside the `with` block, and at the rank of before after it.
 
     Args:
@@ -143,12 +157,36 @@ def lora_layers(model: nn.Module, adapter_name: str) -> Iterator[tuple[str, Any]
             yield name, module
 
 
+def _mask_gradients(layers: list[tuple[str, Any]], state: RankState, adapter: str) -> None:
+    if state.method.gradient_mask(0) is None:
+        return
+    for _, layer in layers:
+        for dim, weight in enumerate((factor_a(layer, adapter), factor_b(layer, adapter))):
+            if weight.requires_grad:  # not when it was loaded to be used only
+                weight.register_hook(partial(state.mask_gradient, dim=dim))  # type: ignore[no-untyped-call]
+
+
+def _make_gates(layers: list[tuple[str, Any]], state: RankState, adapter: str) -> None:
+    for device in {factor_a(layer, adapter).device for _, layer in layers}:
+        for dtype in _USUAL_DTYPES:
+            state.gate(False, device, dtype)
+            if state.method.trainable:
+                state.gate(True, device, dtype)
+
+
+def _refuse_mixed_batch(*_: Any, **__: Any) -> torch.Tensor:
+    # PEFT's mixed batches call every variant but those of embedding layers, which would stay at the full rank.
+    raise AdapterError("embedding layers take no adapter_names. Give each row its own rank with set_rank instead.")
+
+
 def _check_layer(name: str, layer: Any, method: NestedMethod, adapter: str, strict: bool) -> None:
     kind = type(layer).__name__
     if kind not in _SUPPORTED:
         raise AdapterError(
             f"layer {name} is {kind}, which cannot be nested. Supported: {', '.join(sorted(_SUPPORTED))}."
         )
+    if layer.merged:
+        raise AdapterError(f"layer {name} has a merged adapter. Unmerge it first.")
     if (variant := layer.lora_variant.get(adapter)) is not None:
         what = "nested already" if isinstance(variant, NestedVariant) else f"a {type(variant).__name__}"
         raise AdapterError(

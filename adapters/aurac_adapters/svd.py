@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 import torch
+from torch.nn.functional import pad
 
-from aurac_adapters.folder import WEIGHTS, read_adapter, write_sidecar_of
+from aurac_adapters.config import layer_scaling
+from aurac_adapters.folder import read_folder
 from aurac_adapters.slices import write_folder
 from aurac_adapters.svd_lora import SvdLora
-from aurac_adapters.weights import A_KEY, B_KEY, lora_layer_names, read_weights
+from aurac_adapters.weights import lora_layers_of
 
 
 def svd_rotate(folder: str | os.PathLike[str], out: str | os.PathLike[str], *, inference: str | None = None) -> Path:
@@ -29,21 +31,19 @@ def svd_rotate(folder: str | os.PathLike[str], out: str | os.PathLike[str], *, i
     Raises:
         AdapterError: If the folder cannot be read, or `out` holds something.
     """
-    found = read_adapter(folder)
+    found, tensors = read_folder(folder)
     rank = found.method.max_rank
-    gate = found.method.inference_diagonal(rank, inference or found.inference) / found.method.scale(rank)
-    tensors = read_weights(found.path / WEIGHTS, rank)
-    for name in lora_layer_names(tensors):
-        a, b = tensors[name + A_KEY], tensors[name + B_KEY]
-        scale = layer_scaling(found.config, name, a.shape[0])
-        rotated = rotate(a.double(), b.double() * torch.tensor(gate[: a.shape[0]]) * scale)
-        tensors[name + A_KEY] = torch.zeros(rank, a.shape[1], dtype=a.dtype)
-        tensors[name + B_KEY] = torch.zeros(b.shape[0], rank, dtype=b.dtype)
-        tensors[name + A_KEY][: a.shape[0]] = rotated[0].to(a.dtype)
-        tensors[name + B_KEY][:, : a.shape[0]] = rotated[1].to(b.dtype)
-    path = write_folder(found, tensors, {"r": rank, "lora_alpha": rank}, Path(out))
-    write_sidecar_of(SvdLora(max_rank=rank), "prefix", path)
-    return path
+    p = found.method.inference_diagonal(rank, inference or found.inference)
+    gate = torch.tensor(p / found.method.scale(rank))  # relative to PEFT's own factor, which may differ by layer
+    for layer in lora_layers_of(tensors):
+        a, b = tensors[layer.a], tensors[layer.b]  # (r, in), (out, r)
+        factor = gate[: len(a)] * layer_scaling(found.config, layer.name)
+        new_a, new_b = rotate(a.double(), b.double() * factor)
+        missing = rank - len(a)  # a layer of smaller rank is filled with zeros
+        tensors[layer.a] = pad(new_a, (0, 0, 0, missing)).to(a.dtype).contiguous()
+        tensors[layer.b] = pad(new_b, (0, missing)).to(b.dtype).contiguous()
+    changes = {"r": rank, "lora_alpha": rank}
+    return write_folder(found, tensors, changes, Path(out), method=SvdLora(max_rank=rank))
 
 
 def rotate(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,16 +66,5 @@ def rotate(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     flip = torch.sign(left.gather(0, left.abs().argmax(0, keepdim=True))).squeeze(0)
     flip[flip == 0] = 1
     padding = a.shape[0] - len(s)  # a layer narrower than r has fewer singular values
-    new_b = torch.nn.functional.pad(left * flip, (0, padding))
-    return torch.nn.functional.pad(flip[:, None] * right, (0, 0, 0, padding)), new_b
-
-
-def layer_scaling(config: dict[str, object], name: str, rank: int) -> float:
-    """Return PEFT's own scaling of one layer, patterns included."""
-    from peft.utils.other import get_pattern_key
-
-    patterns = config.get("alpha_pattern") or {}
-    inner = name.removeprefix("base_model.model.")
-    assert isinstance(patterns, dict)
-    alpha = patterns.get(get_pattern_key(patterns.keys(), inner), config["lora_alpha"])
-    return float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
+    new_b = pad(left * flip, (0, padding))
+    return pad(flip[:, None] * right, (0, 0, 0, padding)), new_b

@@ -24,9 +24,10 @@ from aurac.errors import TrainingError
 from aurac_adapters import training_record
 from aurac_adapters.base_model import check_target_modules, context_length, load_base
 from aurac_adapters.data import IGNORED, TokenizedData, load_examples, tokenize
-from aurac_adapters.folder import SIDECAR, save_adapter
+from aurac_adapters.folder import save_adapter
 from aurac_adapters.method import NestedMethod
 from aurac_adapters.nested import attach
+from aurac_adapters.sidecar import SIDECAR
 from aurac_adapters.training_callbacks import LossBar, MethodCallback, require_finite
 
 logger = logging.getLogger(__name__)

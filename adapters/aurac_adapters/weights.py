@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from aurac.errors import AdapterError
+from aurac_adapters.config import layer_rank
 
-A_KEY, B_KEY = ".lora_A.weight", ".lora_B.weight"
 _PREFIX = "base_model.model."
+# PEFT names the factors of linear layers and of embedding layers differently; both are A (r, in) and B (out, r).
+_FACTORS = ((".lora_A.weight", ".lora_B.weight"), (".lora_embedding_A", ".lora_embedding_B"))
 
 
-def read_weights(path: Path, max_rank: int) -> dict[str, torch.Tensor]:
+@dataclass(frozen=True)
+class Layer:
+    """The keys of the two factors of one adapted layer.
+
+    Attributes:
+        name: Key up to `.lora_A`, for instance `base_model.model.model.layers.0.self_attn.q_proj`.
+        a: Key of A, shape (r, in).
+        b: Key of B, shape (out, r).
+    """
+
+    name: str
+    a: str
+    b: str
+
+    @property
+    def inner(self) -> str:
+        """The name of the layer in the base model."""
+        return self.name.removeprefix(_PREFIX)
+
+
+def read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """Read the tensors of `adapter_model.safetensors`.
 
     Args:
         path: The file.
-        max_rank: Largest rank that the configuration allows.
+        config: PEFT's configuration of the adapter, checked by `check_config`.
 
     Returns:
         All tensors by key; for every layer `lora_A` of shape (rank, in) and `lora_B` of shape (out, rank).
@@ -34,7 +59,7 @@ def read_weights(path: Path, max_rank: int) -> dict[str, torch.Tensor]:
         raise AdapterError(
             f"{path} is damaged or no safetensors file: {exc}. Fetch or save the adapter again."
         ) from exc
-    layers = lora_layer_names(tensors)
+    layers = lora_layers_of(tensors)
     if not layers:
         raise AdapterError(f"{path} holds no lora_A and lora_B tensors. Give a LoRA adapter of linear layers.")
     for key, tensor in tensors.items():
@@ -42,48 +67,55 @@ def read_weights(path: Path, max_rank: int) -> dict[str, torch.Tensor]:
             raise AdapterError(
                 f"{path}: {key} holds NaN or infinity; the training diverged. Use an earlier checkpoint."
             )
-    for name in layers:
-        _check_layer(path, tensors, name, max_rank)
-    if not any(tensors[name + B_KEY].any() and tensors[name + A_KEY].any() for name in layers):
+    for layer in layers:
+        _check_layer(path, tensors, layer, layer_rank(config, layer.name))
+    if not any(tensors[layer.b].any() and tensors[layer.a].any() for layer in layers):
         raise AdapterError(
             f"{path}: all updates are 0, so the adapter does nothing; it was not trained. Train it first."
         )
     return tensors
 
 
-def lora_layer_names(tensors: dict[str, torch.Tensor]) -> list[str]:
-    """Return the keys of the adapted layers, without `.lora_A.weight`."""
-    ends = [key.removesuffix(end) for end in (A_KEY, B_KEY) for key in tensors if key.endswith(end)]
-    return list(dict.fromkeys(ends))
+def lora_layers_of(tensors: Mapping[str, torch.Tensor]) -> list[Layer]:
+    """Return the adapted layers, in the order of the file; one of a layer's factors may be missing."""
+    found = (
+        Layer(name, name + ends[0], name + ends[1])
+        for key in tensors
+        for ends in _FACTORS
+        for end in ends
+        if (name := key.removesuffix(end)) != key
+    )
+    return list(dict.fromkeys(found))
 
 
-def check_fits(tensors: dict[str, torch.Tensor], model: torch.nn.Module, path: Path) -> None:
+def check_fits(tensors: Mapping[str, torch.Tensor], base: torch.nn.Module, path: Path) -> None:
     """Raise `AdapterError` unless every adapted layer exists in the base model with these widths."""
-    for name in lora_layer_names(tensors):
-        inner = name.removeprefix(_PREFIX)
+    from peft.tuners.tuners_utils import _get_in_out_features
+
+    for layer in lora_layers_of(tensors):
         try:
-            layer = model.get_submodule(inner)
+            module = base.get_submodule(layer.inner)
         except AttributeError as exc:
             raise AdapterError(
-                f"{path} adapts the layer {inner}, which the base model does not have. It belongs to another base "
-                "model; give the right one with --base."
+                f"{path} adapts the layer {layer.inner}, which the base model does not have. It belongs to another "
+                "base model; give the right one with --base."
             ) from exc
-        expected = (tensors[name + A_KEY].shape[1], tensors[name + B_KEY].shape[0])
-        found = (getattr(layer, "in_features", None), getattr(layer, "out_features", None))
-        if None not in found and found != expected:
+        expected = (tensors[layer.a].shape[1], tensors[layer.b].shape[0])
+        found = _get_in_out_features(getattr(module, "base_layer", module))  # (None, None) if PEFT does not know it
+        if None not in found and tuple(found) != expected:
             raise AdapterError(
-                f"{path}: layer {inner} is {expected[0]} to {expected[1]} wide, in the base model {found[0]} to "
+                f"{path}: layer {layer.inner} is {expected[0]} to {expected[1]} wide, in the base model {found[0]} to "
                 f"{found[1]}. The adapter belongs to another base model; give the right one with --base."
             )
 
 
-def _check_layer(path: Path, tensors: dict[str, torch.Tensor], name: str, max_rank: int) -> None:
-    for end in (A_KEY, B_KEY):
-        if name + end not in tensors:
-            raise AdapterError(f"{path} has no tensor {name + end}; the adapter is incomplete. Fetch or save it again.")
-    a, b = tensors[name + A_KEY], tensors[name + B_KEY]
-    if a.dim() != 2 or b.dim() != 2 or a.shape[0] != b.shape[1] or not 1 <= a.shape[0] <= max_rank:
+def _check_layer(path: Path, tensors: Mapping[str, torch.Tensor], layer: Layer, rank: int) -> None:
+    for key in (layer.a, layer.b):
+        if key not in tensors:
+            raise AdapterError(f"{path} has no tensor {key}; the adapter is incomplete. Fetch or save it again.")
+    a, b = tuple(tensors[layer.a].shape), tuple(tensors[layer.b].shape)
+    if len(a) != 2 or len(b) != 2 or a[0] != rank or b[1] != rank:
         raise AdapterError(
-            f"{path}: {name} has lora_A {tuple(a.shape)} and lora_B {tuple(b.shape)}, which are no (r, in) and "
-            f"(out, r) with r up to {max_rank}."
+            f"{path}: {layer.name} has lora_A {a} and lora_B {b}, but the configuration says r = {rank}: (r, in) and "
+            "(out, r). Fetch or save the adapter again."
         )

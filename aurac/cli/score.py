@@ -93,8 +93,6 @@ def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run:
     from aurac.harness.scoring import run_identity
     from aurac.harness.sweep import check_ranks
     from aurac.results.writing import check_identity
-    from aurac_adapters.folder import WEIGHTS
-    from aurac_adapters.weights import read_weights
 
     requests = parse_tasks(args.tasks, protocol=args.protocol)
     base = args.base or adapter.base_model
@@ -102,7 +100,6 @@ def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run:
         raise ModelError(f"{adapter.path} does not name its base model. Give it with --base.")
     if args.ranks is not None:
         check_ranks(args.ranks, adapter.method.max_rank)
-    read_weights(adapter.path / WEIGHTS, adapter.config)
     dtype = resolve_dtype(base, args.dtype, trust_remote_code=args.trust_remote_code)
     base_is = base_identity(base)
     suite = build_suite(

@@ -177,12 +177,14 @@ def test_a_whole_layer_that_is_missing_is_refused_too(make_foreign: Make) -> Non
         name = first(tensors, "lora_A.weight").removesuffix("lora_A.weight")
         del tensors[name + "lora_A.weight"], tensors[name + "lora_B.weight"]
 
-    with pytest.raises(AdapterError, match=r"PEFT cannot load .* Found missing adapter keys"):
+    with pytest.raises(AdapterError, match=r"lacks 2 tensors that its configuration asks for, the first .*lora_A"):
         load_adapter(tiny_llama(), break_weights(make_foreign(), drop))
 
 
 def test_ranks_that_contradict_the_configuration_are_refused(make_foreign: Make) -> None:
-    with pytest.raises(AdapterError, match=r"has lora_A \(8, 64\) and lora_B \(32, 8\), .* with r up to 4"):
+    with pytest.raises(
+        AdapterError, match=r"has lora_A \(8, 64\) and lora_B \(32, 8\), but the configuration says r = 4"
+    ):
         load_adapter(tiny_llama(), rewrite_config(make_foreign(), r=4))
 
 
@@ -277,5 +279,5 @@ def test_a_slice_never_overwrites_and_never_leaves_half_a_folder(make_foreign: M
 
 
 def test_an_adapter_with_patterns_is_scored_but_not_sliced(make_foreign: Make, tmp_path: Path) -> None:
-    with pytest.raises(AdapterError, match=r"has a rank_pattern, which servers refuse; it cannot be sliced"):
+    with pytest.raises(AdapterError, match=r"has a rank_pattern, which servers refuse. svd_rotate it, then slice"):
         export_slice(make_foreign(rank_pattern={"q_proj": 4}), 2, tmp_path / "r2")

@@ -238,11 +238,17 @@ def with_config(**changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"use_dora": True}, r"is a DoraLinearVariant; one variant an adapter is possible. Use plain LoRA"),
-        ({"lora_bias": True}, r"has lora_bias, which no rank indexes"),
+        ({"use_dora": True}, r"the adapter 'default' uses use_dora, which no rank indexes. Train with use_dora=false"),
+        ({"lora_bias": True}, r"the adapter 'default' uses lora_bias, which no rank indexes"),
+        ({"init_lora_weights": "mica"}, r"is a MiCALinearVariant; one variant an adapter is possible. Use plain LoRA"),
+        ({"init_lora_weights": "pissa"}, r"was initialised with 'pissa', which changes the base weights"),
+        ({"init_lora_weights": "olora"}, r"was initialised with 'olora', which changes the base weights"),
+        (
+            {"init_lora_weights": "orthogonal"},
+            r"was initialised with 'orthogonal', which cancels at the full rank only",
+        ),
         ({"r": 4, "lora_alpha": 4}, r"has rank 4, the method max_rank 8. Make them equal"),
         ({"lora_alpha": 3}, r"is scaled by 0.375, the method needs s_R = 1. Take the configuration from"),
-        ({"target_modules": ["embed_tokens"]}, r"is Embedding, which cannot be nested. Supported: "),
     ],
 )
 def test_layers_that_cannot_be_nested_are_refused_by_name(changes: dict[str, Any], message: str) -> None:
