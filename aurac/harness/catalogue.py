@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,30 @@ def open_catalogue(requests: Iterable[TaskRequest], *, include_path: str | Path 
         if not Path(include_path).is_dir():
             raise TaskError(f"no such folder of tasks: {include_path}. Give a folder of lm-eval YAML files.")
         own = TaskManager(include_path=str(include_path), include_defaults=False)
-        if all(name in own.task_index and own.task_index[name].kind is Kind.TASK for name in names):
+        if all(_is_complete(own, name) for name in names):
             return own
-    with building():
-        manager = TaskManager(include_path=None if include_path is None else str(include_path))
+    files = Path(include_path).rglob("*.yaml") if include_path is not None else []
+    state = frozenset((str(file), file.stat().st_mtime_ns) for file in files)
+    manager = _whole_catalogue(None if include_path is None else str(include_path), state)
     for name in names:
         if name not in manager.task_index:
             raise UnknownNameError("task", name, manager.all_tasks, advice="For your own tasks give --include-path.")
     return manager
+
+
+@lru_cache(maxsize=2)
+def _whole_catalogue(include_path: str | None, _state: frozenset[tuple[str, int]]) -> TaskManager:
+    """Read all names, which takes 6 seconds; again only where one of your files changed (`_state`)."""
+    with building():
+        return TaskManager(include_path=include_path)
+
+
+def _is_complete(manager: TaskManager, name: object) -> bool:
+    """Tell whether a task, or a group with all its members, is here; a tag may have more members elsewhere."""
+    entry = manager.task_index.get(name) if isinstance(name, str) else None
+    if entry is None or entry.kind is not Kind.GROUP:
+        return entry is not None and entry.kind in (Kind.TASK, Kind.PY_TASK)
+    return all(_is_complete(manager, member) for member in (entry.cfg or {}).get("task", ()))
 
 
 def load(manager: TaskManager, name: str) -> dict[str, Any]:
@@ -54,11 +71,14 @@ def load(manager: TaskManager, name: str) -> dict[str, Any]:
         cause = _first_line(exc)
         if not _is_about_data(exc):
             raise TaskError(f"task {name!r} cannot be built: {type(exc).__name__}: {cause}") from exc
-        paths = sorted(set(_data_paths(manager, name)))
-        data = ", ".join(repr(path) for path in paths[:3]) if paths else "its data"
+        if not (sets := sorted(set(_hub_data(manager, name)))):
+            raise TaskError(
+                f"the data of task {name!r} cannot be read: {cause}. Correct dataset_path or dataset_kwargs in its "
+                "YAML file."
+            ) from exc
         raise TaskError(
-            f"the data of task {name!r} cannot be reached ({data}): {cause}. Run once with network access, set "
-            "HF_DATASETS_CACHE to a cache that has it, or give a local task with --include-path."
+            f"the data of task {name!r} cannot be reached ({', '.join(sets[:3])}): {cause}. Run once with network "
+            "access, set HF_DATASETS_CACHE to a cache that has it, or give a local task with --include-path."
         ) from exc
 
 
@@ -72,19 +92,19 @@ def _is_about_data(exc: Exception) -> bool:
     return isinstance(exc, OSError) or "Couldn't find cache" in str(exc)
 
 
-def _data_paths(manager: TaskManager, name: str) -> Iterator[str]:
-    """Yield the data sets that a task, group or tag names in its YAML."""
+def _hub_data(manager: TaskManager, name: str) -> Iterator[str]:
+    """Yield the data sets of the hub that a task, group or tag names in its YAML; none where its files are local."""
     entry = manager.task_index.get(name)
     if entry is None:
         return
     config = entry.cfg or {}
-    if path := config.get("dataset_path"):
-        files = (config.get("dataset_kwargs") or {}).get("data_files")
-        yield f"{path}: {files}" if files else str(path)
+    path = config.get("dataset_path")
+    if path and "data_files" not in (config.get("dataset_kwargs") or {}) and not Path(path).exists():
+        yield str(path)
     members = config.get("task")
     for member in [*entry.tags, *(members if isinstance(members, list) else [])]:
         if entry.kind in (Kind.GROUP, Kind.TAG) and isinstance(member, str):
-            yield from _data_paths(manager, member)
+            yield from _hub_data(manager, member)
 
 
 def _first_line(exc: Exception) -> str:

@@ -18,7 +18,9 @@ from aurac.results import RunRecord
 class RankedAdapter(Protocol):
     """What the harness knows of an adapter."""
 
-    max_rank: int
+    @property
+    def max_rank(self) -> int:
+        """The rank of the whole adapter."""
 
     def set_rank(self, rank: int) -> None:
         """Be rank `rank` from now on, 1 <= rank <= max_rank."""

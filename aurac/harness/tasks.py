@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Document:
     doc_id: int
     doc_hash: str
     prompt_hash: str
-    instances: tuple[Instance, ...]
+    instances: tuple[Instance, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Leaf:
     """One lm-eval task with the prompts that every rank gets."""
 
     name: str
-    task: Task
-    documents: tuple[Document, ...]
+    task: Task = field(repr=False)
+    documents: tuple[Document, ...] = field(repr=False)
 
     @property
     def instances(self) -> list[Instance]:

@@ -238,18 +238,11 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedT
 class ZeroedRows:
     """A PEFT LoRA at a sub-rank by plain means: the rows of A from the rank on are zero."""
 
-    def __init__(self, base_folder: Path) -> None:
-        base = LlamaForCausalLM.from_pretrained(base_folder)
-        torch.manual_seed(1)
-        config = LoraConfig(r=MAX_RANK, lora_alpha=MAX_RANK, target_modules=["q_proj", "down_proj"])
-        self.model = get_peft_model(base, config).eval()
-        self.max_rank = MAX_RANK
+    def __init__(self, model: Any, max_rank: int) -> None:
+        self.model, self.max_rank = model, max_rank
         self.ranks_set: list[int] = []
-        self._rows = {}
-        for name, module in self.model.named_modules():
-            if hasattr(module, "lora_B"):
-                torch.nn.init.normal_(module.lora_B["default"].weight, std=0.5)
-                self._rows[name] = module.lora_A["default"].weight.detach().clone()
+        layers = ((name, module) for name, module in model.named_modules() if hasattr(module, "lora_B"))
+        self._rows = {name: layer.lora_A["default"].weight.detach().clone() for name, layer in layers}
 
     def set_rank(self, rank: int) -> None:
         self.ranks_set.append(rank)
@@ -265,9 +258,25 @@ class ZeroedRows:
             rows[rank - 1] = float("nan")
 
 
+@pytest.fixture(scope="session")
+def zeroed_rows() -> type[ZeroedRows]:
+    return ZeroedRows
+
+
+def random_lora(base: Any, **options: Any) -> Any:
+    torch.manual_seed(1)
+    model = get_peft_model(base, LoraConfig(**options)).eval()
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=2.0)
+    return model
+
+
 @pytest.fixture
 def adapter(base_folder: Path) -> ZeroedRows:
-    return ZeroedRows(base_folder)
+    base = LlamaForCausalLM.from_pretrained(base_folder)
+    options = {"r": MAX_RANK, "lora_alpha": MAX_RANK, "target_modules": ["q_proj", "down_proj"]}
+    return ZeroedRows(random_lora(base, **options), MAX_RANK)
 
 
 Reference = Callable[..., dict[str, Any]]
