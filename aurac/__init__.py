@@ -17,6 +17,7 @@ _PUBLIC = {
     "AuracScore": "aurac.score",
     "RankAccuracyCurve": "aurac.curve",
     "compute": "aurac.score",
+    "smallest_rank": "aurac.statistics.adequacy",
     "weights": "aurac.quadrature",
 }
 __all__ = sorted(_PUBLIC)

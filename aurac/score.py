@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from aurac.quadrature import Vector, effective_ranks, weights
 from aurac.signature import Signature, curve_signature
 from aurac.sources import as_curve
 from aurac.statistics.cautions import cautions
+from aurac.statistics.chance import above_chance, check_chance, interval_above_chance
 from aurac.statistics.estimate import Estimate, Interval
 from aurac.statistics.intervals import check_interval_name, estimate_mean, mean_interval, per_document
 
@@ -24,7 +25,7 @@ class AuracScore:
     """What `compute` returns.
 
     Attributes:
-        value: AURAC on the asked axis, fraction in [0, 1] for accuracies.
+        value: AURAC on the asked axis, fraction in [0, 1] for accuracies; relative to chance where that was asked.
         value_linear: The same rule on the linear axis; None for "simpson", which is refused there.
         value_log2: The same rule on the log2 axis.
         stderr: Standard error over documents; None where there are no per-document scores or only one document.
@@ -117,6 +118,7 @@ def compute(
     ci: str = "auto",
     clusters: Sequence[Hashable] | None = None,
     rng: np.random.Generator | None = None,
+    chance: float | None = None,
     scale: str = "fraction",
     duplicates: str = "error",
     task: str | None = None,
@@ -141,6 +143,7 @@ def compute(
             clusters and unbounded metrics.
         clusters: One label a document where documents share a passage.
         rng: For ci "bca" only; by default seeded with 12345.
+        chance: Accuracy of guessing; the score is then (AURAC - chance) / (1 - chance), and its error likewise.
         scale: "fraction" or "percent", of accuracies that are not in a curve yet.
         duplicates: "error" or "mean", for ranks that occur twice.
         task: Which task, where the input holds several.
@@ -157,28 +160,23 @@ def compute(
     """
     check_interval_name(ci)
     data = as_curve(curve, accuracies, scale=scale, duplicates=duplicates, task=task)
-    w = weights(data.ranks, axis, rule, within=within, prior=prior)
     if data.scores is None and (ci != "auto" or clusters is not None):
         raise CurveError(
             "this curve has no per-document scores, so it has no error bar: errors of single ranks cannot be combined, "
             "because ranks share their documents. Leave ci= and clusters= out."
         )
+    area: dict[str, Any] = {"rule": rule, "within": within, "prior": prior}
+    w = weights(data.ranks, axis, **area)
     estimate, interval = _inference(data, w, confidence_level=confidence_level, ci=ci, clusters=clusters, rng=rng)
-    values = {
-        name: None
-        if (rule, name) == ("simpson", "linear")
-        else float(weights(data.ranks, name, rule, within=within, prior=prior) @ data.accuracies)
-        for name in ("linear", "log2")
-    }
     stderr = None if estimate is None else estimate.stderr
-    extras = _extras(within, w if rule == "prior" else None, duplicates)
     about_error = {} if interval is None else {"ci": f"{interval.method}{confidence_level * 100:g}", "target": "docs"}
     if interval is not None and clusters is not None:
         about_error["clusters"] = str(len(set(clusters)))
-    return AuracScore(
+    extras = _extras(within, w if rule == "prior" else None, duplicates, chance)
+    score = AuracScore(
         value=float(w @ data.accuracies),
-        value_linear=values["linear"],
-        value_log2=float(values["log2"] or 0.0),
+        value_linear=None if rule == "simpson" else float(weights(data.ranks, "linear", **area) @ data.accuracies),
+        value_log2=float(weights(data.ranks, "log2", **area) @ data.accuracies),
         stderr=stderr,
         interval=interval,
         weights=dict(zip(data.ranks, w.tolist(), strict=True)),
@@ -189,6 +187,21 @@ def compute(
         curve=data,
         axis=axis,
         rule=rule,
+    )
+    return score if chance is None else _relative(score, chance)
+
+
+def _relative(score: AuracScore, chance: float) -> AuracScore:
+    """Return the score relative to guessing; the curve, its weights and warnings stay as measured."""
+    if not score.curve.bounded:
+        raise CurveError("chance= needs scores in [0, 1], and this metric is unbounded. Leave chance= out.")
+    return replace(
+        score,
+        value=above_chance(score.value, chance),
+        value_linear=None if score.value_linear is None else above_chance(score.value_linear, chance),
+        value_log2=above_chance(score.value_log2, chance),
+        stderr=None if score.stderr is None else score.stderr / (1 - chance),
+        interval=None if score.interval is None else interval_above_chance(score.interval, chance),
     )
 
 
@@ -210,8 +223,12 @@ def _inference(
     return estimate_mean(a, clusters=clusters), interval
 
 
-def _extras(within: tuple[float, float] | None, mix: Vector | None, duplicates: str) -> dict[str, str]:
+def _extras(
+    within: tuple[float, float] | None, mix: Vector | None, duplicates: str, chance: float | None
+) -> dict[str, str]:
     extras = {}
+    if chance is not None:
+        extras["norm"] = f"chance{check_chance(chance):g}"
     if within is not None:
         extras["within"] = f"{within[0]:g}-{within[1]:g}"
     if mix is not None:

@@ -142,18 +142,20 @@ def critical_value(
 ) -> float:
     """Return c for columns of (documents, K) values; columns without spread do not count.
 
-    One column gives about 1.96, and many nearly independent ones Bonferroni's value.
+    Many nearly independent columns give Bonferroni's value. A bootstrap of few documents spreads too little, hence c is
+    never below the t quantile of a single rank.
     """
-    from scipy.special import ndtri
+    from scipy.special import stdtrit
 
+    single = float(stdtrit(len(values) - 1, (1 + check_level(confidence_level)) / 2))
     stderr = _stderr(values)
     spread = stderr > 0
     if not spread.any():
-        return float(ndtri((1 + check_level(confidence_level)) / 2))
+        return single
     rows, counts = unique_rows(values[:, spread])
     means = bootstrap_means(rows, counts, n_resamples=n_resamples, rng=default_rng(rng))
     largest = (np.abs(means - values[:, spread].mean(axis=0)) / stderr[spread]).max(axis=1)
-    return float(np.quantile(largest, check_level(confidence_level)))
+    return max(single, float(np.quantile(largest, confidence_level)))
 
 
 def _stderr(values: npt.NDArray[np.float64]) -> Vector:

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from aurac.curve import RankAccuracyCurve
+from aurac.errors import ComparisonError, CurveError
+from aurac.statistics.bands import critical_value, crossing, curve_band, difference_band
+from statistics_cases import curve
+
+KEYS = [f"d{i}" for i in range(400)]
+
+
+def random_curve(seed: int, accuracies: list[float], n: int = 400) -> RankAccuracyCurve:
+    scores = (np.random.default_rng(seed).random((n, len(accuracies))) < accuracies).astype(float)
+    return RankAccuracyCurve.from_scores([2**k for k in range(len(accuracies))], scores, documents=KEYS[:n])
+
+
+def test_one_column_needs_the_normal_quantile() -> None:
+    values = np.random.default_rng(0).normal(size=(2000, 1))
+    assert critical_value(values) == pytest.approx(1.96, abs=0.05)
+    assert critical_value(values[:2]) == pytest.approx(scipy.stats.t.ppf(0.975, 1))
+
+
+def test_independent_columns_need_nearly_bonferronis_value_and_copies_none() -> None:
+    values = np.random.default_rng(0).normal(size=(500, 8))
+    sidak = scipy.stats.norm.ppf((1 + 0.95 ** (1 / 8)) / 2)
+    assert critical_value(values) == pytest.approx(sidak, abs=0.1)
+    assert critical_value(np.repeat(values[:, :1], 8, axis=1)) == pytest.approx(1.96, abs=0.08)
+
+
+def test_a_band_is_the_mean_and_c_standard_errors() -> None:
+    data = random_curve(1, [0.3, 0.5, 0.6])
+    band = curve_band(data)
+    assert data.scores is not None
+    half = band.critical * scipy.stats.sem(data.scores)
+    np.testing.assert_allclose(band.low, data.accuracies - half)
+    np.testing.assert_allclose(band.high, data.accuracies + half)
+    assert (band.ranks, band.confidence_level, band.target) == ((1, 2, 4), 0.95, "docs")
+    assert curve_band(data, confidence_level=0.5).critical < band.critical
+
+
+def test_a_band_repeats_with_its_seed() -> None:
+    data = random_curve(1, [0.3, 0.5, 0.6])
+    assert curve_band(data).critical == curve_band(data, rng=np.random.default_rng(12345)).critical
+    assert curve_band(data).critical != curve_band(data, rng=np.random.default_rng(1)).critical
+
+
+def test_a_rank_where_all_are_right_keeps_some_width() -> None:
+    band = curve_band(curve("0011 0111 0001 0011 0001 0111"))
+    assert (band.low[3] < 0.7, band.high[3]) == (True, 1.0)
+    assert band.high[0] > 0.2
+    everything = curve_band(curve("1111 " * 20))
+    # Wilson for 20 of 20 at the t quantile of 19 degrees of freedom: 20 / (20 + 2.093^2)
+    np.testing.assert_allclose(everything.low, 20 / (20 + scipy.stats.t.ppf(0.975, 19) ** 2))
+
+
+def test_unbounded_scores_are_not_clipped() -> None:
+    band = curve_band(RankAccuracyCurve.from_scores([1, 2], [[3.0, 2.0], [1.0, 2.0]], bounded=False))
+    assert band.high[0] > 3
+    assert (band.low[1], band.high[1]) == (2.0, 2.0)
+
+
+def test_a_crossing_needs_both_sides_outside_the_band() -> None:
+    low_first, high_first = random_curve(1, [0.2, 0.5, 0.8]), random_curve(2, [0.8, 0.5, 0.2])
+    found = crossing(difference_band(low_first, high_first))
+    assert (found.claimed, found.above, found.below) == (True, (4,), (1,))
+    one_sided = crossing(difference_band(random_curve(3, [0.8, 0.5, 0.5]), random_curve(4, [0.2, 0.5, 0.5])))
+    assert (one_sided.claimed, one_sided.above, one_sided.below) == (False, (1,), ())
+
+
+def test_identical_curves_have_a_band_of_zero_and_no_crossing() -> None:
+    data = random_curve(1, [0.3, 0.5])
+    band = difference_band(data, data)
+    assert (band.low.tolist(), band.high.tolist()) == ([0.0, 0.0], [0.0, 0.0])
+    assert not crossing(band).claimed
+
+
+def test_bands_need_documents() -> None:
+    with pytest.raises(CurveError, match="no per-document scores, so it has no band"):
+        curve_band(RankAccuracyCurve([1, 2], [0.1, 0.2]))
+    with pytest.raises(CurveError, match="one document has no spread, so there is no band"):
+        curve_band(RankAccuracyCurve.from_scores([1], [[1.0]]))
+    with pytest.raises(ComparisonError, match="not in every run"):
+        difference_band(random_curve(1, [0.5]), random_curve(1, [0.5], n=300))
+    assert difference_band(random_curve(1, [0.5]), random_curve(2, [0.5], n=300), missing="drop").ranks == (1,)
