@@ -125,8 +125,8 @@ def tokenize(examples: Sequence[Example], tokenizer: Any, *, max_length: int) ->
         With the words of "a b = c d" as tokens 1 2 3 4 5, `<s>` 0 put in front and `</s>` 9, the prompt "a b =" and the
         completion " c d" give input_ids [0, 1, 2, 3, 4, 5, 9] and labels [-100, -100, -100, -100, 4, 5, 9].
     """
-    prompts = tokenizer([example.prompt for example in examples])["input_ids"]
-    joint = tokenizer([example.prompt + example.completion for example in examples])["input_ids"]
+    prompts = _token_ids(tokenizer, [example.prompt for example in examples])
+    joint = _token_ids(tokenizer, [example.prompt + example.completion for example in examples])
     rows, n_truncated, digest = [], 0, sha256()
     for prompt, tokens in zip(prompts, joint, strict=True):
         if tokenizer.eos_token_id is not None and tokens[-1:] != [tokenizer.eos_token_id]:
@@ -136,7 +136,7 @@ def tokenize(examples: Sequence[Example], tokenizer: Any, *, max_length: int) ->
             continue
         n_truncated += len(tokens) > max_length
         row = {"input_ids": tokens[:max_length], "labels": ([IGNORED] * border + tokens[border:])[:max_length]}
-        digest.update(repr(row).encode())
+        digest.update(repr((border, row["input_ids"])).encode())
         rows.append(row)
     if not rows:
         raise DataError(
@@ -144,6 +144,12 @@ def tokenize(examples: Sequence[Example], tokenizer: Any, *, max_length: int) ->
             "raise max_length (the model's context permitting) or shorten the prompts."
         )
     return TokenizedData(tuple(rows), len(examples), n_truncated, len(examples) - len(rows), digest.hexdigest())
+
+
+def _token_ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    # Not verbose: the tokenizer would warn of texts longer than the context, which are cut and counted here.
+    ids: list[list[int]] = tokenizer(texts, return_attention_mask=False, verbose=False)["input_ids"]
+    return ids
 
 
 def _common_prefix_length(a: list[int], b: list[int]) -> int:

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -62,7 +61,7 @@ def begin(folder: Path, config: Mapping[str, Any], data: TokenizedData, *, previ
         "schema_version": SCHEMA_VERSION,
         "status": "running",
         "config": dict(config),
-        "data": {name: value for name, value in asdict(data).items() if name != "rows"},
+        "data": {name: value for name, value in vars(data).items() if name != "rows"},
         "started": _now(),
         "versions": {name: version(name) for name in VERSIONS_OF},
         "commit": _commit(),

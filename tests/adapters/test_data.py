@@ -22,14 +22,14 @@ class Words:
 
     eos_token_id: int | None = 9
 
-    def __call__(self, texts: list[str]) -> dict[str, list[list[int]]]:
+    def __call__(self, texts: list[str], **_options: bool) -> dict[str, list[list[int]]]:
         return {"input_ids": [[0, *("_abcdefgh=".index(word) for word in text.split())] for text in texts]}
 
 
 class Pairs(Words):
     """Joins "= c" into one token (10), as byte-pair tokenizers join across a border."""
 
-    def __call__(self, texts: list[str]) -> dict[str, list[list[int]]]:
+    def __call__(self, texts: list[str], **_options: bool) -> dict[str, list[list[int]]]:
         return super().__call__([text.replace("= c", "h") for text in texts])
 
 
