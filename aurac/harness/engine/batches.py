@@ -16,7 +16,9 @@ from aurac.harness.engine.document import Document
 from aurac.harness.engine.work import Work
 
 Item = TypeVar("Item")
-CPU_TOKENS, GPU_TOKENS = 4096, 65536  # where throughput no longer grows; memory only ever lowers it
+# Token positions of a batch where throughput no longer grows, and where a batch is rather closed than padded.
+CPU_TOKENS, CPU_ENOUGH = 4096, 256
+GPU_TOKENS, GPU_ENOUGH = 65536, 16384
 LOGIT_VALUES = 2**28  # logits of a batch: 1 GiB in float32
 PADDING = 0.02  # share of padding at which a batch that is large enough is closed
 
@@ -29,16 +31,13 @@ class Budget:
         tokens: Token positions, padding included.
         rows: Documents; None if only the tokens count.
         vocabulary: Entries of the vocabulary, for the memory of the logits.
+        enough: Token positions from which a batch is rather closed than padded.
     """
 
     tokens: int
     rows: int | None
     vocabulary: int
-
-    @property
-    def enough(self) -> int:
-        """Token positions from which a batch is rather closed than padded."""
-        return self.tokens // 4
+    enough: int = CPU_ENOUGH
 
     def halve(self, error: Exception, *, work: Work) -> None:
         """Halve the token budget after an out-of-memory error and say so."""
@@ -57,7 +56,8 @@ def automatic_budget(device: torch.device, *, rows: int | None, vocabulary: int,
         >>> automatic_budget(torch.device("cpu"), rows=None, vocabulary=32000).tokens
         4096
     """
-    return Budget(tokens or (CPU_TOKENS if device.type == "cpu" else GPU_TOKENS), rows, vocabulary)
+    most, enough = (CPU_TOKENS, CPU_ENOUGH) if device.type == "cpu" else (GPU_TOKENS, GPU_ENOUGH)
+    return Budget(tokens or most, rows, vocabulary, enough)
 
 
 def by_length(documents: Sequence[Document]) -> list[Document]:
@@ -65,16 +65,13 @@ def by_length(documents: Sequence[Document]) -> list[Document]:
     return sorted(documents, key=lambda d: (-int(math.log1p(len(d.trunk)) / 0.02), -len(d.branches), -len(d.trunk)))
 
 
-def next_batch(
-    documents: Sequence[Document], *, budget: Budget, header: int = 0, padding: float = PADDING
-) -> list[Document]:
+def next_batch(documents: Sequence[Document], *, budget: Budget, header: int = 0) -> list[Document]:
     """Take documents from the front while the budget holds them and padding stays small; always at least one.
 
     Args:
         documents: Sorted with `by_length`.
         budget: What a batch may hold.
         header: Tokens whose keys and values each row holds beside its own.
-        padding: Share of padding at which a batch that is large enough is closed.
     """
     trunk = branches = real = asked = 0
     for rows, document in enumerate(documents):
@@ -86,7 +83,7 @@ def next_batch(
             or (rows + 1) * header > 4 * budget.tokens
             or rows == budget.rows
             or asked * budget.vocabulary > LOGIT_VALUES
-            or (padded > budget.enough and padded - real > padding * padded)
+            or (padded > budget.enough and padded - real > PADDING * padded)
         )
         if full and rows:
             return list(documents[:rows])
@@ -100,7 +97,7 @@ def run_batches(
     run: Callable[[list[Item]], None],
     budget: Budget,
     work: Work,
-) -> Iterator[int]:
+) -> Iterator[list[Item]]:
     """Run batches from the front of `items`; halve the budget and try again where memory runs out.
 
     Args:
@@ -111,7 +108,7 @@ def run_batches(
         work: Counts the halvings.
 
     Yields:
-        The number of items done by each batch.
+        Each batch when it is done.
     """
     done = 0
     while done < len(items):
@@ -125,7 +122,7 @@ def run_batches(
             budget.halve(error, work=work)
             continue
         done += len(batch)
-        yield len(batch)
+        yield batch
 
 
 def _size(batch: Sequence[object]) -> int:

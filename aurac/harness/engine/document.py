@@ -53,6 +53,11 @@ class Document:
     answer_slots: Indices
 
     @property
+    def slots(self) -> list[int]:
+        """The queries that this document answers, each once."""
+        return [int(slot) for slot in np.unique(self.answer_slots)]
+
+    @property
     def size(self) -> int:
         """Tokens of the document, header not counted."""
         return len(self.trunk) + len(self.branches)

@@ -22,8 +22,7 @@ from aurac.harness.engine.kv import new_cache
 from aurac.harness.engine.plan import Family, Plan
 from aurac.harness.engine.processes import ALONE, Processes
 
-# A step costs much the same for 4 rows as for 16, so batches are larger and padded more than for scoring.
-WIDER, PADDING = 4, 0.2
+WIDER = 8  # batches may hold more than for scoring: a step costs much the same for 4 rows as for 16
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,17 @@ def generate(
     stop: Stop,
     budget: Budget,
     processes: Processes = ALONE,
-    progress: Callable[[int], object] = lambda _: None,
+    progress: Callable[[dict[int, list[int]], list[int]], object] = lambda *_: None,
 ) -> dict[int, list[int]]:
     """Generate after every prompt of a plan made with `pack=False`; with several processes, this one's part.
+
+    Args:
+        plan: Prompts, as queries whose last position is asked for.
+        forward: The model.
+        stop: When a row is finished.
+        budget: What a batch may hold.
+        processes: Who shares the prompts.
+        progress: Called after each batch with the rows so far and the slots that were finished.
 
     Returns:
         Query slot to generated tokens, the one that ended the row included.
@@ -87,7 +94,7 @@ class _Generator:
     budget: Budget
     processes: Processes
     texts: dict[int, list[int]]
-    progress: Callable[[int], object]
+    progress: Callable[[dict[int, list[int]], list[int]], object]
 
     def family(self, family: Family, parent: Cache | None) -> None:
         header = header_cache(family, parent, self.forward) if len(family.header) else parent
@@ -98,13 +105,18 @@ class _Generator:
             budget=self.budget,
             work=self.forward.work,
         ):
-            self.progress(done)
+            self.progress(self.texts, [slot for document in done for slot in document.slots])
         for longer in family.families:
             self.family(longer, header)
 
     def take(self, rest: Sequence[Document], depth: int) -> list[Document]:
-        wider = replace(self.budget, tokens=WIDER * self.budget.tokens)
-        return next_batch(rest, budget=wider, header=depth + self.stop.most, padding=PADDING)
+        tokens = WIDER * self.budget.tokens
+        wider = replace(self.budget, tokens=tokens, enough=tokens)  # rather padded than small
+        most = len(next_batch(rest, budget=wider, header=depth + self.stop.most))
+        batches = -(-len(rest) // most)
+        return list(
+            rest[: -(-len(rest) // batches)]
+        )  # of equal size: a last batch of one row costs as much as a full one
 
     def batch(self, batch: list[Document], depth: int, header: Cache | None) -> None:
         """Prefill the prompts, then append one token to each unfinished row until none is left."""

@@ -89,17 +89,26 @@ class AuracLM(HFLM):  # type: ignore[misc]
         self.work = Work()
         return total
 
+    def forget_plans(self) -> None:
+        """Drop the plans of earlier requests, for instance between sweeps over different tasks."""
+        self._plans.clear()
+
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Return (log-probability, is greedy) of each request's continuation, as `HFLM.loglikelihood` does."""
         if self.enable_thinking or self.capability.level == "hflm":
             return self._shared_out(requests, lambda mine: super(AuracLM, self).loglikelihood(mine, disable_tqdm))
         pairs = [request.args for request in requests]
         plan = self._planned(("loglikelihood", *pairs), lambda: self._plan(self._queries(pairs)))
-        answers = self._score(plan, len(pairs), disable_tqdm)
-        found = [(float(answers.total[slot]), bool(answers.greedy[slot])) for slot in plan.slots]
-        for pair, answer in zip(pairs, found, strict=True):
-            self.cache_hook.add_partial("loglikelihood", pair, answer)
-        return found
+        asked = _requests_of_slots(plan)
+
+        def report(answers: Answers, slots: list[int]) -> int:
+            done = [i for slot in slots for i in asked[slot]]
+            for i in done:
+                self.cache_hook.add_partial("loglikelihood", pairs[i], answers[plan.slots[i]])
+            return len(done)
+
+        answers = self._score(plan, len(pairs), disable_tqdm, report)
+        return [answers[slot] for slot in plan.slots]
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Return the log-probability of each whole text, in disjoint windows of `max_length` tokens, as HFLM does."""
@@ -109,7 +118,8 @@ class AuracLM(HFLM):  # type: ignore[misc]
             )
         texts = [request.args[0] for request in requests]
         owners, plan = self._planned(("rolling", *texts), lambda: self._plan_windows(texts))
-        answers = self._score(plan, len(owners), disable_tqdm)
+        asked = _requests_of_slots(plan)
+        answers = self._score(plan, len(owners), disable_tqdm, lambda _, slots: sum(len(asked[slot]) for slot in slots))
         totals = np.bincount(owners, weights=answers.total[list(plan.slots)], minlength=len(texts))
         for text, total in zip(texts, totals.tolist(), strict=True):
             self.cache_hook.add_partial("loglikelihood_rolling", (text,), total)
@@ -166,17 +176,21 @@ class AuracLM(HFLM):  # type: ignore[misc]
             made: Made = self._plans[key]
             return made
 
-    def _score(self, plan: Plan, requests: int, disable_tqdm: bool) -> Answers:
+    def _score(
+        self, plan: Plan, requests: int, disable_tqdm: bool, report: Callable[[Answers, list[int]], int]
+    ) -> Answers:
         processes = current_processes()
         self._count(plan, requests, processes)
         self.work.fallback = self.work.fallback or self.capability.reason
-        total = len(processes.share(range(len(plan.documents))))
-        with (
-            tqdm(total=total, disable=disable_tqdm or processes.index != 0, desc="documents scored") as bar,
-            masks_allowed(self.model),
-        ):
+        with self._bar(requests, processes, disable_tqdm) as bar, masks_allowed(self.model):
             forward = make_forward(self, self.work)
-            mine = score(plan, forward, budget=self._budget, processes=processes, progress=bar.update)
+            mine = score(
+                plan,
+                forward,
+                budget=self._budget,
+                processes=processes,
+                progress=lambda answers, slots: bar.update(report(answers, slots)),
+            )
         answers = Answers.empty(plan.queries)
         for part in processes.gather(mine):
             answers.merge(part)
@@ -193,19 +207,26 @@ class AuracLM(HFLM):  # type: ignore[misc]
         plan = self._planned(("generate", most, *prompts), lambda: self._plan_prompts(prompts, self.max_length - most))
         processes = current_processes()
         self._count(plan, len(prompts), processes)
-        total = len(processes.share(range(len(plan.documents))))
-        with (
-            tqdm(total=total, disable=disable_tqdm or processes.index != 0, desc="texts generated") as bar,
-            masks_allowed(self.model),
-        ):
-            stop = make_stop(self, until=until, most=most)
+        asked = _requests_of_slots(plan)
+        stop = make_stop(self, until=until, most=most)
+        with self._bar(len(prompts), processes, disable_tqdm) as bar, masks_allowed(self.model):
+
+            def report(rows: dict[int, list[int]], slots: list[int]) -> None:
+                for slot in slots:
+                    for i in asked[slot]:
+                        text = self._text(rows[slot], until)
+                        self.cache_hook.add_partial("generate_until", (prompts[i], options), text)
+                        bar.update()
+
             forward = make_forward(self, self.work)
-            mine = generate(plan, forward, stop=stop, budget=self._budget, processes=processes, progress=bar.update)
-        tokens = {slot: row for part in processes.gather(mine) for slot, row in part.items()}
-        texts = [self._text(tokens[slot], until) for slot in plan.slots]
-        for prompt, text in zip(prompts, texts, strict=True):
-            self.cache_hook.add_partial("generate_until", (prompt, options), text)
-        return texts
+            mine = generate(plan, forward, stop=stop, budget=self._budget, processes=processes, progress=report)
+        rows = {slot: row for part in processes.gather(mine) for slot, row in part.items()}
+        return [self._text(rows[slot], until) for slot in plan.slots]
+
+    def _bar(self, requests: int, processes: Processes, disable_tqdm: bool) -> Any:
+        """A bar over this process's part of the requests, shown by the first process."""
+        total = -(-requests // processes.count)
+        return tqdm(total=total, disable=disable_tqdm or processes.index != 0, desc="Answering requests")
 
     def _plan_prompts(self, prompts: Sequence[str], longest: int) -> Plan:
         queries = []
@@ -242,3 +263,11 @@ class AuracLM(HFLM):  # type: ignore[misc]
         mine = processes.share(requests)
         with self.work.phase("fallback"):
             return processes.collect(answer(mine) if mine else [])
+
+
+def _requests_of_slots(plan: Plan) -> list[list[int]]:
+    """For each query slot, the requests that it answers."""
+    asked: list[list[int]] = [[] for _ in range(plan.queries)]
+    for i, slot in enumerate(plan.slots):
+        asked[slot].append(i)
+    return asked

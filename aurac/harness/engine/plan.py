@@ -118,6 +118,7 @@ class _Planner:
             children = prefixes.children(start, stop)
             if self.share:
                 family = self.behind_header(start, stop, len(children), family)
+                children = self.merge_small(children, family.depth) if family.depth and self.pack else children
             todo += [(*child, family) for child in children]
         return root
 
@@ -125,6 +126,16 @@ class _Planner:
         depth = self.prefixes.depth(start, stop)
         most = max(PACKED, min(depth - before, PACKED_MOST))
         return self.pack and self.prefixes.below(start, stop, depth) <= most
+
+    def merge_small(self, spans: list[tuple[int, int]], depth: int) -> list[tuple[int, int]]:
+        """Join neighbours behind a header into packs: a mask is needed there anyway, and packs are padded little."""
+        merged = spans[:1]
+        for start, stop in spans[1:]:
+            if self.prefixes.below(merged[-1][0], stop, depth) <= PACKED:
+                merged[-1] = (merged[-1][0], stop)
+            else:
+                merged.append((start, stop))
+        return merged
 
     def behind_header(self, start: int, stop: int, n_children: int, family: Family) -> Family:
         """Return a new family behind a longer header where that pays, else the one given."""

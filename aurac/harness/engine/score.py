@@ -39,6 +39,10 @@ class Answers:
         """Start with no token read: log-probability 0, greedy."""
         return cls(np.zeros(queries), np.ones(queries, dtype=np.bool_))
 
+    def __getitem__(self, slot: int) -> tuple[float, bool]:
+        """Return the answer of one query, as lm-eval wants it."""
+        return float(self.total[slot]), bool(self.greedy[slot])
+
     def merge(self, other: Answers) -> None:
         """Add the answers of another process."""
         np.add(self.total, other.total, out=self.total)
@@ -51,9 +55,17 @@ def score(
     *,
     budget: Budget,
     processes: Processes = ALONE,
-    progress: Callable[[int], object] = lambda _: None,
+    progress: Callable[[Answers, list[int]], object] = lambda *_: None,
 ) -> Answers:
-    """Answer the queries of a plan; with several processes, the part of this one."""
+    """Answer the queries of a plan; with several processes, the part of this one.
+
+    Args:
+        plan: What to forward.
+        forward: The model.
+        budget: What a batch may hold.
+        processes: Who shares the documents.
+        progress: Called after each batch with the answers so far and the query slots that have become final.
+    """
     answers = Answers.empty(plan.queries)
     _Scorer(forward, budget, processes, answers, progress).family(plan.root, None)
     return answers
@@ -65,7 +77,7 @@ class _Scorer:
     budget: Budget
     processes: Processes
     answers: Answers
-    progress: Callable[[int], object]
+    progress: Callable[[Answers, list[int]], object]
 
     def family(self, family: Family, parent: Cache | None) -> None:
         mine = self.processes.share(by_length(family.documents))
@@ -79,7 +91,7 @@ class _Scorer:
             budget=self.budget,
             work=self.forward.work,
         ):
-            self.progress(done)
+            self.progress(self.answers, [slot for document in done for slot in document.slots])
         for longer in family.families:
             self.family(longer, header)
 
