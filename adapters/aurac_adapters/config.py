@@ -73,16 +73,20 @@ def layer_scaling(config: Mapping[str, Any], name: str) -> float:
     return alpha / (rank**0.5 if config.get("use_rslora") else rank)
 
 
-def foreign_method(config: Mapping[str, Any]) -> Lora:
+def foreign_method(config: Mapping[str, Any], *, max_rank: int) -> Lora:
     """Return the method of a folder without a sidecar: the factor before B A stays what it is at full rank.
 
+    Args:
+        config: PEFT's configuration.
+        max_rank: The largest rank of a layer, which patterns may make another one than `r`.
+
     Example:
-        >>> foreign_method({"r": 4, "lora_alpha": 8, "use_rslora": True}).gain  # 8 / sqrt(4)
+        >>> foreign_method({"r": 4, "lora_alpha": 8, "use_rslora": True}, max_rank=4).gain  # 8 / sqrt(4)
         4.0
     """
     rank = config["r"]
     scale = config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank)
-    return Lora(max_rank=max(rank, *(config.get("rank_pattern") or {"": rank}).values()), scaling="one", gain=scale)
+    return Lora(max_rank=max_rank, scaling="one", gain=scale)
 
 
 def _by_pattern(config: Mapping[str, Any], pattern: str, name: str, default: float) -> float:

@@ -17,7 +17,7 @@ from aurac_adapters.config import check_config, foreign_method, has_patterns
 from aurac_adapters.method import NestedMethod
 from aurac_adapters.nested import NestedAdapter
 from aurac_adapters.sidecar import CONFIG, SIDECAR, WEIGHTS, file_sha256, read_json, read_sidecar, write_sidecar_of
-from aurac_adapters.weights import read_weights
+from aurac_adapters.weights import lora_layers_of, read_weights
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,11 @@ def read_folder(folder: str | os.PathLike[str]) -> tuple[AdapterFolder, dict[str
     tensors = read_weights(path / WEIGHTS, config)
     digest = file_sha256(path / WEIGHTS)
     has_sidecar = (path / SIDECAR).exists()
-    method, inference = read_sidecar(path, config, digest) if has_sidecar else (foreign_method(config), "prefix")
+    if has_sidecar:
+        method, inference = read_sidecar(path, config, digest)
+    else:
+        largest = max(len(tensors[layer.a]) for layer in lora_layers_of(tensors))
+        method, inference = foreign_method(config, max_rank=largest), "prefix"
     found = AdapterFolder(
         path=path,
         base_model=config.get("base_model_name_or_path"),
@@ -131,8 +135,9 @@ def write_sidecar(adapter: NestedAdapter, folder: str | os.PathLike[str]) -> Non
 
 def _save_with_peft(adapter: NestedAdapter, folder: str) -> None:
     with warnings.catch_warnings():
-        # PEFT asks the hub whether the vocabulary was resized, and warns when it cannot.
-        warnings.filterwarnings("ignore", message="Could not find a config file in")
+        # PEFT asks the hub whether the vocabulary was resized, and warns when it cannot; it saves the base weights of
+        # embedding layers that have an adapter, and says so.
+        warnings.filterwarnings("ignore", message="Could not find a config file in|Setting `save_embedding_layers`")
         adapter.model.save_pretrained(folder, selected_adapters=[adapter.adapter_name], safe_serialization=True)
 
 

@@ -57,9 +57,12 @@ def load_adapter(
 
 
 def _load(model: nn.Module, path: Path, adapter_name: str, is_trainable: bool) -> PeftModel:
-    options = {"is_trainable": is_trainable, "low_cpu_mem_usage": True, "torch_device": "cpu"}  # on the layer's device
+    # Not low_cpu_mem_usage: peft 0.21 then rounds the weights to the type of the base, bfloat16 for instance. `torch_device`
+    # is where the file is read to; the weights end up beside the base layers.
+    options = {"is_trainable": is_trainable, "torch_device": "cpu"}
     try:
-        with warnings.catch_warnings():
+        # PEFT initialises weights before it loads them; that must not move the global generator.
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Found missing adapter keys")  # reported below
             if not isinstance(model, PeftModel):
                 return PeftModel.from_pretrained(model, path, adapter_name=adapter_name, **options)

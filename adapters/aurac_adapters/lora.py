@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from aurac_adapters.method import Diagonal, NestedMethod
+from aurac.errors import RankError
+from aurac_adapters.method import Diagonal, NestedMethod, check_rank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,12 @@ class Lora(NestedMethod):
 
     def __post_init__(self) -> None:
         """Train at the full rank only."""
+        check_rank(self.max_rank, what="max_rank")
+        if tuple(self.train_ranks) not in {(), (self.max_rank,)}:
+            raise RankError(
+                f"{self.name} is trained at its full rank {self.max_rank} only, but train ranks "
+                f"{list(self.train_ranks)} were given. Leave them out, or use a method that trains sub-ranks."
+            )
         object.__setattr__(self, "train_ranks", (self.max_rank,))
         super().__post_init__()
 

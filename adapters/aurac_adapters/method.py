@@ -6,7 +6,7 @@ Every method and every evaluation is the layer y = W0 x + B diag(p) A x, with p 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import KW_ONLY, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ INFERENCES = ("prefix", "trained")
 """Inference rules: "prefix" drops the trained diagonal as the paper does, "trained" keeps it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class NestedMethod:
     """A way to train and use a nested adapter; subclasses say which diagonal they train with.
 
@@ -42,6 +42,7 @@ class NestedMethod:
 
     max_rank: int
     train_ranks: Sequence[int] = ()
+    _: KW_ONLY
     scaling: str = "one"
     gain: float = 1.0
     seed: int = 42

@@ -45,6 +45,7 @@ class NestedAdapter:
     def __init__(self, model: Any, state: RankState, adapter_name: str) -> None:
         """Keep the three; use `attach` to make one."""
         self.model, self.state, self.adapter_name = model, state, adapter_name
+        self._layers = [layer for _, layer in lora_layers(model, adapter_name)]
 
     @property
     def method(self) -> NestedMethod:
@@ -73,9 +74,8 @@ class NestedAdapter:
             RankError: If a rank is not in 1..R.
             AdapterError: While the adapter is merged into the base weights.
         """
-        for _, layer in lora_layers(self.model, self.adapter_name):
-            if self.adapter_name in layer.merged_adapters:
-                raise AdapterError("the adapter is merged, so its rank is fixed. Unmerge it first.")
+        if any(self.adapter_name in layer.merged_adapters for layer in self._layers):
+            raise AdapterError("the adapter is merged, so its rank is fixed. Unmerge it first.")
         self.state.set_rank(rank)
 
     def set_step(self, step: int) -> None:

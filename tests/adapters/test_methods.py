@@ -135,3 +135,16 @@ def test_a_gain_that_is_no_positive_number_is_refused() -> None:
 def test_svd_lora_is_not_trained() -> None:
     with pytest.raises(AdapterError, match=r"svd-lora is made from a trained adapter"):
         SvdLora(max_rank=8).training_diagonal(0)
+
+
+def test_plain_lora_has_no_train_ranks_to_choose() -> None:
+    assert Lora(8).train_ranks == (8,)
+    with pytest.raises(
+        RankError, match=r"lora is trained at its full rank 8 only, but train ranks \[2, 8\] were given"
+    ):
+        Lora(8, (2, 8))
+
+
+def test_a_method_lacking_a_value_is_not_guessed() -> None:
+    with pytest.raises(AdapterError, match=r"method 'dylora' lacks frozen, gain, scaling, seed, train_ranks"):
+        DyLora.from_dict({"max_rank": 8})
