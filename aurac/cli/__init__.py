@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, module_name in COMMANDS.items():
         module = import_module(module_name)
-        summary, _, epilog = module.__doc__.partition("\n\n")
+        summary, _, epilog = str(module.__doc__).partition("\n\n")
         sub = commands.add_parser(
             name,
             help=summary.rstrip("."),

@@ -115,13 +115,14 @@ def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run:
     check_identity(out, identity)
     for request in suite.requests:
         print(request, file=sys.stderr)
-    return score_adapter(
+    measured: Run = score_adapter(
         lambda: open_model(adapter, base, dtype, args),
         suite,
         out=out,
         identity=identity,
         ranks=args.ranks,
     )
+    return measured
 
 
 def open_model(adapter: AdapterFolder, base: str, dtype: str, args: argparse.Namespace) -> tuple[Any, Any]:

@@ -201,12 +201,10 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
     if any(result.difference is not None for result in comparison.results.values()):
         notes.append("Δ: paired on common documents. p: sign-flip of whole documents, adjusted by Holm over the runs.")
     notes += [note for run in comparison.runs if (note := _adapter_note(run))]
-    cautions = [
-        f"{run.name}, {task}: {text}"
-        for run in comparison.runs
-        for task in comparison.tasks
-        for text in _score(comparison, run.name, task).warnings
-    ]
+    cautions = []
+    if len(comparison.runs) == 1:
+        scores = {task: _score(comparison, comparison.baseline, task) for task in comparison.tasks}
+        cautions = [f"{task}: {text}" for task, score in scores.items() for text in score.warnings]
     signatures = [_signature(comparison, task) for task in comparison.tasks]
     return (*notes, *comparison.notes, *cautions, *signatures)
 

@@ -15,7 +15,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))
 
-RC = {
+RC: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -62,7 +62,10 @@ def save(figure: Any, path: Path) -> None:
         figure: A matplotlib `Figure`.
         path: Where to; the ending (.png, .pdf, .svg) is the format.
     """
+    import matplotlib as mpl
+
     check_suffix(path)
     metadata = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(path.suffix.lower())
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=200, bbox_inches="tight", metadata=metadata)
+    with mpl.rc_context(RC):  # the ids inside an SVG come from the salt in force when it is written
+        figure.savefig(path, dpi=200, bbox_inches="tight", metadata=metadata)

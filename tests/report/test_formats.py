@@ -46,7 +46,7 @@ def test_html_holds_no_tag_that_came_from_a_name() -> None:
     tags: set[str] = set()
 
     class Collect(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
+        def handle_starttag(self, tag: str, attrs: object) -> None:
             tags.add(tag)
 
     Collect().feed(FORMATS["html"](TABLE))
