@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ def load_base(name: str, *, dtype: torch.dtype, trust_remote_code: bool = False)
     Raises:
         ModelError: If there is no such model, or it cannot be read; weights other than safetensors are not read.
     """
+    if (name.count("/") > 1 or name.startswith(("/", "."))) and not Path(name).is_dir():
+        raise ModelError(f"no such base model folder: {name}. Give a folder, or a hub name like organisation/model.")
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
         model = AutoModelForCausalLM.from_pretrained(

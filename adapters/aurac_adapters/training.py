@@ -32,7 +32,7 @@ from aurac_adapters.training_callbacks import LossBar, MethodCallback, require_f
 
 logger = logging.getLogger(__name__)
 
-DISPLAY_ONLY = ("out", "report_to", "progress")
+FREE = ("out", "checkpoint_steps", "report_to", "progress")
 """Fields that do not change the adapter: a training may go on with others."""
 
 
@@ -93,7 +93,7 @@ class TrainingConfig:
 
     def identity(self) -> dict[str, Any]:
         """Return what makes two trainings the same, as JSON values."""
-        fields = {name: value for name, value in vars(self).items() if name not in DISPLAY_ONLY}
+        fields = {name: value for name, value in vars(self).items() if name not in FREE}
         return {**fields, "method": self.method.to_dict()}
 
 

@@ -45,7 +45,12 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
     ("changes", "error", "message"),
     [
         ({"target_modules": ("q_proj", "v_prj")}, UnknownNameError, r"target module 'v_prj'\. Did you mean 'v_proj'"),
-        ({"model": "no/such/folder"}, ModelError, r"cannot load the base model no/such/folder: .*safetensors weights"),
+        (
+            {"model": "no/such/folder"},
+            ModelError,
+            r"no such base model folder: no/such/folder\. Give",
+        ),
+        ({"model": "no-such/model"}, ModelError, r"cannot load the base model no-such/model: .*safetensors weights"),
         ({"data": "no-such.jsonl"}, DataError, r"no such data file: no-such\.jsonl"),
         ({"max_length": 3}, DataError, r"all \d+ prompts have 3 tokens or more"),
     ],

@@ -78,7 +78,7 @@ def test_a_finished_training_is_left_as_it_is(
     wanted = config(tmp_path / "out")
     train(wanted)
     monkeypatch.setattr(training, "load_base", lambda *_, **__: pytest.fail("trained again"))
-    assert train(replace(wanted, progress=True)) == wanted.out
+    assert train(replace(wanted, progress=True, checkpoint_steps=7)) == wanted.out
     assert "holds this training, finished; it is left as it is" in caplog.text
 
 
