@@ -33,6 +33,7 @@ class PairedDifference:
         ties: Documents with equal scores.
         losses: Documents where A scores lower.
         differences: Per-document differences d_i, shape (n,).
+        n_dropped: Documents left out because only one of the curves has them.
     """
 
     value: float
@@ -44,6 +45,7 @@ class PairedDifference:
     ties: int
     losses: int
     differences: Vector
+    n_dropped: int = 0
 
 
 def paired_difference(
@@ -95,6 +97,7 @@ def paired_difference(
     """
     check_name("test", test, TESTS)
     check_name("interval of a difference", ci, ("t", "bca"))
+    n_all = len({*(a.documents or ()), *(b.documents or ())})
     a, b = align([a, b], missing=missing)
     assert a.scores is not None
     assert b.scores is not None
@@ -121,6 +124,7 @@ def paired_difference(
         ties=int((d == 0).sum()),
         losses=int((d < 0).sum()),
         differences=d,
+        n_dropped=n_all - len(d),
     )
 
 

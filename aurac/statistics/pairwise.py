@@ -11,6 +11,7 @@ import numpy as np
 
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError
+from aurac.statistics.alignment import align
 from aurac.statistics.multiplicity import adjust
 from aurac.statistics.paired import PairedDifference, paired_difference
 from aurac.statistics.resample import DEFAULT_SEED
@@ -39,7 +40,12 @@ class Pairwise:
 
 
 def pairwise(
-    curves: Mapping[str, RankAccuracyCurve], *, seed: int = DEFAULT_SEED, adjustment: str = "holm", **options: Any
+    curves: Mapping[str, RankAccuracyCurve],
+    *,
+    seed: int = DEFAULT_SEED,
+    adjustment: str = "holm",
+    missing: str = "error",
+    **options: Any,
 ) -> Pairwise:
     """Compare every curve with every other.
 
@@ -47,6 +53,7 @@ def pairwise(
         curves: Name -> curve; at least 2, on the same ranks.
         seed: Of the random numbers; every pair starts from it, so that its p-value does not depend on the others.
         adjustment: A name in `aurac.statistics.multiplicity.ADJUSTMENTS`, over all pairs.
+        missing: What to do with documents that some curve lacks, "error" or "drop".
         **options: As for `paired_difference`.
 
     Raises:
@@ -54,12 +61,14 @@ def pairwise(
     """
     if len(curves) < 2:
         raise ComparisonError(f"{len(curves)} curve makes no pair. Give at least 2.")
+    aligned = align(list(curves.values()), missing=missing)
+    curves = dict(zip(curves, aligned, strict=True))
     differences = {
         (a, b): paired_difference(curves[a], curves[b], rng=np.random.default_rng(seed), **options)
         for a, b in combinations(curves, 2)
     }
     p = adjust([d.p_value for d in differences.values()], adjustment)
-    area = {key: options[key] for key in ("axis", "rule") if key in options}
+    area = {key: options[key] for key in ("axis", "rule", "within") if key in options}
     return Pairwise(
         {name: curve.area(**area) for name, curve in curves.items()},
         differences,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from aurac.errors import CurveError
 from aurac.quadrature import Vector
 
 Matrix = npt.NDArray[np.float64]
@@ -35,6 +36,7 @@ def bootstrap_means(
 
 def shares(counts: npt.NDArray[np.int64], *, n_resamples: int, rng: np.random.Generator) -> Iterator[Matrix]:
     """Yield blocks of resampled shares of each distinct row, shape (block, U), rows summing to 1."""
+    check_resamples(n_resamples)
     n = int(counts.sum())
     few = len(counts) * _BINOMIAL_COST < n
     block = max(1, _BLOCK_CELLS // (len(counts) if few else n))
@@ -49,6 +51,13 @@ def _counted(counts: npt.NDArray[np.int64], size: int, rng: np.random.Generator)
     row_of = np.repeat(np.arange(n_rows), counts)
     drawn = row_of[rng.integers(0, n, size=(size, n), dtype=np.int32)] + n_rows * np.arange(size)[:, None]
     return np.bincount(drawn.ravel(), minlength=size * n_rows).reshape(size, n_rows)
+
+
+def check_resamples(n_resamples: int) -> int:
+    """Return a number of resamples of at least 1, or raise `CurveError`."""
+    if n_resamples < 1:
+        raise CurveError(f"{n_resamples} resamples are too few. Usual: 9999.")
+    return n_resamples
 
 
 def default_rng(rng: np.random.Generator | None) -> np.random.Generator:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aurac.quadrature import Vector
-from aurac.statistics.resample import default_rng
+from aurac.statistics.resample import check_resamples, default_rng
 
 _BLOCK_CELLS = 4_000_000
 
@@ -40,7 +40,7 @@ def sign_flip_p(
         return 1.0
     # Sums that are equal but for rounding count as equally extreme.
     bound = abs(d.sum()) - 1e-12 * np.abs(d).sum()
-    if len(d) <= math.log2(n_resamples):
+    if len(d) <= math.log2(check_resamples(n_resamples)):
         return float((np.abs(all_signs(len(d)) @ d) >= bound).mean())
     sums = _random_sums(np.abs(d), n_resamples, default_rng(rng))
     return float((np.count_nonzero(np.abs(sums) >= bound) + 1) / (n_resamples + 1))

@@ -90,6 +90,12 @@ def test_all_pairs_are_one_family() -> None:
     assert made.differences["b", "c"].p_value == alone.p_value
     found = made.tiers()
     assert [found.label(name) for name in found.order] == ["1", "2-3 tied", "2-3 tied"]
+    fewer = curves | {"c": curves["c"].select_documents(KEYS[:200])}
+    with pytest.raises(ComparisonError, match="100 of 300 documents of a curve are not in every run"):
+        pairwise(fewer)
+    dropped = pairwise(fewer, missing="drop")
+    assert dropped.values["a"] == curves["a"].select_documents(KEYS[:200]).area()
+    assert dropped.differences["a", "b"].n_documents == 200
     with pytest.raises(ComparisonError, match="1 curve makes no pair"):
         pairwise({"a": curves["a"]})
 

@@ -94,7 +94,8 @@ def test_missing_documents_are_an_error_that_counts_and_shows_them(e2: Pair) -> 
     fewer = b.select_documents(b.documents[2:])
     with pytest.raises(ComparisonError, match=r"2 of 12 documents of 'A' are not in every run \(for example t/0\)"):
         paired_difference(a, fewer)
-    assert paired_difference(a, fewer, missing="drop").n_documents == 10
+    dropped = paired_difference(a, fewer, missing="drop")
+    assert (dropped.n_documents, dropped.n_dropped) == (10, 2)
 
 
 def test_curves_that_cannot_be_joined_say_why(e2: Pair) -> None:
@@ -111,6 +112,12 @@ def test_curves_that_cannot_be_joined_say_why(e2: Pair) -> None:
         align([a, metric])
     with pytest.raises(UnknownNameError, match="Known: drop, error"):
         align([a, b], missing="ignore")
+
+
+def test_no_resamples_are_too_few(e2: Pair) -> None:
+    for ci in ("t", "bca"):
+        with pytest.raises(CurveError, match=r"0 resamples are too few. Usual: 9999"):
+            paired_difference(*e2, ci=ci, n_resamples=0)
 
 
 def test_clusters_are_flipped_as_a_whole(e2: Pair) -> None:

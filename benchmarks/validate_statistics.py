@@ -1,0 +1,310 @@
+"""Measure how often the intervals cover and the tests err, on documents whose truth is known.
+
+    python benchmarks/validate_statistics.py --out docs/validation.md     # about 8 minutes on one core
+
+Every row is one procedure in one setting; a row with a bar that it misses makes the exit status 1. The simulated
+documents are described in validation_world.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from validation_world import CEILING, MID, NESTED, RANKS, Array, scores
+
+import aurac
+from aurac.curve import RankAccuracyCurve
+from aurac.quadrature import weights
+from aurac.statistics.adequacy import smallest_rank
+from aurac.statistics.bands import crossing, curve_band, difference_band
+from aurac.statistics.estimate import Interval
+from aurac.statistics.intervals import estimate_mean, mean_interval, t_interval
+from aurac.statistics.recovered import recovered_gain
+from aurac.statistics.seeds import method_difference, method_estimate
+from aurac.statistics.sign_flip import sign_flip_p
+
+W = weights(RANKS)
+COVERAGE = (0.93, 0.97)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measured rate, and between what it has to lie (None: shown for comparison)."""
+
+    section: str
+    procedure: str
+    setting: str
+    rate: float
+    simulations: int
+    bar: tuple[float, float] | None
+
+    @property
+    def error(self) -> float:
+        """Monte-Carlo standard error of the rate."""
+        return math.sqrt(max(self.rate * (1 - self.rate), 1 / self.simulations) / self.simulations)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the rate lies within the bar."""
+        return self.bar is None or self.bar[0] <= self.rate <= self.bar[1]
+
+
+Case = Callable[[np.random.Generator, int], Iterator[Row]]
+
+
+def covers(interval: Interval, truth: float) -> bool:
+    """Tell whether an interval holds the truth."""
+    return interval.low <= truth <= interval.high
+
+
+def single_scores(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """One AURAC over documents, 4.1."""
+    section = "One AURAC, 95 % interval"
+    for label, accuracy, n, bar in (
+        ("mid, n=100", NESTED, 100, COVERAGE),
+        ("mid, n=400", NESTED, 400, COVERAGE),
+        ("mid, n=1200", NESTED, 1200, COVERAGE),
+        ("accuracy .90-.97, n=100", CEILING, 100, None),
+        ("accuracy .90-.97, n=400", CEILING, 400, COVERAGE),
+    ):
+        truth = float(W @ accuracy)
+        hits = dict.fromkeys(("t", "wilson", "bca"), 0)
+        naive = 0
+        for _ in range(simulations):
+            y = scores(rng, [accuracy], n=n)[0][:, 0]
+            for ci in hits:
+                hits[ci] += covers(mean_interval(y @ W, ci=ci, n_resamples=999, rng=rng), truth)
+            independent = math.sqrt(W**2 @ y.var(axis=0, ddof=1) / n)
+            naive += abs(float((y @ W).mean()) - truth) <= 1.96 * independent
+        for ci, count in hits.items():
+            yield Row(section, f"per-document {ci}", label, count / simulations, simulations, bar)
+        yield Row(section, "ranks as if independent (refused)", label, naive / simulations, simulations, None)
+
+
+def clusters(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """Documents that share passages."""
+    truth = float(W @ NESTED)
+    for n, size in ((400, 10), (100, 10)):
+        labels = np.repeat(np.arange(n // size), size).tolist()
+        hits = {"clustered t": 0, "per-document t (ignores passages)": 0}
+        for _ in range(simulations):
+            a = scores(rng, [NESTED], n=n, cluster_size=size)[0][:, 0] @ W
+            hits["clustered t"] += covers(t_interval(estimate_mean(a, clusters=labels)), truth)
+            hits["per-document t (ignores passages)"] += covers(t_interval(estimate_mean(a)), truth)
+        for name, count in hits.items():
+            bar = COVERAGE if name == "clustered t" else None
+            setting = f"{n // size} passages of {size}"
+            yield Row("Passages, 95 % interval", name, setting, count / simulations, simulations, bar)
+
+
+def sign_flips(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """Equal methods, tested at 5 %, 4.3."""
+    section = "Two equal methods, false positives at 5 %"
+    for n in (100, 400):
+        rejected = {"row sign-flip": 0, "unpaired z (refused)": 0, "paired t interval without 0": 0}
+        for _ in range(2 * simulations):
+            a, b = (y[:, 0] @ W for y in scores(rng, [NESTED, NESTED], n=n))
+            rejected["row sign-flip"] += sign_flip_p(a - b, n_resamples=1999, rng=rng) <= 0.05
+            z = (a.mean() - b.mean()) / math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / n)
+            rejected["unpaired z (refused)"] += abs(z) > 1.96
+            rejected["paired t interval without 0"] += not covers(t_interval(estimate_mean(a - b)), 0.0)
+        for name, count in rejected.items():
+            bar = None if "refused" in name else (0.04, 0.06)
+            yield Row(section, name, f"n={n}", count / (2 * simulations), 2 * simulations, bar)
+
+
+def seeds(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """Documents and seeds both random, 4.4."""
+    section = "Documents and seeds, 95 % interval, 1000 documents"
+    truth = float(W @ NESTED)
+    for n_seeds, points in ((3, 0.8), (3, 2.0)):
+        hits = dict.fromkeys(("docs+seeds", "docs", "seeds"), 0)
+        for _ in range(simulations):
+            y = scores(rng, [NESTED], n=1000, n_seeds=n_seeds, seed_sd=points / 100)
+            for target in hits:
+                hits[target] += covers(method_estimate(y, W, target=target).interval(), truth)
+        for target, count in hits.items():
+            setting = f"one method, {n_seeds} seeds, sd {points:g} points"
+            yield Row(section, f"target {target}", setting, count / simulations, simulations,
+                      COVERAGE if target == "docs+seeds" else None)  # fmt: skip
+    for n_seeds, points in ((3, 0.0), (3, 0.8), (3, 2.0), (5, 2.0)):
+        hits = dict.fromkeys(("docs+seeds", "docs"), 0)
+        for _ in range(simulations):
+            a, b = scores(rng, [NESTED, NESTED], n=1000, n_seeds=n_seeds, seed_sd=points / 100)
+            for target in hits:
+                hits[target] += covers(method_difference([a], [b], W, target=target).interval(), 0.0)
+        for target, count in hits.items():
+            setting = f"A-B, {n_seeds} seeds, sd {points:g} points"
+            yield Row(section, f"target {target}", setting, count / simulations, simulations,
+                      COVERAGE if target == "docs+seeds" else None)  # fmt: skip
+
+
+def more_seeds(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """Shared seeds, ranks trained one by one, means over tasks: not simulated in STATISTICS.md."""
+    section = "Documents and seeds, other designs, 3 seeds, sd 2 points"
+    shared = by_rank = macro = 0
+    for _ in range(simulations):
+        runs = {"n_seeds": 3, "seed_sd": 0.02, "seed_effects": rng.normal(size=(1, 3, 1))}
+        a, b = scores(rng, [NESTED, NESTED], n=400, **runs)
+        shared += covers(method_difference([a], [b], W, seeds="shared").interval(), 0.0)
+        y = scores(rng, [NESTED], n=400, n_seeds=3, seed_sd=0.02, seed_unit="rank")
+        by_rank += covers(method_estimate(y, W, seed_unit="rank").interval(), float(W @ NESTED))
+        tasks = [scores(rng, [NESTED], n=400, **runs)[0], scores(rng, [NESTED - 0.1], n=200, **runs)[0]]
+        macro += covers(method_estimate(tasks, W).interval(), float(W @ NESTED) - 0.05)
+    for name, setting, count in (
+        ("A-B, shared seeds", "400 documents", shared),
+        ("ranks trained one by one", "400 documents", by_rank),
+        ("mean over 2 tasks of the same runs", "400 and 200 documents", macro),
+    ):
+        yield Row(section, name, setting, count / simulations, simulations, COVERAGE)
+
+
+def bands(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """Simultaneous bands and crossings, 4.5."""
+    section = "Simultaneous 95 % bands, 8 ranks"
+    for n in (200, 400, 1200):
+        documents = [str(i) for i in range(n)]
+        whole = difference = pointwise = crossed = 0
+        for _ in range(simulations):
+            y = scores(rng, [NESTED, NESTED], n=n)
+            a, b = (RankAccuracyCurve.from_scores(RANKS, x[:, 0], documents=documents) for x in y)
+            band = curve_band(a, n_resamples=999, rng=rng)
+            whole += holds(band.low, band.high, NESTED)
+            half = 1.96 * y[0][:, 0].std(axis=0, ddof=1) / math.sqrt(n)
+            pointwise += holds(a.accuracies - half, a.accuracies + half, NESTED)
+            between = difference_band(a, b, n_resamples=999, rng=rng)
+            difference += holds(between.low, between.high, np.zeros(8))
+            crossed += crossing(between).claimed
+        yield Row(section, "max-t band of a curve", f"n={n}", whole / simulations, simulations, COVERAGE)
+        yield Row(section, "max-t band of a difference", f"n={n}", difference / simulations, simulations, COVERAGE)
+        yield Row(section, "pointwise intervals", f"n={n}", pointwise / simulations, simulations, None)
+        yield Row("Crossing of equal curves", "false claims", f"n={n}", crossed / simulations, simulations, (0, 0.05))
+
+
+def holds(low: Array, high: Array, truth: Array) -> bool:
+    """Tell whether a band holds the whole curve; an edge that meets it but for rounding counts."""
+    return bool(((low <= truth + 1e-12) & (truth <= high + 1e-12)).all())
+
+
+def ranks(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """Smallest adequate rank: how often an inadequate one is declared, 4.6."""
+    section = "Smallest adequate rank, inadequate rank declared"
+    worst = np.full(8, NESTED[-1])
+    for label, margin, accuracy, n in (
+        ("mid, 1 point, n=400", 0.01, NESTED, 400),
+        ("mid, 1 point, n=1172", 0.01, NESTED, 1172),
+        ("mid, 2 points, n=1172", 0.02, NESTED, 1172),
+        ("every rank loses the margin, n=1172", 0.01, worst - 0.01 * (np.arange(8) < 7), 1172),
+    ):
+        adequate = min(r for r, a in zip(RANKS, accuracy, strict=True) if accuracy[-1] - a < margin - 1e-9)
+        wrong = {"fixed-sequence non-inferiority": 0, "not significantly different": 0, "point estimate": 0}
+        exact = 0
+        for _ in range(simulations):
+            found = smallest_rank(
+                RankAccuracyCurve.from_scores(RANKS, scores(rng, [accuracy], n=n)[0][:, 0]), margin=margin
+            )
+            wrong["fixed-sequence non-inferiority"] += found.rank < adequate
+            exact += found.rank == adequate
+            same = [e.rank for e in found.evidence if e.loss <= 1.96 * e.stderr]
+            near = [e.rank for e in found.evidence if e.loss < margin]
+            wrong["not significantly different"] += min(same) < adequate
+            wrong["point estimate"] += min(near) < adequate
+        for name, count in wrong.items():
+            bar = (0, 0.05) if name.startswith("fixed") else None
+            yield Row(section, name, label, count / simulations, simulations, bar)
+        yield Row("Smallest adequate rank, exact rank found", "fixed-sequence non-inferiority", label,
+                  exact / simulations, simulations, None)  # fmt: skip
+
+
+def gains(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """Recovered gain over a base model: not simulated in STATISTICS.md."""
+    for label, base in (("base .36", 0.36), ("base .52", 0.52)):
+        accuracy, truth = np.append(NESTED, base), (float(W @ NESTED) - base) / (NESTED[-1] - base)
+        hits = unknown = 0
+        for _ in range(simulations):
+            y = scores(rng, [accuracy], n=400)[0][:, 0]
+            found = recovered_gain(y[:, :8] @ W, y[:, 7], y[:, 8])
+            unknown += found.interval is None
+            hits += found.interval is None or covers(found.interval, truth)
+        yield Row("Recovered gain, 95 % Fieller interval", "holds the truth, or not identified", f"{label}, n=400",
+                  hits / simulations, simulations, (0.93, 1))  # fmt: skip
+        yield Row("Recovered gain, 95 % Fieller interval", "not identified", f"{label}, n=400",
+                  unknown / simulations, simulations, None)  # fmt: skip
+
+
+CASES: dict[str, Case] = {
+    "single": single_scores,
+    "clusters": clusters,
+    "sign-flip": sign_flips,
+    "seeds": seeds,
+    "more-seeds": more_seeds,
+    "bands": bands,
+    "ranks": ranks,
+    "gains": gains,
+}
+
+
+def markdown(rows: list[Row], seed: int) -> str:
+    """Return the page that is committed."""
+    lines = [
+        "# Validation of the error bars",
+        "",
+        "Written by `python benchmarks/validate_statistics.py --out docs/validation.md`; not edited by hand.",
+        f"aurac {aurac.__version__}, numpy {np.__version__}, seed {seed}. Simulated right and wrong answers with known",
+        f"truth (`benchmarks/validation_world.py`; shares of the latent: {MID}).",
+        '"±" is the Monte-Carlo standard error of the rate; rows without a bar are shown for comparison.',
+    ]
+    section = ""
+    for row in rows:
+        if row.section != section:
+            section = row.section
+            lines += [
+                "",
+                f"## {section}",
+                "",
+                "| procedure | setting | rate | ± | bar | |",
+                "|---|---|---|---|---|---|",
+            ]
+        bar = "" if row.bar is None else f"{row.bar[0]:g} to {row.bar[1]:g}"
+        verdict = "" if row.bar is None else "kept" if row.kept else "**missed**"
+        lines.append(f"| {row.procedure} | {row.setting} | {row.rate:.3f} | {row.error:.3f} | {bar} | {verdict} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Run the cases, print rows as they come, write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--simulations", type=int, default=2000)
+    parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=list(CASES))
+    parser.add_argument("--seed", type=int, default=20261124)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    rows = []
+    for name in args.cases:
+        # Each case has its own stream, so that one can be repeated alone.
+        rng = np.random.default_rng([args.seed, list(CASES).index(name)])
+        start = time.perf_counter()
+        for row in CASES[name](rng, args.simulations):
+            rows.append(row)
+            print(f"{row.procedure:36} {row.setting:40} {row.rate:.3f} ± {row.error:.3f}"
+                  f" {'' if row.kept else 'MISSED'}", flush=True)  # fmt: skip
+        print(f"  {name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    if args.out:
+        args.out.write_text(markdown(sorted(rows, key=lambda r: first_place(rows, r.section)), args.seed))
+    return 0 if all(row.kept for row in rows) else 1
+
+
+def first_place(rows: list[Row], section: str) -> int:
+    """Return where a section begins, so that its rows stand together."""
+    return next(number for number, row in enumerate(rows) if row.section == section)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
