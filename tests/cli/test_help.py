@@ -1,0 +1,46 @@
+"""The help texts, whole, and their examples."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from aurac.cli import COMMANDS, build_parser, main
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def help_text(capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--help"])
+    assert stopped.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_looks_like_its_golden_file(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    text = help_text(capsys, *([command] if command else []))
+    assert text == (GOLDEN / f"help{'-' * bool(command)}{command}.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_example_in_the_help_is_a_command_line_that_can_be_read(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = help_text(capsys, *([command] if command else []))
+    examples = [line.split(" > ")[0] for line in text.splitlines() if line.startswith("  aurac ")]
+    assert examples
+    for example in examples:
+        assert build_parser().parse_args(shlex.split(example)[1:])
+
+
+def test_a_command_that_does_not_exist_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["scroe"])
+    assert stopped.value.code == 2
+    assert "invalid choice: 'scroe'" in capsys.readouterr().err

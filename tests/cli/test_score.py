@@ -1,0 +1,166 @@
+"""`aurac score`: any PEFT LoRA folder in, a record, a table and plots out; mistakes are one line and leave nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from adapter_by_peft import TASKS, write_adapter
+from aurac import testbed
+from aurac.results import load
+
+Call = Callable[..., Any]
+
+
+def test_a_folder_that_peft_made_gives_record_table_and_plots(scored: dict[str, Path]) -> None:
+    folder = scored["one"]
+    assert sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) == [
+        "curves.pdf", "curves.png", "documents.parquet", "run.json",
+    ]  # fmt: skip
+    run = load(folder)
+    assert (run.tasks, run.ranks, run.method) == (("facts", "tilt"), (1, 2, 4), "lora")
+    assert run.curve("facts").n_documents == 8
+
+
+def test_a_second_call_measures_nothing_and_prints_the_same(
+    call: Call, adapters: dict[str, Path], scored: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the model was loaded though nothing was left to measure")
+
+    monkeypatch.setattr("aurac.cli.score.open_model", never)
+    again = [call("score", adapters["one"], "--tasks", "facts,tilt", *TASKS, "--out", scored["one"]) for _ in range(2)]
+    assert [done.status for done in again] == [0, 0]
+    assert again[0].out == again[1].out
+    assert "no sidecar, so it was scored as prefixes of a plain LoRA" in again[0].out
+    assert "facts, 0-shot, acc" in again[0].err
+
+
+def test_more_ranks_and_tasks_extend_the_record(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert call("score", adapters["one"], "--tasks", "facts", *TASKS, "--ranks", "1,4", "--out", out).status == 0
+    done = call("score", adapters["one"], "--tasks", "cipher", *TASKS, "--ranks", "1,4", "--out", out)
+    assert done.status == 0
+    assert load(out).tasks == ("facts", "cipher")
+
+
+def test_json_goes_to_standard_output_alone(call: Call, adapters: dict[str, Path], scored: dict[str, Path]) -> None:
+    done = call("score", adapters["one"], "--tasks", "facts,tilt", *TASKS, "--out", scored["one"], "--format", "json")
+    assert [row["task"] for row in json.loads(done.out)["rows"]] == ["facts", "tilt", "macro"]
+
+
+def test_the_record_lies_in_the_adapter_folder_by_default(call: Call, tmp_path: Path) -> None:
+    folder = write_adapter(tmp_path / "mine", seed=5)
+    assert call("score", folder, "--tasks", "facts", *TASKS, "--ranks", "4").status == 0
+    assert load(folder).name == "mine"
+
+
+def broken(source: Path, out: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> Path:
+    copytree(source, out)
+    tensors = load_file(out / "adapter_model.safetensors")
+    change(tensors)
+    save_file(tensors, out / "adapter_model.safetensors", metadata={"format": "pt"})
+    return out
+
+
+def nan(tensors: dict[str, torch.Tensor]) -> None:
+    next(iter(tensors.values()))[0, 0] = float("nan")
+
+
+def zero(tensors: dict[str, torch.Tensor]) -> None:
+    for key, tensor in tensors.items():
+        if "lora_B" in key:
+            tensor.zero_()
+
+
+def truncate(folder: Path) -> Path:
+    path = folder / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-50])
+    return folder
+
+
+def rename_base(folder: Path) -> Path:
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": "/no/such/model"}))
+    return folder
+
+
+MISTAKES: dict[str, tuple[Callable[[Path, Path], Path], tuple[str, ...], str]] = {
+    "no such folder": (lambda _, t: t / "nowhere", (), "no such folder: "),
+    "not a LoRA folder": (lambda _, t: t, (), "is no PEFT adapter: it has no adapter_config.json"),
+    "base model missing": (lambda a, t: rename_base(copytree(a, t / "x")), (), "no such model folder: /no/such/model"),
+    "rank above R": (lambda a, _: a, ("--ranks", "2,8"), "rank 8 is outside 1..4"),
+    "unknown task": (lambda a, _: a, ("--tasks", "fact"), "Did you mean 'facts'"),
+    "unreachable data": (lambda a, _: a, ("--tasks", "arc_easy"), "cannot be reached"),
+    "NaN weights": (lambda a, t: broken(a, t / "x", nan), (), "holds NaN or infinity"),
+    "all-zero weights": (lambda a, t: broken(a, t / "x", zero), (), "it was not trained"),
+    "truncated safetensors": (lambda a, t: truncate(copytree(a, t / "x")), (), "is damaged or no safetensors file"),
+    "unknown metric": (lambda a, _: a, ("--tasks", "facts:accuracy"), "unknown metric"),
+    "no limit": (lambda a, _: a, ("--limit", "0"), "limit is 0"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_error_line_and_leaves_nothing_behind(
+    mistake: str, call: Call, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    make, options, message = MISTAKES[mistake]
+    out = tmp_path / "record"
+    folder = make(adapters["one"], tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    done = call("score", folder, "--tasks", "facts", *TASKS, "--out", out, *options)
+    assert (done.status, done.out) == (1, "")
+    assert message in done.error
+    assert "Traceback" not in done.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_holds_another_run_is_refused_and_kept(
+    call: Call, adapters: dict[str, Path], scored: dict[str, Path]
+) -> None:
+    before = {path: path.read_bytes() for path in scored["one"].iterdir() if path.is_file()}
+    done = call("score", adapters["two"], "--tasks", "facts", *TASKS, "--out", scored["one"])
+    assert done.status == 1
+    assert "holds another run: adapter.sha256 is" in done.error
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_an_adapter_that_names_no_base_needs_one(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
+    folder = copytree(adapters["one"], tmp_path / "x")
+    config = json.loads((folder / "adapter_config.json").read_text()) | {"base_model_name_or_path": None}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    assert "does not name its base model. Give it with --base." in call("score", folder, "--tasks", "facts").error
+    done = call("score", folder, "--tasks", "facts", *TASKS, "--ranks", "4", "--base", testbed.MODEL)
+    assert done.status == 0
+
+
+def test_an_interruption_is_status_130_and_keeps_what_was_measured(
+    call: Call, adapters: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import aurac.harness.sweep as sweep_module
+
+    measured = sweep_module.measure_cell
+    count = 0
+
+    def interrupted(*args: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        return measured(*args)
+
+    monkeypatch.setattr(sweep_module, "measure_cell", interrupted)
+    command = ("score", adapters["one"], "--tasks", "facts", *TASKS, "--out", tmp_path / "run")
+    done = call(*command)
+    assert done.status == 130
+    assert "interrupted; what was finished is kept" in done.err
+    assert len(load(tmp_path / "run").pending) == 1
+    assert call(*command).status == 0
+    assert count == 4  # the two cells that were there were not measured again
