@@ -17,6 +17,7 @@ _PUBLIC = {
     "AuracScore": "aurac.score",
     "RankAccuracyCurve": "aurac.curve",
     "compute": "aurac.score",
+    "load": "aurac.results",
     "smallest_rank": "aurac.statistics.adequacy",
     "weights": "aurac.quadrature",
 }

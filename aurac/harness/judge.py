@@ -11,7 +11,6 @@ from typing import Any
 from lm_eval.api.metrics import mean
 from lm_eval.api.model import LM
 
-from aurac.harness.quiet import answering
 from aurac.harness.seeds import evaluation_seeds
 from aurac.harness.tasks import Document, Leaf
 from aurac.results import Cell
@@ -42,7 +41,7 @@ def measure_cell(lm: LM, leaf: Leaf, rank: int) -> Cell:
     started = time.perf_counter()
     _forget_answers(leaf)
     try:
-        with evaluation_seeds(), answering():
+        with evaluation_seeds():
             _ask(lm, leaf)
             if error := _not_numbers(leaf):
                 return Cell(leaf.name, rank, time.perf_counter() - started, {}, _rows([]), error)

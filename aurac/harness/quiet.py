@@ -18,15 +18,17 @@ def building() -> Iterator[None]:
 
     bars = datasets_logging.is_progress_bar_enabled()
     datasets_logging.disable_progress_bar()
-    logger = logging.getLogger(_LM_EVAL)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in (_LM_EVAL, "datasets")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         # Bars only: loggers keep the stream they were made with.
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         if bars:
             datasets_logging.enable_progress_bar()
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from aurac.errors import RankError, RefusedError
 from aurac.harness.judge import measure_cell
+from aurac.harness.quiet import answering
 from aurac.harness.tasks import Suite
 from aurac.results import RunRecord
 
@@ -71,7 +72,7 @@ def sweep(
     todo = [(rank, leaf) for rank in ranks for leaf in suite.leaves.values() if not record.has(leaf.name, rank)]
     total = per_rank * len(ranks)
     done = total - sum(leaf.n_requests for _, leaf in todo)
-    with tqdm(total=total, initial=done, unit="request", disable=not progress, smoothing=0.05) as bar:
+    with tqdm(total=total, initial=done, unit="request", disable=not progress, smoothing=0.05) as bar, answering():
         current = None
         for rank, leaf in todo:
             if rank != current:
