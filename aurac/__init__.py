@@ -15,9 +15,13 @@ __version__ = _version("aurac")
 _PUBLIC = {
     "AuracError": "aurac.errors",
     "AuracScore": "aurac.score",
+    "Comparison": "aurac.report.comparison",
     "RankAccuracyCurve": "aurac.curve",
+    "Run": "aurac.results",
+    "compare": "aurac.report.comparison",
     "compute": "aurac.score",
     "load": "aurac.results",
+    "plot_curves": "aurac.report.plots",
     "smallest_rank": "aurac.statistics.adequacy",
     "weights": "aurac.quadrature",
 }

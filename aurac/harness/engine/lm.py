@@ -22,6 +22,7 @@ from aurac.harness.engine.processes import Processes, current_processes
 from aurac.harness.engine.queries import Query, encode_pairs, make_query
 from aurac.harness.engine.score import Answers, score
 from aurac.harness.engine.work import Work
+from aurac.harness.quiet import building
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -41,6 +42,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
     Args:
         *args: See `HFLM`.
         token_budget: Token positions per batch to start with; None chooses by device.
+        bars: Whether calls show progress bars of their own.
         **kwargs: See `HFLM`. `softmax_dtype` is float32 unless given otherwise, and then concerns the fallback only.
 
     Example::
@@ -52,8 +54,9 @@ class AuracLM(HFLM):  # type: ignore[misc]
         lm.reset_work().tokens_over_limit  # 1.0 would be the limit
     """
 
-    def __init__(self, *args: Any, token_budget: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, token_budget: int | None = None, bars: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **({"softmax_dtype": "float32"} | kwargs))
+        self.bars = bars
         self.work = Work()
         self._plans: dict[Any, Any] = {}
         self._capability: Capability | None = None
@@ -226,7 +229,8 @@ class AuracLM(HFLM):  # type: ignore[misc]
     def _bar(self, requests: int, processes: Processes, disable_tqdm: bool) -> Any:
         """A bar over this process's part of the requests, shown by the first process."""
         total = -(-requests // processes.count)
-        return tqdm(total=total, disable=disable_tqdm or processes.index != 0, desc="Answering requests")
+        hidden = disable_tqdm or not self.bars or processes.index != 0
+        return tqdm(total=total, disable=hidden, desc="Answering requests")
 
     def _plan_prompts(self, prompts: Sequence[str], longest: int) -> Plan:
         queries = []
@@ -263,6 +267,18 @@ class AuracLM(HFLM):  # type: ignore[misc]
         mine = processes.share(requests)
         with self.work.phase("fallback"):
             return processes.collect(answer(mine) if mine else [])
+
+
+def sweep_engine(model: Any, tokenizer: Any, *, batch_size: int | str = "auto") -> AuracLM:
+    """Return the engine around a loaded model, without bars of its own: what the sweep uses.
+
+    Args:
+        model: The model, with or without an adapter, on its device.
+        tokenizer: Its tokenizer.
+        batch_size: "auto", or documents at a time.
+    """
+    with building():
+        return AuracLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, bars=False)
 
 
 def _requests_of_slots(plan: Plan) -> list[list[int]]:

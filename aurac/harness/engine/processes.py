@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import torch
 import torch.distributed
 
 Item = TypeVar("Item")
@@ -62,8 +63,12 @@ def current_processes() -> Processes:
 
 
 def start_processes() -> Processes:
-    """Join the group that `accelerate launch` or `torchrun` described in the environment."""
+    """Join the group that `accelerate launch` or `torchrun` described in the environment; alone where there is none.
+
+    To be called once, before the model is loaded. `torch.accelerator` decides between NCCL and, on CPU, gloo. (Without MPI
+    `accelerate launch --cpu` starts a single process; use `torchrun` to start several on a CPU.)
+    """
     from accelerate import PartialState
 
-    PartialState()
+    PartialState(cpu=not torch.accelerator.is_available())
     return current_processes()
