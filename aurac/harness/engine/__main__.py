@@ -1,4 +1,4 @@
-"""lm-eval's own command line with the model `aurac` registered, e.g. `python -m aurac.harness.engine run --model aurac`."""
+"""lm-eval's own command line with the model `aurac` registered: `python -m aurac.harness.engine run ...`."""
 
 from __future__ import annotations
 

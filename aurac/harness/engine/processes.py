@@ -65,8 +65,8 @@ def current_processes() -> Processes:
 def start_processes() -> Processes:
     """Join the group that `accelerate launch` or `torchrun` described in the environment; alone where there is none.
 
-    To be called once, before the model is loaded. `torch.accelerator` decides between NCCL and, on CPU, gloo. (Without MPI
-    `accelerate launch --cpu` starts a single process; use `torchrun` to start several on a CPU.)
+    To be called once, before the model is loaded. `torch.accelerator` decides between NCCL and, on CPU, gloo.
+    (Without MPI `accelerate launch --cpu` starts a single process; use `torchrun` to start several on a CPU.)
     """
     from accelerate import PartialState
 
