@@ -145,10 +145,13 @@ def train(config: TrainingConfig) -> Path:
     set_seed(config.seed)
     adapter = attach(_add_adapter(base, config), config.method)
 
-    record = training_record.begin(config.out, config.identity(), data, previous=previous)
+    arguments = _arguments(config, bfloat16=bfloat16)
+    record = training_record.begin(config.identity(), data, previous=previous)
+    if arguments.should_save:  # the first of the processes
+        training_record.write(config.out, record)
     trainer = FiniteTrainer(
         model=adapter.model,
-        args=_arguments(config, bfloat16=bfloat16),
+        args=arguments,
         train_dataset=data.rows,
         data_collator=collate,
         callbacks=[MethodCallback(adapter)],
@@ -162,18 +165,19 @@ def train(config: TrainingConfig) -> Path:
         resume_from_checkpoint=str(config.out / f"checkpoints/checkpoint-{start}") if start else None
     )
     require_finite(adapter, result.global_step)
-    if trainer.is_world_process_zero():
+    if arguments.should_save:
         save_adapter(adapter, config.out)
-        training_record.finish(
-            config.out,
+        finished = training_record.finish(
             record,
             log_history=trainer.state.log_history,
-            device=str(trainer.args.device),
+            device=str(arguments.device),
+            n_processes=arguments.world_size,
             steps=result.global_step,
             tokens=trainer.state.num_input_tokens_seen,
             resumed_from_step=start,
             train_seconds=result.metrics["train_runtime"],  # since the resumed step
         )
+        training_record.write(config.out, finished)
     return config.out
 
 

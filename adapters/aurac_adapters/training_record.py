@@ -49,15 +49,15 @@ def read(folder: Path, config: Mapping[str, Any]) -> Record | None:
     return record
 
 
-def begin(folder: Path, config: Mapping[str, Any], data: TokenizedData, *, previous: Record | None) -> Record:
-    """Write and return the record of a training that begins, or goes on from `previous`.
+def begin(config: Mapping[str, Any], data: TokenizedData, *, previous: Record | None) -> Record:
+    """Return the record of a training that begins, or goes on from `previous`.
 
     Raises:
         RecordError: If the data are not those that the training began with.
     """
     if previous is not None and previous["data"]["sha256"] != data.sha256:
-        raise RecordError(f"the data have changed since the training in {folder} began; give a new folder.")
-    record = {
+        raise RecordError("the data have changed since this training began; train into a new folder.")
+    return {
         "schema_version": SCHEMA_VERSION,
         "status": "running",
         "config": dict(config),
@@ -66,22 +66,27 @@ def begin(folder: Path, config: Mapping[str, Any], data: TokenizedData, *, previ
         "versions": {name: version(name) for name in VERSIONS_OF},
         "commit": _commit(),
     }
-    _write(folder, record)
-    return record
 
 
-def finish(folder: Path, record: Record, *, log_history: Iterable[Mapping[str, Any]], **outcome: Any) -> None:
-    """Write the record of a finished training.
+def finish(record: Record, *, log_history: Iterable[Mapping[str, Any]], **outcome: Any) -> Record:
+    """Return the record of a finished training.
 
     Args:
-        folder: Where the adapter is.
         record: What `begin` returned.
         log_history: Trainer's; a loss in it is the mean over the steps since the entry before.
         outcome: Further keys: steps, tokens, seconds, device.
     """
     kept = ("step", "loss", "learning_rate", "grad_norm")
     losses = [{key: entry[key] for key in kept if key in entry} for entry in log_history if "loss" in entry]
-    _write(folder, {**record, "status": "finished", "finished": _now(), **outcome, "losses": losses})
+    return {**record, "status": "finished", "finished": _now(), **outcome, "losses": losses}
+
+
+def write(folder: Path, record: Record) -> None:
+    """Write the record so that a reader sees the old one or the new one, nothing in between."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{FILE}.partial"
+    partial.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, folder / FILE)
 
 
 def _require_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -94,14 +99,6 @@ def _require_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, A
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration with the method's attributes beside the others."""
     return {**config, **{f"method.{key}": value for key, value in config["method"].items()}, "method": None}
-
-
-def _write(folder: Path, record: Record) -> None:
-    """Write the record so that a reader sees the old one or the new one, nothing in between."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{FILE}.partial"
-    partial.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, folder / FILE)
 
 
 def _commit() -> str | None:
