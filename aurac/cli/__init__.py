@@ -23,6 +23,7 @@ COMMANDS = {
     "score": "aurac.cli.score",
     "compute": "aurac.cli.compute",
     "compare": "aurac.cli.compare",
+    "recommend": "aurac.cli.recommend",
 }
 
 _DESCRIPTION = "Rank-accuracy curves for LoRA adapters: train, score every sub-rank, integrate, compare."

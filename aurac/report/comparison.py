@@ -102,10 +102,11 @@ class Comparison:
         Raises:
             UnknownNameError: If `output` is not in `OUTPUTS`.
         """
-        from aurac.report.leaderboard import csv_text, json_text, tables
+        from aurac.report.leaderboard import json_text, tables
+        from aurac.report.spreadsheet import csv_text
 
         if output == "csv":
-            return csv_text(self)
+            return csv_text(self.records())
         if output == "json":
             return json_text(self)
         if output not in FORMATS:

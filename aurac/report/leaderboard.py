@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import Any
 
@@ -60,17 +58,6 @@ def record(comparison: Comparison, run: Run, task: str) -> dict[str, Any]:
             f"rank_{rank}": float(value) for rank, value in zip(score.curve.ranks, score.curve.accuracies, strict=True)
         }
     return row
-
-
-def csv_text(comparison: Comparison) -> str:
-    """Return the records as CSV; a text that a spreadsheet would take for a formula gets an apostrophe."""
-    rows = comparison.records()
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _no_formula(value) for key, value in row.items()} for row in rows)
-    return out.getvalue()
 
 
 def json_text(comparison: Comparison) -> str:
@@ -251,7 +238,3 @@ def _score(comparison: Comparison, run: str, task: str) -> AuracScore:
 
 def _signature(comparison: Comparison, task: str) -> str:
     return str(_score(comparison, comparison.baseline, task).signature)
-
-
-def _no_formula(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,9 @@ from aurac.quadrature import weights
 from aurac.report.comparison import MACRO, OUTPUTS, compare
 from aurac.results import Run
 from aurac.statistics.multiplicity import holm
+from golden_files import assert_golden
 from runs_by_hand import curve
 
-GOLDEN = Path(__file__).parent / "golden"
 Make = Callable[..., Run]
 
 
@@ -206,10 +205,8 @@ def test_an_adapter_of_another_maker_is_said_to_be_one(make_run: Make) -> None:
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_comparison_looks_like_its_golden_file(output: str, runs: list[Run]) -> None:
-    assert compare(runs, baseline="lora").render(output) == (GOLDEN / f"comparison.{output}.txt").read_text(
-        encoding="utf-8"
-    )
+    assert_golden(f"comparison.{output}.txt", compare(runs, baseline="lora").render(output))
 
 
 def test_a_single_run_gets_one_table_with_its_tasks_as_rows(runs: list[Run]) -> None:
-    assert compare(runs[:1]).render("terminal") == (GOLDEN / "single.terminal.txt").read_text(encoding="utf-8")
+    assert_golden("single.terminal.txt", compare(runs[:1]).render("terminal"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,8 @@ from aurac.report.formats import FORMATS
 from aurac.report.formats.terminal import render as render_terminal
 from aurac.report.numbers import value_text, with_error
 from aurac.report.table import Cell, Table
+from golden_files import assert_golden
 
-GOLDEN = Path(__file__).parent / "golden"
 NASTY = "a_b<c>&|$x^2%{d}\\#~`*[e](f)"
 TABLE = Table(
     title="AURAC by method",
@@ -28,8 +27,18 @@ TABLE = Table(
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_table_looks_like_its_golden_file(name: str) -> None:
-    path = GOLDEN / f"table.{name}.txt"
-    assert FORMATS[name](TABLE) == path.read_text(encoding="utf-8")
+    assert_golden(f"table.{name}.txt", FORMATS[name](TABLE))
+
+
+def test_terminal_headings_are_broken_and_notes_wrapped_but_signatures_stay_whole() -> None:
+    signature = "AURAC|" + "x" * 200
+    note = "word " * 40
+    lines = render_terminal(
+        Table("", ("task", "one two three"), ((Cell("a"), Cell("1")),), (note, signature))
+    ).splitlines()
+    assert lines[:4] == ["      one two", "task    three", "────  ───────", "a           1"]
+    assert signature in lines
+    assert max(len(line) for line in lines if line != signature) <= 120
 
 
 def test_markdown_rows_keep_their_number_of_columns_whatever_a_name_holds() -> None:

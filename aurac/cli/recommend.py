@@ -1,0 +1,52 @@
+"""Recommend the smallest rank that loses less than a margin to full rank, with evidence.
+
+Examples:
+  aurac recommend runs/matryoshka
+  aurac recommend runs/matryoshka --margin 0.5 --tasks arc
+  aurac recommend runs/matryoshka --margin 2 --format json
+
+Ranks are tested from full rank down until the first that fails, so the chance to name a rank that loses the margin or
+more is at most ALPHA. "Not significantly different from full rank" has no such property.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from aurac.cli.options import fraction
+from aurac.report.comparison import OUTPUTS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("record", metavar="RUN", help="folder of a run record, or of a scored adapter")
+    parser.add_argument(
+        "--margin",
+        type=float,
+        default=1.0,
+        metavar="POINTS",
+        help="largest acceptable loss in points; hundredths of the unit for metrics like bits per byte (default: 1.0)",
+    )
+    parser.add_argument(
+        "--alpha", type=fraction, default=0.05, metavar="P", help="chance of naming an inadequate rank (default: 0.05)"
+    )
+    parser.add_argument("--tasks", help="comma-separated; default: all tasks of the run")
+    parser.add_argument("--format", choices=OUTPUTS, default="terminal", help="default: terminal")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the recommendation."""
+    from aurac.report.adapter_size import parameters
+    from aurac.report.recommendation import recommend
+    from aurac.results import load
+
+    record = load(args.record)
+    made = recommend(
+        record,
+        margin=args.margin / 100,
+        alpha=args.alpha,
+        tasks=args.tasks.split(",") if args.tasks else None,
+        parameters=parameters(record),
+    )
+    print(made.render(args.format), end="")
+    return 0

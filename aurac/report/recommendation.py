@@ -1,0 +1,152 @@
+"""`recommend`: which rank of a run to deploy, for each task, on the mean over tasks, and for every task at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+from aurac.errors import ComparisonError, CurveError, UnknownNameError
+from aurac.report.comparison import MACRO, OUTPUTS
+from aurac.report.formats import FORMATS
+from aurac.results import Run, load
+from aurac.statistics.adequacy import Adequacy, RankEvidence, smallest_rank
+
+EVERY_TASK = "every task"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The smallest adequate rank of one run; `render` writes it in any of `OUTPUTS`.
+
+    Attributes:
+        run: The run.
+        margin: Largest acceptable loss, fraction for accuracies.
+        alpha: Chance to declare an inadequate rank, at most.
+        tests: Task -> smallest adequate rank with evidence; "macro" is the mean over tasks, where there is one.
+        max_rank: Rank of the adapter, of which rank r holds the share r / max_rank of the parameters.
+        parameters: Parameters of the adapter at that rank, None where its weights are not at hand.
+        notes: What could not be tested, and why.
+    """
+
+    run: Run
+    margin: float
+    alpha: float
+    tests: dict[str, Adequacy]
+    max_rank: int
+    parameters: int | None
+    notes: tuple[str, ...]
+
+    @property
+    def basis(self) -> str:
+        """What the headline rests on: the mean over tasks, the only task, or every task where they have no mean."""
+        if MACRO in self.tests:
+            return MACRO
+        return next(iter(self.tests)) if len(self.tests) == 1 else EVERY_TASK
+
+    @property
+    def rank(self) -> int:
+        """The recommended rank."""
+        return self.every_task if self.basis == EVERY_TASK else self.tests[self.basis].rank
+
+    @property
+    def every_task(self) -> int:
+        """Smallest rank that is adequate on each task by itself, the largest of their ranks.
+
+        It is wrong only if the task that should have stopped the sequence did not, so alpha holds without correction
+        (an intersection-union test, Berger 1982).
+        """
+        return max(test.rank for task, test in self.tests.items() if task != MACRO)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one flat dictionary for each task and rank, fractions, None where something is not known."""
+        return [self._record(task, test, e) for task, test in self.tests.items() for e in test.evidence]
+
+    def _record(self, task: str, test: Adequacy, e: RankEvidence) -> dict[str, Any]:
+        reference = e.p_value is None
+        return {
+            "run": self.run.name,
+            "task": task,
+            "rank": e.rank,
+            "share": e.rank / self.max_rank,
+            "parameters": self.parameters_at(e.rank),
+            "n_documents": test.n_documents,
+            "accuracy": e.accuracy,
+            "loss": e.loss,
+            "loss_stderr": None if reference else e.stderr,
+            "loss_upper": None if reference else e.upper,
+            "p_value": e.p_value,
+            "deviating": e.deviating,
+            "detectable": None if reference else e.detectable,
+            "status": e.status,
+            "margin": self.margin,
+            "alpha": self.alpha,
+        }
+
+    def parameters_at(self, rank: int) -> int | None:
+        """Return the parameters of the adapter at a rank."""
+        return None if self.parameters is None else self.parameters * rank // self.max_rank
+
+    def render(self, output: str = "terminal") -> str:
+        """Return the recommendation as text.
+
+        Raises:
+            UnknownNameError: If `output` is not in `OUTPUTS`.
+        """
+        from aurac.report.recommendation_tables import json_text, tables
+        from aurac.report.spreadsheet import csv_text
+
+        if output == "csv":
+            return csv_text(self.records())
+        if output == "json":
+            return json_text(self)
+        if output not in FORMATS:
+            raise UnknownNameError("output format", output, OUTPUTS)
+        return "\n".join(FORMATS[output](table) for table in tables(self))
+
+    def __str__(self) -> str:
+        return self.render("terminal")
+
+
+def recommend(
+    run: Run | str | PathLike[str],
+    *,
+    margin: float = 0.01,
+    alpha: float = 0.05,
+    tasks: Sequence[str] | None = None,
+    parameters: int | None = None,
+) -> Recommendation:
+    """Find the smallest rank that is not worse than full rank by `margin` or more, on each task and on their mean.
+
+    Args:
+        run: A run or the path of a run record.
+        margin: Largest acceptable loss; a fraction, 0.01 is one point. In the metric's own unit where it is unbounded.
+        alpha: Chance to declare an inadequate rank, at most.
+        tasks: Which tasks; by default all that have a curve.
+        parameters: Parameters of the adapter at full rank, for the column of that name.
+
+    Raises:
+        CurveError: If margin or alpha are out of range, or no task can be tested; the message says why.
+        UnknownNameError: If the run has no such task.
+    """
+    from aurac.report.adapter_size import full_rank
+
+    loaded = run if isinstance(run, Run) else load(run)
+    notes = [f"{task}: {problem}" for task, problem in loaded.problems.items() if tasks is None]
+    tests: dict[str, Adequacy] = {}
+    curves = [loaded.curve(task) for task in (loaded.tasks if tasks is None else tasks)]
+    names = list(loaded.tasks if tasks is None else tasks)
+    for task, curve in zip(names, curves, strict=True):
+        try:
+            tests[task] = smallest_rank(curve, margin=margin, alpha=alpha)
+        except CurveError as error:
+            notes.append(f"{task} was not tested: {error}")
+    if not tests:
+        raise CurveError(f"no rank of run {loaded.name!r} can be recommended. {' '.join(notes) or 'It has no curve.'}")
+    if len(tests) == len(names) > 1:
+        try:
+            tests[MACRO] = smallest_rank(curves, margin=margin, alpha=alpha)
+        except ComparisonError as error:
+            notes.append(f"no mean over tasks: {error}")
+    return Recommendation(loaded, margin, alpha, tests, full_rank(loaded), parameters, tuple(notes))
