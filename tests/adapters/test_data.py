@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from aurac import testbed
@@ -62,6 +64,29 @@ def test_what_is_truncated_and_what_is_dropped_is_counted() -> None:
     assert [row["input_ids"] for row in data.rows] == [[0, 1, 2, 9], [0, 1, 2, 3]]
     assert [row["labels"] for row in data.rows] == [[IGNORED, IGNORED, 2, 9], [IGNORED, IGNORED, 2, 3]]
     assert (data.n_truncated, data.n_dropped) == (1, 1)
+
+
+WORDS = st.lists(st.sampled_from("abcdefgh"), max_size=6).map(" ".join)
+
+
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=5), st.integers(2, 12))
+def test_labels_are_the_tokens_of_the_completion_and_nothing_is_lost_uncounted(
+    texts: list[tuple[str, str]], max_length: int
+) -> None:
+    examples = [Example(prompt, f" {completion}") for prompt, completion in texts]
+    lengths = [(1 + len(prompt.split()), 1 + len(completion.split())) for prompt, completion in texts]  # with <s>, </s>
+    kept = [(prompt, completion) for prompt, completion in lengths if prompt < max_length]
+    if not kept:
+        with pytest.raises(DataError, match="no completion is left to learn"):
+            tokenize(examples, Words(), max_length=max_length)
+        return
+    data = tokenize(examples, Words(), max_length=max_length)
+    assert (data.n_examples, data.n_dropped) == (len(examples), len(examples) - len(kept))
+    assert data.n_truncated == sum(prompt + completion > max_length for prompt, completion in kept)
+    for row, (prompt, completion) in zip(data.rows, kept, strict=True):
+        n = min(prompt + completion, max_length)
+        assert len(row["input_ids"]) == n
+        assert row["labels"] == [IGNORED] * prompt + row["input_ids"][prompt:n]
 
 
 def test_data_without_any_completion_left_is_an_error() -> None:
