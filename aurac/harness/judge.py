@@ -12,7 +12,7 @@ from lm_eval.api.metrics import mean
 from lm_eval.api.model import LM
 
 from aurac.harness.seeds import evaluation_seeds
-from aurac.harness.tasks import Document, Leaf
+from aurac.harness.tasks import Document, Leaf, aggregation_name
 from aurac.results import Cell
 
 _COLUMNS = ("doc_id", "doc_hash", "prompt_hash", "filter", "metric", "score", "weight")
@@ -98,9 +98,11 @@ def _judge(leaf: Leaf) -> tuple[dict[str, float], list[tuple[Any, ...]]]:
     metrics: dict[str, float] = {}
     rows: list[tuple[Any, ...]] = []
     for (metric, filter_name), found in values.items():
-        metrics[f"{metric},{filter_name}"] = _aggregate(task.aggregation().get(metric, mean), [v for _, v in found])
-        split = _split(leaf.metrics.get(metric, {"aggregation": "mean"})["aggregation"], [v for _, v in found])
-        for (document, _), (score, weight) in zip(found, split, strict=True):
+        # Looked up now, because a metric that returns a dictionary names its values only when it is called.
+        aggregation = task.aggregation().get(metric, mean)
+        metrics[f"{metric},{filter_name}"] = _aggregate(aggregation, [value for _, value in found])
+        parts = _split(aggregation_name(aggregation), [value for _, value in found])
+        for (document, _), (score, weight) in zip(found, parts, strict=True):
             names = (document.doc_id, document.doc_hash, document.prompt_hash, filter_name, metric)
             rows.append((*names, score, weight))
     return metrics, rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -57,10 +57,9 @@ class Leaf:
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Metric -> name of its aggregation and direction, in the task's order."""
-        names = {function: name for name, function in AGGREGATION_REGISTRY.items()}
         higher = self.task.higher_is_better()
         return {
-            metric: {"aggregation": names.get(function, "custom"), "higher_is_better": bool(higher.get(metric, True))}
+            metric: {"aggregation": aggregation_name(function), "higher_is_better": bool(higher.get(metric, True))}
             for metric, function in self.task.aggregation().items()
         }
 
@@ -117,6 +116,11 @@ class Suite:
         return {"asked": asked, "tasks": tasks, "groups": dict(self.groups)}
 
 
+def aggregation_name(function: Callable[..., Any]) -> str:
+    """Return lm-eval's name of an aggregation, or "custom" for a task's own."""
+    return next((name for name, known in AGGREGATION_REGISTRY.items() if known is function), "custom")
+
+
 def build_suite(
     requests: Sequence[TaskRequest],
     *,
@@ -142,6 +146,7 @@ def build_suite(
     """
     if limit is not None and limit <= 0:
         raise TaskError(f"limit is {limit}. Give a number of documents from 1, or a fraction below 1.")
+    limit = limit if limit is None or limit < 1 else int(limit)
     manager = open_catalogue(requests, include_path=include_path)
     resolved: list[TaskRequest] = []
     leaves: dict[str, Leaf] = {}

@@ -115,6 +115,21 @@ metric_list:
   - {metric: acc, aggregation: mean, higher_is_better: true}
 metadata: {version: 1.0}
 """,
+    "hits": """
+task: hits
+dataset_path: json
+dataset_kwargs: {data_files: {test: FOLDER/few.jsonl}}
+output_type: generate_until
+test_split: test
+doc_to_text: "say {{thing}}:"
+doc_to_target: "{{first}}"
+generation_kwargs: {until: ["\\n"], max_gen_toks: 4}
+repeats: 2
+metric_list:
+  - {metric: !function scorer.hits, aggregation: mean, higher_is_better: true}
+filter_list:
+  - {name: both, filter: [{function: take_first_k, k: 2}]}
+""",
     "pooled": """
 group: pooled
 task: [colours, few]
@@ -166,6 +181,12 @@ doc_to_target: "{{label}}"
 """,
 }
 
+SCORER = """
+def hits(references, predictions, **options):
+    found = [float(references[0] in text) for text in predictions[0]]
+    return {"hit@1": found[0], "hit@2": max(found)}
+"""
+
 
 @pytest.fixture(scope="session")
 def task_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -177,6 +198,7 @@ def task_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for name, text in YAML.items():
         (folder / f"{name}.yaml").write_text(text.replace("FOLDER", str(folder)))
+    (folder / "scorer.py").write_text(SCORER)
     return folder
 
 

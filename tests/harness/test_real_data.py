@@ -25,7 +25,7 @@ from aurac.harness.tasks import build_suite
 from aurac.results import Run
 
 MAX_RANK, SMALL = 8, 4
-LIMIT = 20
+LIMIT = 12
 SETS = ("allenai/ai2_arc", "Rowan/hellaswag")
 
 

@@ -165,3 +165,41 @@ def test_task_names_cannot_leave_the_folder(tmp_path: Path) -> None:
     interrupt(tmp_path / "run", [make_cell("../x", 1, [1.0])])
     assert [p.name for p in (tmp_path / "run" / "cells").iterdir()] == ["..%2Fx@1.parquet"]
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_full_disk_leaves_what_was_there(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_table: object, path: Path, **_options: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "write_table", full)
+    before = (record / "documents.parquet").read_bytes()
+    with pytest.raises(OSError, match="No space left on device"):
+        write(record, [make_cell("t", 4, [1, 1, 1, 1])])
+    assert (record / "documents.parquet").read_bytes() == before
+    assert list((record / "cells").iterdir()) == []
+    monkeypatch.undo()
+    write(record, [make_cell("t", 4, [1, 1, 1, 1])])
+    assert load(record).curves["t"].ranks == (1, 2, 4)
+
+
+def test_a_killed_process_loses_no_finished_cell(tmp_path: Path) -> None:
+    code = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from records_by_hand import IDENTITY, make_cell, settings
+from aurac.results import RunRecord
+with RunRecord({str(tmp_path / "run")!r}, IDENTITY) as record:
+    record.extend(asked={{"t": {{"task": "t"}}}}, tasks={{"t": settings(2)}}, groups={{}}, ranks=range(1, 3_000))
+    for rank in range(1, 3_000):
+        record.add(make_cell("t", rank, [0, 1]))
+        print(rank, flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        finished = [int(process.stdout.readline()) for _ in range(20)]
+        process.kill()
+        finished += [int(line) for line in process.stdout]
+    assert set(load(tmp_path / "run").curves["t"].ranks) >= set(finished)
+    with RunRecord(tmp_path / "run", IDENTITY) as record:  # the lock of the dead process is free
+        assert all(record.has("t", rank) for rank in finished)
