@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -196,18 +194,11 @@ def test_a_named_set_has_its_published_format(name: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_a_set_that_cannot_be_reached_is_one_clear_error(name: str, tmp_path: Path) -> None:
-    # `datasets` reads its environment when it is imported, hence another process.
-    code = f"""
-from aurac.errors import DataError
-from aurac_adapters.data import load_examples
-try:
-    load_examples({name!r})
-except DataError as error:
-    print(error)
-"""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    environment.pop("HF_DATASETS_CACHE", None)
-    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout.startswith("cannot load the data set "), done.stderr
-    assert "use a JSONL file of prompt and completion" in done.stdout
+def test_a_set_that_cannot_be_reached_is_one_clear_error(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    message = r"cannot load the data set .*/.*: Couldn't reach .*Check the network, or use a JSONL file of prompt and"
+    with pytest.raises(DataError, match=message):
+        load_examples(name)
