@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,6 +82,14 @@ def test_an_interpolated_rank_between_two_changes_no_trapezoid(ranks: list[int],
     x, grid = AXES[axis](np.array(ranks, dtype=float)), sorted([*ranks, middle])
     finer = np.interp(AXES[axis](np.array(grid, dtype=float)), x, accuracies)
     assert weights(grid, axis) @ finer == pytest.approx(weights(ranks, axis) @ accuracies, abs=1e-12)
+
+
+@given(grids, axes, st.data())
+def test_an_isotonic_fit_with_the_same_weights_keeps_the_area(ranks: list[int], axis: str, data: st.DataObject) -> None:
+    accuracies = data.draw(st.lists(st.floats(0, 1), min_size=len(ranks), max_size=len(ranks)))
+    w = weights(ranks, axis)
+    fit = scipy.optimize.isotonic_regression(accuracies, weights=w)
+    assert w @ fit.x == pytest.approx(w @ np.array(accuracies), abs=1e-9)
 
 
 def test_partial_ranges_are_the_reference_ones(oracles: dict[str, Any]) -> None:
