@@ -24,6 +24,8 @@ COMMANDS = {
     "compute": "aurac.cli.compute",
     "compare": "aurac.cli.compare",
     "recommend": "aurac.cli.recommend",
+    "power": "aurac.cli.power",
+    "signature": "aurac.cli.signature",
 }
 
 _DESCRIPTION = "Rank-accuracy curves for LoRA adapters: train, score every sub-rank, integrate, compare."

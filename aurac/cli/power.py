@@ -1,0 +1,54 @@
+"""Plan a comparison: which difference so many documents and seeds can show, and how many a difference needs.
+
+Examples:
+  aurac power --documents 1172,10042
+  aurac power --effect 1 --sd 30
+  aurac power runs/lora runs/matryoshka --effect 1 --seeds 3 --seed-sd 0.4
+
+All numbers are in points. With two runs the spread of the differences is taken from them, as from a pilot study;
+without runs and --sd three typical spreads are shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from aurac.cli.options import fraction, rank_list
+from aurac.report.comparison import OUTPUTS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="two scored runs that show the spread")
+    parser.add_argument("--documents", type=rank_list, metavar="N,...", help="default: as many as the runs have")
+    parser.add_argument("--effect", type=float, metavar="POINTS", help="difference that matters")
+    parser.add_argument("--sd", type=float, metavar="POINTS", help="spread of the per-document differences")
+    parser.add_argument("--seeds", type=int, metavar="S", help="training seeds of each method")
+    parser.add_argument(
+        "--seed-sd", type=float, default=0.0, metavar="POINTS", help="spread of a method's score between seeds"
+    )
+    parser.add_argument("--power", type=fraction, default=0.8, metavar="P", help="chance to find it (default: 0.8)")
+    parser.add_argument("--alpha", type=fraction, default=0.05, metavar="P", help="level of the test (default: 0.05)")
+    parser.add_argument("--format", choices=OUTPUTS, default="terminal", help="default: terminal")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the plan."""
+    from aurac.errors import CurveError
+    from aurac.report.power import TYPICAL, Question, Spread, observed_spreads, power
+    from aurac.results import load
+
+    effect = None if args.effect is None else args.effect / 100
+    question = Question(effect, args.power, args.alpha, args.seeds, args.seed_sd / 100)
+    if args.runs and (len(args.runs) != 2 or args.sd is not None):
+        raise CurveError("the spread is taken from two runs or from --sd. Give exactly two runs, or none and --sd.")
+    if args.runs:
+        a, b = map(load, args.runs)
+        spreads, note = observed_spreads(a, b), f"Spreads: {a.name} minus {b.name}, as scored."
+    elif args.sd is not None:
+        spreads, note = [Spread("as given", args.sd / 100)], ""
+    else:
+        spreads, note = list(TYPICAL), "Spreads: as in this project's simulations. Two scored runs show your own."
+    made = power(question, spreads, documents=args.documents, notes=[note] if note else [])
+    print(made.render(args.format), end="")
+    return 0
