@@ -54,7 +54,8 @@ class RankState:
     def set_step(self, step: int) -> None:
         """Train with the diagonal of this optimizer step from now on."""
         self.step = step
-        self._refresh("training", "gradient")
+        self._refresh("training")
+        self._refresh("gradient")
 
     def gate(self, training: bool, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
         """Return the live gate, shape (R,), or (batch, R) when every row has its own rank."""
@@ -92,15 +93,17 @@ class RankState:
         self._live[kind, device, dtype] = tensor
         return tensor
 
-    def _refresh(self, *kinds: Kind) -> None:
+    def _refresh(self, kind: Kind) -> None:
+        live = [(key, tensor) for key, tensor in self._live.items() if key[0] == kind]
+        if not live:
+            return
         with torch.inference_mode(False), torch.no_grad():
-            for (kind, device, dtype), tensor in list(self._live.items()):
-                if kind in kinds:
-                    values = torch.tensor(self.values(kind), device=device, dtype=dtype)
-                    if values.shape == tensor.shape:
-                        tensor.copy_(values)
-                    else:
-                        self._live[kind, device, dtype] = values
+            values = torch.tensor(self.values(kind))
+            for key, tensor in live:
+                if values.shape == tensor.shape:
+                    tensor.copy_(values)
+                else:
+                    self._live[key] = values.to(tensor)
 
 
 class NestedVariant(LoraVariant):  # type: ignore[misc]

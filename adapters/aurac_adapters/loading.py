@@ -57,8 +57,8 @@ def load_adapter(
 
 
 def _load(model: nn.Module, path: Path, adapter_name: str, is_trainable: bool) -> PeftModel:
-    # Not low_cpu_mem_usage: peft 0.21 then rounds the weights to the type of the base, bfloat16 for instance. `torch_device`
-    # is where the file is read to; the weights end up beside the base layers.
+    # Not low_cpu_mem_usage: peft 0.21 then rounds the weights to the type of the base, bfloat16 for instance.
+    # `torch_device` is where the file is read to; the weights end up beside the base layers.
     options = {"is_trainable": is_trainable, "torch_device": "cpu"}
     try:
         # PEFT initialises weights before it loads them; that must not move the global generator.

@@ -87,6 +87,54 @@ class ExplicitSum:
         return result + sum(self.method.scale(r) * (x @ a[:r].T @ b[:, :r].T) for r in self.method.train_ranks)
 
 
+class ExplicitTerms:
+    """B diag(p) A x as a sum of rank-one terms, for autograd to differentiate."""
+
+    def __init__(self, p: np.ndarray, *, frozen_row: int | None = None) -> None:
+        self.p, self.frozen_row = p, frozen_row
+
+    def forward(
+        self, module: Any, active_adapter: str, x: torch.Tensor, result: torch.Tensor, **_: Any
+    ) -> torch.Tensor:
+        a, b = module.lora_A[active_adapter].weight, module.lora_B[active_adapter].weight
+        for i, factor in enumerate(self.p):
+            row, column = a[i], b[:, i]
+            if self.frozen_row is not None and i != self.frozen_row:
+                row, column = row.detach(), column.detach()
+            result = result + factor * (x @ row)[..., None] * column
+        return result
+
+
+def explicit_gradients(adapter: Any, terms: ExplicitTerms) -> dict[str, torch.Tensor]:
+    for layer in adapter.model.modules():
+        if hasattr(layer, "lora_variant"):
+            layer.lora_variant = {"default": terms}
+            for weight in (layer.lora_A["default"].weight, layer.lora_B["default"].weight):
+                weight._backward_hooks = None  # those of the frozen mode
+    adapter.model.zero_grad()
+    return gradients(adapter.model.train())
+
+
+@pytest.mark.parametrize("method", [*METHODS_HERE, DyLora(max_rank=8, frozen=True)], ids=[*names, "frozen"])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float64, {"rtol": 1e-9, "atol": 1e-12}), (torch.float32, {"rtol": 1e-4, "atol": 1e-6})],
+)
+def test_gradients_are_those_of_the_explicit_sum_over_ranks(
+    method: NestedMethod, dtype: torch.dtype, tolerance: dict[str, float]
+) -> None:
+    adapter = nested(method, dtype=dtype)
+    step = 3
+    adapter.set_step(step)
+    got = gradients(adapter.model.train())
+    # The original detaches all rows but the last one of the prefix.
+    row = method.sampled_rank(step) - 1 if isinstance(method, DyLora) and method.frozen else None
+    expected = explicit_gradients(adapter, ExplicitTerms(method.training_diagonal(step), frozen_row=row))
+    assert got.keys() == expected.keys()
+    for name in got:
+        torch.testing.assert_close(got[name], expected[name], **tolerance)
+
+
 @pytest.mark.parametrize("method", [Lora(max_rank=8, scaling="sqrt"), MatryoshkaLora(max_rank=8, train_ranks=[8])])
 def test_with_the_identity_as_diagonal_it_is_plain_peft_to_the_bit(method: NestedMethod) -> None:
     plain = get_peft_model(tiny_llama(), method.lora_config())
@@ -189,8 +237,9 @@ def test_gradient_checkpointing_changes_no_gradient() -> None:
     assert all(torch.equal(plain[name], again[name]) for name in plain)
 
 
-def test_a_first_call_in_inference_mode_does_not_spoil_training() -> None:
-    adapter = nested(MatryoshkaLora(max_rank=8))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # gates of usual types are made beforehand
+def test_a_first_call_in_inference_mode_does_not_spoil_training(dtype: torch.dtype) -> None:
+    adapter = nested(MatryoshkaLora(max_rank=8), dtype=dtype)
     adapter.model.train()
     with torch.inference_mode():
         adapter.model(TOKENS)

@@ -159,6 +159,26 @@ def test_rows_with_different_ranks_cannot_be_merged() -> None:
         adapter.model.merge_adapter()
 
 
+def test_layers_of_smaller_rank_are_merged_with_the_ranks_they_have() -> None:
+    config = LoraConfig(r=8, lora_alpha=8, rank_pattern={"q_proj": 3}, target_modules="all-linear")
+    model = get_peft_model(tiny_llama(), config)
+    randomise(model)
+    adapter = attach(model.eval(), Lora(max_rank=8), strict=False)
+    for rank in (2, 5):
+        adapter.set_rank(rank)
+        before = logits(model)
+        model.merge_adapter()
+        torch.testing.assert_close(logits(model), before, rtol=0, atol=2e-6)
+        model.unmerge_adapter()
+
+
+def test_the_rank_of_evaluation_may_change_in_the_middle_of_a_training_step() -> None:
+    adapter = nested(MatryoshkaLora(max_rank=8))
+    loss = adapter.model.train()(TOKENS, labels=TOKENS).loss
+    adapter.set_rank(2)  # torch would refuse the backward pass if this touched the gate of training
+    loss.backward()
+
+
 def test_merge_and_unload_bakes_the_rank_in() -> None:
     adapter = nested(DyLora(max_rank=8, scaling="rank"))
     adapter.set_rank(2)

@@ -331,10 +331,15 @@ def test_a_weights_file_cut_or_altered_anywhere_is_one_clear_error(
         read_adapter(folder)
 
 
-@given(content=st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-                            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-                                st.sampled_from(["r", "lora_alpha", "peft_type", "rank_pattern", "x"]), inner, max_size=4),
-                            max_leaves=8))  # fmt: skip
+CONFIG_KEYS = st.sampled_from(["r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "x"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(CONFIG_KEYS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(content=JSON)
 @settings(max_examples=100, derandomize=True, deadline=None)
 def test_a_configuration_of_any_json_is_one_clear_error(content: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("config")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -148,3 +151,11 @@ def test_plain_lora_has_no_train_ranks_to_choose() -> None:
 def test_a_method_lacking_a_value_is_not_guessed() -> None:
     with pytest.raises(AdapterError, match=r"method 'dylora' lacks frozen, gain, scaling, seed, train_ranks"):
         DyLora.from_dict({"max_rank": 8})
+
+
+def test_methods_are_described_without_importing_torch_or_peft() -> None:
+    code = (
+        "import sys, aurac_adapters as a; a.MatryoshkaLora(8).training_diagonal(0); list(a.METHODS); "
+        "print([name for name in ('torch', 'peft', 'transformers', 'pandas') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,48 @@
+"""docs/methods.md against the code that it describes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aurac_adapters import METHODS, NestedMethod
+from aurac_adapters.scaling import SCALINGS
+from tiny import logits, nested, tiny_llama
+
+TEXT = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [*METHODS, *SCALINGS])
+def test_every_method_and_scaling_rule_has_its_row(name: str) -> None:
+    assert re.search(rf"^\| `{name}` \|", TEXT, flags=re.MULTILINE)
+
+
+def test_the_documented_method_works_as_it_stands() -> None:
+    code = re.search(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    assert code is not None
+    names: dict[str, object] = {}
+    imports = (
+        "from dataclasses import dataclass\nfrom typing import ClassVar\nimport numpy as np\n"
+        "from aurac_adapters.method import Diagonal, NestedMethod\n"
+    )
+    exec(imports + code[1], names)
+    method = names["TailLora"](4, scaling="rank")  # type: ignore[operator]
+    assert isinstance(method, NestedMethod)
+    assert method.training_diagonal(0).tolist() == [0.5, 0.5, 0.25, 0.25]
+    adapter = nested(method, inference="trained")
+    trained = logits(adapter.model.train())
+    torch.testing.assert_close(logits(adapter.model.eval()), trained, rtol=0, atol=0)
+    assert not torch.equal(trained, logits(tiny_llama()))
+    np.testing.assert_array_equal(
+        type(method).from_dict(method_values(method)).training_diagonal(0), [0.5, 0.5, 0.25, 0.25]
+    )
+
+
+def method_values(method: NestedMethod) -> dict[str, object]:
+    values = method.to_dict()
+    assert values.pop("method") == "tail"
+    return values
