@@ -12,7 +12,7 @@ from lm_eval.tasks._index import Kind
 
 from aurac.errors import TaskError, UnknownNameError
 from aurac.harness.quiet import building
-from aurac.harness.suites import TaskRequest
+from aurac.harness.suites import PROTOCOLS, TaskRequest
 
 
 def open_catalogue(requests: Iterable[TaskRequest], *, include_path: str | Path | None = None) -> TaskManager:
@@ -39,7 +39,8 @@ def open_catalogue(requests: Iterable[TaskRequest], *, include_path: str | Path 
     manager = _whole_catalogue(None if include_path is None else str(include_path), state)
     for name in names:
         if name not in manager.task_index:
-            raise UnknownNameError("task", name, manager.all_tasks, advice="For your own tasks give --include-path.")
+            known = {*manager.all_tasks, *PROTOCOLS["standard"]}
+            raise UnknownNameError("task", name, known, advice="For your own tasks give --include-path.")
     return manager
 
 

@@ -138,7 +138,7 @@ def build_suite(
         limit: Only the first documents of each task: a number from 1, or a fraction below 1.
         fewshot_seed: Of the draw of examples.
         confirm_unsafe: Whether to build tasks that run code which the model wrote.
-        progress: Whether to show a bar on standard error.
+        progress: Whether to show a bar on standard error, where that is a terminal.
 
     Raises:
         UnknownNameError: If a task, metric or filter does not exist; the message has the near names.
@@ -151,7 +151,8 @@ def build_suite(
     resolved: list[TaskRequest] = []
     leaves: dict[str, Leaf] = {}
     groups: dict[str, dict[str, Any]] = {}
-    with tqdm(total=len(requests), desc="building tasks", unit="task", disable=not progress, leave=False) as bar:
+    hidden = None if progress else True  # None: only on a terminal, where the bar can be taken away again
+    with tqdm(total=len(requests), desc="building tasks", unit="task", disable=hidden, leave=False) as bar:
         for request in requests:
             bar.set_description(f"building {request.name}")
             with evaluation_seeds():

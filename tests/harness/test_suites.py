@@ -79,6 +79,8 @@ def test_an_unknown_task_comes_with_near_names(task_folder: Path) -> None:
         build(task_folder, "colour")
     with pytest.raises(UnknownNameError, match=r"unknown task 'helaswag'\. Did you mean 'hellaswag'"):
         build(task_folder, "colours,helaswag")  # lm-eval's own names are known, and no model is needed
+    with pytest.raises(UnknownNameError, match=r"unknown task 'arcc'\. Did you mean 'arc' or"):
+        build(task_folder, "arcc")  # short names are known, too
 
 
 def test_an_unknown_metric_or_filter_comes_with_those_of_the_task(task_folder: Path) -> None:
