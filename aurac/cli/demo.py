@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         if status := command("train", "--method", name, *data, *TRAINING, "--out", str(adapters / name)):
             return status
     rotate(adapters / "lora", adapters / "svd-lora")
-    tasks = ("--tasks", ",".join(testbed.TASK_NAMES), "--include-path", str(testbed.TASKS), "--batch-size", "64")
+    tasks = ("--tasks", ",".join(testbed.TASK_NAMES), "--include-path", str(testbed.TASKS), "--dtype", "float32")
     for name, (adapter, options) in RUNS.items():
         if status := command("score", str(adapters / adapter), *tasks, *options, "--out", str(runs / name)):
             return status

@@ -23,6 +23,15 @@ def rank_list(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
+def batch_size(text: str) -> int | str:
+    """Read a number from 1, or "auto"."""
+    if text == "auto":
+        return text
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
 def fraction(text: str) -> float:
     """Read a number between 0 and 1, both excluded."""
     value = float(text)

@@ -13,12 +13,13 @@ on where it was interrupted; more tasks or ranks extend the record.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aurac.cli.options import add_integration, rank_list
-from aurac.errors import ModelError
+from aurac.cli.options import add_integration, batch_size, rank_list
+from aurac.errors import ModelError, RefusedError
 from aurac.report.comparison import OUTPUTS
 from aurac.results import Run
 
@@ -51,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the short names stand for; authors: the paper's metrics (default: standard)",
     )
     parser.add_argument("--limit", type=float, metavar="N", help="first N documents of each task, or a fraction")
-    parser.add_argument("--batch-size", default="8", metavar="N", help='requests at a time, or "auto" (default: 8)')
+    parser.add_argument(
+        "--batch-size", type=batch_size, metavar="N", help='documents at a time, or "auto" (default: auto; hflm: 8)'
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: cuda where there is one)")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto",
                         help="of the base model (default: auto, what its config says)")  # fmt: skip
@@ -74,9 +77,12 @@ def run(args: argparse.Namespace) -> int:
     """Score, print, plot; 1 if a cell failed."""
     from aurac_adapters import read_adapter
 
+    join_processes(args.engine)
     adapter = read_adapter(args.adapter)
     out = args.out or Path(args.adapter) / RECORD
     record = measure(adapter, args, out)
+    if record is None:  # another process writes and prints
+        return 0
     print(report(record, args), end="")
     for failure in record.failures:
         print(f"failed: {failure['task']} at rank {failure['rank']}: {failure.get('error')}", file=sys.stderr)
@@ -85,8 +91,21 @@ def run(args: argparse.Namespace) -> int:
     return 1 if record.failures or record.problems else 0
 
 
-def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run:
-    """Measure what the record in `out` lacks."""
+def join_processes(engine: str) -> None:
+    """Join the processes that `accelerate launch` or `torchrun` started; they share the documents of every cell."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return
+    if engine == "hflm":
+        raise RefusedError(
+            "engine hflm would build other prompts in several processes. Start one, or use engine aurac."
+        )
+    from aurac.harness.engine.processes import start_processes
+
+    start_processes()
+
+
+def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run | None:
+    """Measure what the record in `out` lacks; None in all processes but the first."""
     from aurac.harness import build_suite, parse_tasks, score_adapter
     from aurac.harness.identity import base_identity
     from aurac.harness.model import resolve_dtype
@@ -113,9 +132,10 @@ def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run:
         suite, adapter=adapter_identity(adapter, args.inference), base=base_is, dtype=dtype, engine=args.engine
     )
     check_identity(out, identity)
-    for request in suite.requests:
-        print(request, file=sys.stderr)
-    measured: Run = score_adapter(
+    if os.environ.get("RANK", "0") == "0":
+        for request in suite.requests:
+            print(request, file=sys.stderr)
+    measured: Run | None = score_adapter(
         lambda: open_model(adapter, base, dtype, args),
         suite,
         out=out,
@@ -133,8 +153,8 @@ def open_model(adapter: AdapterFolder, base: str, dtype: str, args: argparse.Nam
 
     model, tokenizer = load_base(base, dtype, args.device, trust_remote_code=args.trust_remote_code)
     nested = load_adapter(model, adapter.path, inference=args.inference)
-    batch_size = args.batch_size if args.batch_size.startswith("auto") else int(args.batch_size)
-    return ENGINES[args.engine](nested.model.eval(), tokenizer, batch_size=batch_size), nested
+    options = {} if args.batch_size is None else {"batch_size": args.batch_size}
+    return ENGINES[args.engine](nested.model.eval(), tokenizer, **options), nested
 
 
 def adapter_identity(adapter: AdapterFolder, inference: str | None) -> dict[str, Any]:

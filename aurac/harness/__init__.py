@@ -10,8 +10,11 @@ from typing import Any
 
 from aurac.registry import Registry
 
-ENGINES = Registry("engine", {"hflm": "aurac.harness.model:hflm_engine"})
-"""Name -> function (model, tokenizer, *, batch_size) -> lm-eval LM."""
+ENGINES = Registry(
+    "engine",
+    {"aurac": "aurac.harness.engine.lm:sweep_engine", "hflm": "aurac.harness.model:hflm_engine"},
+)
+"""Name -> function (model, tokenizer, *, batch_size) -> lm-eval LM; the first is the default."""
 
 _PUBLIC = {
     "TaskRequest": "aurac.harness.suites",

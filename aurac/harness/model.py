@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 def default_device() -> str:
-    """Return "cuda" where there is one, else "cpu"."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Return "cuda" where there is one (each process of a launcher its own), else "cpu"."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 
 
 def resolve_dtype(name_or_path: str, dtype: str = "auto", *, trust_remote_code: bool = False) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 from lm_eval.api.model import LM
 
+from aurac.harness.engine.processes import current_processes
 from aurac.harness.identity import hardware, versions
-from aurac.harness.sweep import RankedAdapter, check_ranks, default_ranks, sweep
+from aurac.harness.sweep import RankedAdapter, check_ranks, default_ranks, measure_cells, pending_cells
 from aurac.harness.tasks import Suite
 from aurac.results import Run, RunRecord, load
 
@@ -39,8 +40,11 @@ def score_adapter(
     identity: Mapping[str, Any],
     ranks: Sequence[int] | None = None,
     progress: bool = True,
-) -> Run:
+) -> Run | None:
     """Measure what the record in `out` lacks, cell by cell, and return the record.
+
+    Started in several processes (`start_processes`), they share the documents of every cell: the first one writes the
+    record and returns it, the others return None.
 
     Args:
         open_model: Returns the model and its adapter; not called where nothing is left to measure. If it raises, a
@@ -57,9 +61,15 @@ def score_adapter(
     """
     max_rank = int(identity["adapter"]["max_rank"])
     chosen = default_ranks(max_rank) if ranks is None else check_ranks(ranks, max_rank)
+    processes = current_processes()
+    if processes.index > 0:
+        if cells := processes.gather(None)[0]:
+            lm, adapter = open_model()
+            measure_cells(lm, adapter, suite, cells, lambda _: None, ranks=chosen, progress=False)
+        return None
     with RunRecord(out, identity) as record:
         record.extend(**suite.to_record(), ranks=chosen)
-        if not all(record.has(task, rank) for task in suite.leaves for rank in chosen):
+        if cells := processes.gather(pending_cells(suite, chosen, record))[0]:
             started = time.perf_counter()
             lm, adapter = open_model()
             record.note(
@@ -67,5 +77,5 @@ def score_adapter(
                 hardware=hardware(getattr(lm, "device", "cpu")),
                 timings={"model_seconds": time.perf_counter() - started},
             )
-            sweep(lm, adapter, suite, chosen, record, progress=progress)
+            measure_cells(lm, adapter, suite, cells, record.add, ranks=chosen, progress=progress)
     return load(out)

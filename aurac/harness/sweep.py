@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 from lm_eval.api.model import LM, CacheHook, CachingLM
@@ -13,7 +14,7 @@ from aurac.errors import RankError, RefusedError
 from aurac.harness.judge import measure_cell
 from aurac.harness.quiet import answering
 from aurac.harness.tasks import Suite
-from aurac.results import RunRecord
+from aurac.results import Cell, RunRecord
 
 
 class RankedAdapter(Protocol):
@@ -68,19 +69,48 @@ def sweep(
             "lm-eval's use_cache does not know the rank and would answer for every rank what the first one answered. "
             "Use the model without it; a sweep resumes from its own record."
         )
-    per_rank = sum(leaf.n_requests for leaf in suite.leaves.values())
-    todo = [(rank, leaf) for rank in ranks for leaf in suite.leaves.values() if not record.has(leaf.name, rank)]
-    total = per_rank * len(ranks)
-    done = total - sum(leaf.n_requests for _, leaf in todo)
+    measure_cells(lm, adapter, suite, pending_cells(suite, ranks, record), record.add, ranks=ranks, progress=progress)
+
+
+def pending_cells(suite: Suite, ranks: Sequence[int], record: RunRecord) -> list[tuple[str, int]]:
+    """Return (task, rank) of the cells that the record does not have, in the order in which they are measured."""
+    return [(task, rank) for rank in ranks for task in suite.leaves if not record.has(task, rank)]
+
+
+def measure_cells(
+    lm: LM,
+    adapter: RankedAdapter,
+    suite: Suite,
+    cells: Sequence[tuple[str, int]],
+    keep: Callable[[Cell], None],
+    *,
+    ranks: Sequence[int],
+    progress: bool,
+) -> None:
+    """Measure cells one by one, and hand each to `keep`; several processes that share the work call this alike.
+
+    Args:
+        lm: The model that answers.
+        adapter: Sets the rank.
+        suite: The tasks.
+        cells: (task, rank) of what is left to measure.
+        keep: Called with each cell as soon as it is known.
+        ranks: All ranks of the sweep, whose finished cells the bar counts as done.
+        progress: Whether to show the bar.
+    """
+    total = len(ranks) * sum(leaf.n_requests for leaf in suite.leaves.values())
+    done = total - sum(suite.leaves[task].n_requests for task, _ in cells)
     with tqdm(total=total, initial=done, unit="request", disable=not progress, smoothing=0.05) as bar, answering():
         current = None
-        for rank, leaf in todo:
+        for task, rank in cells:
+            leaf = suite.leaves[task]
             if rank != current:
                 adapter.set_rank(rank)
                 current = rank
-            bar.set_description(f"{leaf.name}, rank {rank}")
+            bar.set_description(f"{task}, rank {rank}")
             with _counting(lm, bar):
-                record.add(measure_cell(lm, leaf, rank))
+                cell = measure_cell(lm, leaf, rank)
+            keep(replace(cell, work=lm.reset_work().to_dict()) if hasattr(lm, "reset_work") else cell)
             done += leaf.n_requests
             bar.update(done - bar.n)
 

@@ -44,6 +44,7 @@ class Cell:
             score (None where the metric exists for the corpus only) and weight (None unless the metric is a ratio
             over the corpus).
         error: Why the cell failed; None where it did not.
+        work: What the engine forwarded for it, where the engine counts that.
     """
 
     task: str
@@ -52,11 +53,14 @@ class Cell:
     metrics: Mapping[str, float | None]
     columns: Mapping[str, Sequence[Any]]
     error: str | None = None
+    work: Mapping[str, Any] | None = None
 
     def entry(self) -> dict[str, Any]:
         """Return what `run.json` says about the cell."""
         status = {"status": "failed", "error": self.error} if self.error else {"status": "done"}
-        return {"task": self.task, "rank": self.rank, **status, "seconds": self.seconds, "metrics": plain(self.metrics)}
+        work = {} if self.work is None else {"work": plain(self.work)}
+        about = {"seconds": self.seconds, "metrics": plain(self.metrics), **work}
+        return {"task": self.task, "rank": self.rank, **status, **about}
 
 
 @dataclass(frozen=True)
