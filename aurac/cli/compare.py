@@ -4,6 +4,7 @@ Examples:
   aurac compare runs/lora runs/dylora runs/matryoshka
   aurac compare runs/* --baseline lora --format csv > leaderboard.csv
   aurac compare runs/lora runs/matryoshka --tasks arc --axis linear --plot curves.pdf
+  aurac compare runs/lora runs/matryoshka --prose
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baseline", metavar="NAME", help="run that the others are compared with (default: the first)")
     parser.add_argument("--tasks", help="comma-separated; default: all tasks that every run has")
     add_integration(parser)
+    parser.add_argument(
+        "--allow",
+        metavar="KEY,...",
+        help="signature keys that may differ, such as shots; the tables then say so",
+    )
+    parser.add_argument("--prose", action="store_true", help="print a methods paragraph for a paper instead of tables")
     parser.add_argument("--seed", type=int, default=12345, help="of the sign-flip test (default: 12345)")
     parser.add_argument("--format", choices=OUTPUTS, default="terminal", help="default: terminal")
     parser.add_argument(
@@ -49,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
         rule=args.rule,
         confidence_level=args.confidence_level,
         seed=args.seed,
+        allow=args.allow.split(",") if args.allow else (),
     )
-    print(comparison.render(args.format), end="")
+    print(comparison.prose() if args.prose else comparison.render(args.format), end="")
     if args.plot:
         save_curves(comparison.runs, *args.plot, tasks=comparison.tasks, axis=args.axis)
     return 0

@@ -1,24 +1,25 @@
-"""`compare`: several runs on the same documents, against a baseline."""
+"""`compare`: several runs on the same documents, against a baseline and with each other."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aurac.curve import RankAccuracyCurve
-from aurac.errors import ComparisonError, UnknownNameError
+from aurac.errors import UnknownNameError
 from aurac.report.formats import FORMATS
+from aurac.report.joining import check_allowed, common_tasks, distinct, find_baseline, join
 from aurac.results import Run, load
 from aurac.score import AuracScore, compute
-from aurac.statistics.alignment import align
 from aurac.statistics.macro import macro_difference, macro_stderr
 from aurac.statistics.multiplicity import holm
-from aurac.statistics.paired import PairedDifference, paired_difference
+from aurac.statistics.paired import PairedDifference
+from aurac.statistics.pairwise import Pairwise, pairwise
+from aurac.statistics.tiers import Tiers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 MACRO = "macro"
 OUTPUTS = (*FORMATS, "csv", "json")
 """What `Comparison.render` can write."""
-_MAY_DIFFER = {"n", "docs"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,27 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """How a comparison was made; arguments of `compare`."""
+
+    axis: str = "log2"
+    rule: str = "trapezoid"
+    confidence_level: float = 0.95
+    n_resamples: int = 9999
+    seed: int = 12345
+
+    @property
+    def alpha(self) -> float:
+        """Level of the tests that belongs to the intervals."""
+        return round(1 - self.confidence_level, 12)
+
+    @property
+    def score(self) -> dict[str, Any]:
+        """Arguments of `compute`."""
+        return {"axis": self.axis, "rule": self.rule, "confidence_level": self.confidence_level}
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Runs compared on their common documents; `render` writes it in any of `OUTPUTS`.
 
@@ -60,6 +81,8 @@ class Comparison:
         baseline: Name of the run that the others are compared with.
         results: (run name, task) -> result; the task "macro" is the mean over tasks, where that makes sense.
         notes: What a reader has to know, printed under the tables.
+        pairs: Task -> tests of all pairs as one family; tasks whose documents cannot be joined are left out.
+        settings: How it was made.
     """
 
     runs: tuple[Run, ...]
@@ -67,16 +90,27 @@ class Comparison:
     baseline: str
     results: dict[tuple[str, str], Result]
     notes: tuple[str, ...]
+    pairs: Mapping[str, Pairwise]
+    settings: Settings
 
     @property
     def headline(self) -> str:
         """The column that orders the runs: the mean over tasks, or the first task."""
         return MACRO if (self.baseline, MACRO) in self.results else self.tasks[0]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The tasks, and the mean over them where there is one."""
+        return (*self.tasks, MACRO) if self.headline == MACRO else self.tasks
+
     def ordered(self) -> list[Run]:
         """Return the runs from best to worst in the headline column."""
         best_last = self._higher_is_better(self.headline)
         return sorted(self.runs, key=lambda run: self.results[run.name, self.headline].value, reverse=best_last)
+
+    def tiers(self, task: str) -> Tiers | None:
+        """Return the places on a task that the tests of all pairs can tell apart; None where there are no tests."""
+        return self.pairs[task].tiers(self.settings.alpha) if task in self.pairs else None
 
     def _higher_is_better(self, task: str) -> bool:
         score = self.results[self.baseline, self.tasks[0] if task == MACRO else task].score
@@ -85,10 +119,9 @@ class Comparison:
 
     def records(self) -> list[dict[str, Any]]:
         """Return one flat dictionary for each run and task, fractions, None where something is not known."""
-        from aurac.report.leaderboard import record
+        from aurac.report.records import record
 
-        columns = [*self.tasks, MACRO] if self.headline == MACRO else list(self.tasks)
-        return [record(self, run, task) for run in self.ordered() for task in columns]
+        return [record(self, run, task) for run in self.ordered() for task in self.columns]
 
     def to_frame(self) -> pd.DataFrame:
         """Return `records` as a DataFrame."""
@@ -102,7 +135,8 @@ class Comparison:
         Raises:
             UnknownNameError: If `output` is not in `OUTPUTS`.
         """
-        from aurac.report.leaderboard import json_text, tables
+        from aurac.report.leaderboard import tables
+        from aurac.report.records import json_text
         from aurac.report.spreadsheet import csv_text
 
         if output == "csv":
@@ -112,6 +146,12 @@ class Comparison:
         if output not in FORMATS:
             raise UnknownNameError("output format", output, OUTPUTS)
         return "\n".join(FORMATS[output](table) for table in tables(self))
+
+    def prose(self) -> str:
+        """Return a "methods" paragraph for a paper, with the references it cites."""
+        from aurac.report.prose import methods
+
+        return methods(self)
 
     def to_markdown(self) -> str:
         """Return GitHub-flavoured Markdown tables."""
@@ -126,7 +166,7 @@ class Comparison:
         return self.render("csv")
 
     def to_json(self) -> str:
-        """Return `records`, signatures and notes as JSON."""
+        """Return `records`, pairs, signatures and notes as JSON."""
         return self.render("json")
 
     def __str__(self) -> str:
@@ -143,8 +183,9 @@ def compare(
     confidence_level: float = 0.95,
     n_resamples: int = 9999,
     seed: int = 12345,
+    allow: Sequence[str] = (),
 ) -> Comparison:
-    """Compare runs with a baseline on the documents that all of them have.
+    """Compare runs with a baseline, and with each other, on the documents that all of them have.
 
     Args:
         runs: Runs or paths of run records; at least one.
@@ -152,128 +193,79 @@ def compare(
         tasks: Which tasks; by default all that every run has.
         axis: As for `aurac.compute`.
         rule: As for `aurac.compute`.
-        confidence_level: Of all intervals.
+        confidence_level: Of all intervals; places are told apart at the level that belongs to it.
         n_resamples: Sign patterns of the sign-flip test, where they cannot all be enumerated.
         seed: Of those patterns.
+        allow: Signature keys that may differ between runs ("shots", "task"); the tables then say so.
 
     Raises:
         ComparisonError: If tasks, ranks, metrics, shots or documents do not fit; the message says which.
+        UnknownNameError: For a baseline, task or signature key that does not exist.
     """
-    loaded = _distinct([run if isinstance(run, Run) else load(run) for run in runs])
-    names = _common_tasks(loaded, tasks)
-    chosen = _find_baseline(loaded, baseline)
-    options: dict[str, Any] = {"axis": axis, "rule": rule, "confidence_level": confidence_level}
+    settings, allowed = Settings(axis, rule, confidence_level, n_resamples, seed), check_allowed(allow)
+    loaded = distinct([run if isinstance(run, Run) else load(run) for run in runs])
+    names, notes = common_tasks(loaded, tasks)
+    chosen = find_baseline(loaded, baseline)
     results: dict[tuple[str, str], Result] = {}
-    notes: list[str] = []
+    pairs: dict[str, Pairwise] = {}
     for task in names:
-        curves = _common_curves(loaded, task, options, notes)
-        scores = {name: compute(curve, **options) for name, curve in curves.items()}
-        differences = {
-            name: paired_difference(
-                curve, curves[chosen], n_resamples=n_resamples, rng=np.random.default_rng(seed), **options
+        joined = join(loaded, task, options=settings.score, allow=allowed)
+        notes += joined.notes
+        if joined.paired and len(loaded) > 1:
+            # The baseline comes last, so that it is the subtrahend of all its pairs.
+            order = [*(name for name in joined.curves if name != chosen), chosen]
+            pairs[task] = pairwise(
+                {name: joined.curves[name] for name in order}, seed=seed, n_resamples=n_resamples, **settings.score
             )
-            for name, curve in curves.items()
-            if name != chosen and curve.scores is not None and len(curve.scores) > 1
-        }
-        for name, score in scores.items():
-            results[name, task] = Result(score.value, score.value_linear, score.stderr, score, differences.get(name))
+        for name, curve in joined.curves.items():
+            score = compute(curve, **settings.score)
+            difference = pairs[task].differences[name, chosen] if task in pairs and name != chosen else None
+            results[name, task] = Result(score.value, score.value_linear, score.stderr, score, difference)
     if len(names) > 1:
-        _add_macro(results, loaded, names, chosen, confidence_level, n_resamples, seed, notes)
-    return Comparison(tuple(loaded), names, chosen, _with_holm(results), tuple(dict.fromkeys(notes)))
-
-
-def _distinct(runs: list[Run]) -> list[Run]:
-    """Give runs of the same name the end of their path that tells them apart."""
-    names = [run.name for run in runs]
-    clash = [run for run in runs if names.count(run.name) > 1]
-    for run in clash:
-        if run.path is None or sum(other.path == run.path for other in clash) > 1:
-            raise ComparisonError(f"run {run.name!r} was given twice. Give each run once.")
-    return [
-        replace(run, name="/".join(run.path.parts[-3:])) if run in clash and run.path is not None else run
-        for run in runs
-    ]
-
-
-def _common_tasks(runs: Sequence[Run], tasks: Sequence[str] | None) -> tuple[str, ...]:
-    if tasks is not None:
-        for run in runs:
-            for task in tasks:
-                if task not in run.tasks:
-                    raise UnknownNameError(f"task in run {run.name!r}", task, run.tasks)
-        return tuple(tasks)
-    common = [task for task in runs[0].tasks if all(task in run.tasks for run in runs)]
-    if not common:
-        listed = "; ".join(f"{run.name}: {', '.join(run.tasks)}" for run in runs)
-        raise ComparisonError(f"the runs have no task in common ({listed}). Score them on the same tasks.")
-    return tuple(common)
-
-
-def _find_baseline(runs: Sequence[Run], baseline: str | None) -> str:
-    if baseline is None:
-        return runs[0].name
-    for run in runs:
-        if run.name == baseline:
-            return run.name
-    by_method = [run.name for run in runs if run.method == baseline]
-    if len(by_method) == 1:
-        return by_method[0]
-    raise UnknownNameError("baseline", baseline, [run.name for run in runs])
-
-
-def _common_curves(
-    runs: Sequence[Run], task: str, options: dict[str, Any], notes: list[str]
-) -> dict[str, RankAccuracyCurve]:
-    """Return each run's curve on the common documents, or on what it has where documents are not known."""
-    curves = [run.curve(task).named(run.name) for run in runs]
-    first = compute(curves[0], **options).signature
-    for curve in curves[1:]:
-        differing = first.differences(compute(curve, **options).signature)
-        for key, (a, b) in differing.items():
-            if key not in _MAY_DIFFER:
-                raise ComparisonError(
-                    f"{curves[0].name!r} and {curve.name!r} are not comparable on {task}: {key} is {a} and {b}. Score "
-                    "both with the same ranks, metric, shots and task version."
-                )
-    if any(curve.documents is None for curve in curves):
-        notes.append(f"{task}: not every run has per-document scores, so there is no paired difference.")
-        return {str(curve.name): curve for curve in curves}
-    aligned = align(curves, missing="drop")
-    dropped = max(c.n_documents or 0 for c in curves) - (aligned[0].n_documents or 0)
-    if dropped:
-        notes.append(f"{task}: {aligned[0].n_documents} documents that all runs have; up to {dropped} left out.")
-    return {str(curve.name): curve for curve in aligned}
+        notes += _add_macro(results, pairs, loaded, names, chosen, settings)
+    return Comparison(tuple(loaded), names, chosen, _with_holm(results), tuple(dict.fromkeys(notes)), pairs, settings)
 
 
 def _add_macro(
     results: dict[tuple[str, str], Result],
+    pairs: dict[str, Pairwise],
     runs: Sequence[Run],
     tasks: Sequence[str],
     baseline: str,
-    confidence_level: float,
-    n_resamples: int,
-    seed: int,
-    notes: list[str],
-) -> None:
+    settings: Settings,
+) -> list[str]:
+    """Add the mean over tasks, where the metrics have one; otherwise return a note that says why not."""
     scores = [results[baseline, task].score for task in tasks]
     if not all(score is not None and score.curve.bounded and score.curve.higher_is_better for score in scores):
-        notes.append("no mean over tasks: their metrics have different units or directions.")
-        return
+        return ["no mean over tasks: their metrics have different units or directions."]
+    values = {run.name: math.fsum(results[run.name, task].value for task in tasks) / len(tasks) for run in runs}
+    if all(task in pairs for task in tasks):
+        pairs[MACRO] = _macro_pairs(values, [pairs[task] for task in tasks], settings)
     for run in runs:
         parts = [results[run.name, task] for task in tasks]
         linear = [part.value_linear for part in parts if part.value_linear is not None]
         stderrs = [part.stderr for part in parts if part.stderr is not None]
-        differences = [part.difference for part in parts if part.difference is not None]
-        options: dict[str, Any] = {"confidence_level": confidence_level, "n_resamples": n_resamples}
         results[run.name, MACRO] = Result(
-            value=math.fsum(part.value for part in parts) / len(parts),
+            value=values[run.name],
             value_linear=math.fsum(linear) / len(parts) if len(linear) == len(parts) else None,
             stderr=macro_stderr(stderrs) if len(stderrs) == len(parts) else None,
             score=None,
-            difference=macro_difference(differences, rng=np.random.default_rng(seed), **options)
-            if len(differences) == len(parts)
-            else None,
+            difference=pairs[MACRO].differences.get((run.name, baseline)) if MACRO in pairs else None,
         )
+    return []
+
+
+def _macro_pairs(values: Mapping[str, float], parts: Sequence[Pairwise], settings: Settings) -> Pairwise:
+    """Return the tests of all pairs on the mean over tasks."""
+    options: dict[str, Any] = {"confidence_level": settings.confidence_level, "n_resamples": settings.n_resamples}
+    differences = {
+        pair: macro_difference(
+            [part.differences[pair] for part in parts], rng=np.random.default_rng(settings.seed), **options
+        )
+        for pair in parts[0].differences
+    }
+    adjusted = holm([d.p_value for d in differences.values()])
+    return Pairwise(dict(values), differences, dict(zip(differences, adjusted, strict=True)), True)
 
 
 def _with_holm(results: dict[tuple[str, str], Result]) -> dict[tuple[str, str], Result]:

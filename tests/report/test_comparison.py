@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,53 @@ def test_the_same_seed_gives_the_same_table_and_another_seed_another_p(make_run:
     assert first.p_value != second.p_value
 
 
+def test_places_are_those_of_the_holm_adjusted_tests_of_all_pairs(runs: list[Run]) -> None:
+    comparison = compare(runs)
+    p = [  # lora-dylora, lora-matryoshka, dylora-matryoshka
+        stats.permutation_test(
+            (per_document(a, "arc") - per_document(b, "arc"),), np.mean, permutation_type="samples",
+            n_resamples=9999, rng=np.random.default_rng(0),
+        ).pvalue
+        for a, b in ((runs[0], runs[1]), (runs[0], runs[2]), (runs[1], runs[2]))
+    ]  # fmt: skip
+    adjusted = comparison.pairs["arc"].p_adjusted
+    found = [adjusted["dylora", "lora"], adjusted["matryoshka", "lora"], adjusted["dylora", "matryoshka"]]
+    np.testing.assert_allclose(found, holm(p), atol=2e-3)
+    tiers = comparison.tiers("arc")
+    assert tiers is not None
+    assert [tiers.label(name) for name in tiers.order] == ["1", "2", "3"]
+
+
+def test_runs_that_the_tests_cannot_tell_apart_are_tied_and_all_bold(make_run: Make) -> None:
+    runs = [
+        make_run(name, curve("arc", seed, shift=s)) for name, seed, s in (("a", 1, 0), ("b", 3, 0.06), ("c", 5, -0.3))
+    ]
+    text = compare(runs).to_markdown()
+    rows = {line.split(" | ")[0]: line for line in text.splitlines() if "tied" in line or "| c" in line[:4]}
+    assert "1-2 tied" in rows["| a (b)"]
+    assert "1-2 tied" in rows["| b (a)"]
+    assert rows["| a (b)"].count("**") == rows["| b (a)"].count("**") == 2
+    assert "<sup>c</sup>" in rows["| a (b)"]
+    assert "**" not in rows["| c (c)"]
+
+
+def test_the_minimal_effect_is_2_8_standard_errors_of_the_difference(runs: list[Run]) -> None:
+    row = next(row for row in compare(runs).records() if row["run"] == "dylora" and row["task"] == "arc")
+    factor = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
+    assert row["detectable"] == pytest.approx(factor * row["difference_stderr"])
+
+
+def test_the_level_of_places_belongs_to_the_intervals(make_run: Make) -> None:
+    runs = [make_run("a", curve("arc", 1)), make_run("b", curve("arc", 3, shift=0.06))]
+    p = compare(runs).results["b", "arc"].p_holm
+    assert p is not None
+    assert 0.001 < p < 0.5
+    strict, loose = (compare(runs, confidence_level=1 - alpha).tiers("arc") for alpha in (p * 0.9, p * 1.1))
+    assert strict is not None
+    assert loose is not None
+    assert (strict.label("b"), loose.label("b")) == ("1-2 tied", "1")
+
+
 def test_runs_are_ordered_from_best_to_worst_and_ties_are_all_bold(make_run: Make) -> None:
     same = curve("arc", 1)
     comparison = compare([make_run("b", same), make_run("worse", curve("arc", 1, shift=-0.3)), make_run("a", same)])
@@ -104,7 +152,7 @@ def test_losses_rank_the_lowest_first_and_are_printed_as_they_are(make_run: Make
     comparison = compare([make_run("high", bits(1, 3.0)), make_run("low", bits(2, 1.0))])
     assert [run.name for run in comparison.ordered()] == ["low", "high"]
     assert r"wiki (bits\_per\_byte ↓)" in comparison.to_markdown()
-    assert "| low | **1.4" in comparison.to_markdown()
+    assert "| low (a) | 1 | **1.4" in comparison.to_markdown()
 
 
 def test_tasks_of_different_units_have_no_macro_score(make_run: Make) -> None:
@@ -147,6 +195,99 @@ def test_scores_that_were_made_in_different_ways_are_refused(
         compare([make_run("a", curve("arc", 1)), make_run("b", curve("arc", 1, **labels))])
 
 
+def test_keys_that_are_allowed_to_differ_are_named_in_the_table(make_run: Make) -> None:
+    runs = [make_run("a", curve("arc", 1)), make_run("b", curve("arc", 3, num_fewshot=0))]
+    comparison = compare(runs, allow=["shots"])
+    assert comparison.results["b", "arc"].difference is not None
+    text = comparison.to_markdown()
+    assert (
+        "arc: not the same measurement. shots (examples in the prompt) is 5 for a, 0 for b; allowed to differ" in text
+    )
+    assert "|shots:5|" in text
+    assert "|shots:0|" in text
+
+
+def test_what_leaves_no_common_documents_is_shown_without_a_test(make_run: Make) -> None:
+    runs = [make_run("a", curve("arc", 1)), make_run("b", curve("arc", 3, num_fewshot=0, documents="other"))]
+    comparison = compare(runs, allow=["shots"])
+    assert comparison.pairs == {}
+    assert "arc: what differs leaves no common documents and ranks" in comparison.to_markdown()
+
+
+def test_other_ranks_may_be_allowed_and_leave_gaps(make_run: Make) -> None:
+    runs = [make_run("a", curve("arc", 1)), make_run("b", curve("arc", 3).select_ranks([1, 4, 8]))]
+    with pytest.raises(
+        ComparisonError, match=r"ranks is 1-2-4-8 and 1-4-8.*or allow ranks to differ \(--allow ranks\)"
+    ):
+        compare(runs)
+    lines = compare(runs, allow=["ranks"]).to_markdown().splitlines()
+    assert any(line.startswith("| b |") and " – " in line for line in lines)
+
+
+def test_only_signature_keys_can_be_allowed_and_directions_never(make_run: Make) -> None:
+    runs = [make_run("a", curve("arc", 1)), make_run("b", curve("arc", 1, metric="loss", higher_is_better=False))]
+    with pytest.raises(UnknownNameError, match=r"unknown signature key 'shot'. Did you mean 'shots'"):
+        compare(runs, allow=["shot"])
+    with pytest.raises(ComparisonError, match=r"metrics of different units or directions on arc, acc and loss"):
+        compare(runs, allow=["metric"])
+
+
+def test_a_task_that_some_runs_lack_is_named_with_the_reason(make_run: Make) -> None:
+    runs = [make_run("a", curve("arc", 1), curve("hella", 2)), make_run("b", curve("arc", 3))]
+    broken = replace(runs[1], problems={"hella": "task 'hella' failed at rank 4"})
+    assert "hella is left out: it is not in b (task 'hella' failed at rank 4)." in compare([runs[0], broken]).notes
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+@pytest.mark.parametrize("n", [1, 2, 50])
+def test_documents_that_are_all_right_or_all_wrong_make_tables_without_nan(
+    level: float, n: int, make_run: Make
+) -> None:
+    def flat(name: str) -> Run:
+        documents = [f"d{i}" for i in range(n)]
+        return make_run(
+            name, RankAccuracyCurve.from_scores((1, 2), np.full((n, 2), level), task="arc", documents=documents)
+        )
+
+    comparison = compare([flat("a"), flat("b"), flat("c")])
+    for output in OUTPUTS:
+        assert "nan" not in comparison.render(output).lower()
+    if n == 1:
+        assert "arc: one common document has no spread, so there is no error and no test." in comparison.notes
+    else:
+        assert comparison.to_markdown().count("1-3 tied") == 3
+
+
+def test_one_rank_is_compared_as_the_accuracy_that_it_is(make_run: Make) -> None:
+    runs = [make_run(name, curve("arc", seed).select_ranks([8])) for name, seed in (("a", 1), ("b", 3))]
+    assert compare(runs).results["a", "arc"].value == runs[0].curve("arc").accuracy_at(8)
+
+
+def test_runs_of_the_same_name_are_told_apart_by_the_end_of_their_path(make_run: Make) -> None:
+    paths = [Path("x/lora/run"), Path("x/dylora/run"), Path("y/m/aurac-run")]
+    runs = [replace(make_run("run", curve("arc", i)), path=path) for i, path in enumerate(paths)]
+    assert [run.name for run in compare(runs).runs] == ["lora/run", "dylora/run", "y/m"]
+
+
+def test_many_tasks_get_a_table_of_their_own_and_everything_fits_120_columns(make_run: Make) -> None:
+    tasks = ("arc_challenge", "hellaswag", "mmlu", "winogrande", "gsm8k")
+    runs = [
+        make_run(name, *(curve(task, 10 * i + k, shift=s, metric="acc_norm") for k, task in enumerate(tasks)))
+        for i, (name, s) in enumerate((("lora", 0.0), ("dylora", 0.02), ("matryoshka-trained", 0.2)))
+    ]
+    text = compare(runs).render("terminal")
+    assert max(len(line) for line in text.splitlines() if not line.startswith("AURAC|")) <= 120
+    assert_golden("five-tasks.terminal.txt", text)
+
+
+def test_the_methods_paragraph_says_what_was_done_and_cites_it(runs: list[Run]) -> None:
+    assert_golden("methods.txt", compare(runs, baseline="lora").prose())
+    two = compare(runs[:2], tasks=["arc"]).prose()
+    assert "Two runs make one test at level 0.05, which needs no adjustment." in two
+    assert "Holm" not in two
+    assert "no errors are given" in compare([Run("x", None, {}, {"t": RankAccuracyCurve((1, 2), (0, 1))})]).prose()
+
+
 def test_curves_without_documents_are_shown_without_error_and_said_to_be(make_run: Make) -> None:
     bare = RankAccuracyCurve(
         (1, 2, 4, 8), (0.1, 0.2, 0.3, 0.4), task="arc", metric="acc", num_fewshot=5, task_version="1.0"
@@ -187,6 +328,8 @@ def test_json_holds_fractions_signatures_and_no_nan(runs: list[Run]) -> None:
     assert content["signatures"]["arc"].startswith(
         "AURAC|axis:log2|rule:trap|ranks:1-2-4-8|metric:acc|task:arc@1.0|shots:5|n:40"
     )
+    assert content["signatures"]["arc"].endswith("|target:docs|test:flip9999|adj:holm|rs:12345")
+    assert len(content["pairs"]) == 3 * 3  # three pairs on two tasks and on their mean
 
 
 def test_the_frame_has_one_row_for_each_run_and_task(runs: list[Run]) -> None:

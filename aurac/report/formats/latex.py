@@ -42,11 +42,14 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(c, c) for c in " ".join(text.split()))
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Cell, marks: int) -> str:
+    """Return the cell; in a column with raised marks those that it lacks take their room, so that numbers align."""
     text = escape(cell.text)
     if cell.bold:
         text = rf"\textbf{{{text}}}"
-    return text + (rf"\textsuperscript{{{escape(cell.superscript)}}}" if cell.superscript else "")
+    missing = marks - len(cell.superscript)
+    raised = escape(cell.superscript) + (rf"\phantom{{{'a' * missing}}}" if missing else "")
+    return text + (rf"\textsuperscript{{{raised}}}" if raised else "")
 
 
 def render(table: Table) -> str:
@@ -56,7 +59,8 @@ def render(table: Table) -> str:
         lines.append(rf"\caption{{{escape(table.title)}}}")
     lines += [rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}", r"\toprule"]
     lines += [" & ".join(map(escape, table.columns)) + r" \\", r"\midrule"]
-    lines += [" & ".join(map(_cell, row)) + r" \\" for row in table.rows]
+    marks = [max((len(row[i].superscript) for row in table.rows), default=0) for i in range(len(table.columns))]
+    lines += [" & ".join(map(_cell, row, marks)) + r" \\" for row in table.rows]
     lines += [r"\bottomrule", r"\end{tabular}"]
     for note in table.notes:
         lines += ["", rf"{{\footnotesize {escape(note)}\par}}"]

@@ -10,6 +10,8 @@ import unicodedata
 
 from aurac.report.table import Cell, Table
 
+# Unicode has raised forms of these; others are printed as they are.
+_RAISED = str.maketrans("abcdefghijklmnoprstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ")
 COLUMNS = 120
 """Width that notes are wrapped at."""
 
@@ -24,7 +26,11 @@ def _width(text: str) -> int:
 
 
 def _text(cell: Cell) -> str:
-    return _clean(cell.text + cell.superscript)
+    return _clean(cell.text)
+
+
+def _raised(cell: Cell) -> str:
+    return _clean(cell.superscript).translate(_RAISED)
 
 
 def colour_wanted() -> bool:
@@ -40,17 +46,24 @@ def render(table: Table, *, bold: bool | None = None) -> str:
         bold: Whether best cells are bold; by default only on a terminal without `NO_COLOR`.
     """
     bold = colour_wanted() if bold is None else bold
-    body = [list(row) for row in table.rows]
-    cells = [max((_width(_text(row[i])) for row in body), default=0) for i in range(len(table.columns))]
-    headings = [_heading(column, width) for column, width in zip(table.columns, cells, strict=True)]
-    widths = [max(width, *map(_width, lines)) for width, lines in zip(cells, headings, strict=True)]
+    columns = range(len(table.columns))
+    texts = [max((_width(_text(row[i])) for row in table.rows), default=0) for i in columns]
+    raised = [max((_width(_raised(row[i])) for row in table.rows), default=0) for i in columns]
+    headings = [_heading(table.columns[i], texts[i] + raised[i]) for i in columns]
+    texts = [max(texts[i], *(_width(line) - raised[i] for line in headings[i])) for i in columns]
     height = max(map(len, headings))
-    head = [[Cell(text) for text in line] for line in zip(*(_pad(lines, height) for lines in headings), strict=True)]
+    padded = [[""] * (height - len(lines)) + lines for lines in headings]
     lines = [_clean(table.title), ""] if table.title else []
-    lines += [_line(row, widths, bold) for row in head]
-    lines.append("  ".join("─" * width for width in widths))
-    lines += [_line(row, widths, bold) for row in body]
+    for number in range(height):
+        lines.append(_line([(column[number], "") for column in padded], _sums(texts, raised), [0] * len(raised)))
+    lines.append("  ".join("─" * width for width in _sums(texts, raised)))
+    for row in table.rows:
+        lines.append(_line([(_text(c), _raised(c)) for c in row], texts, raised, [bold and c.bold for c in row]))
     return "\n".join(lines + [""] * bool(table.notes) + [_note(note) for note in table.notes]) + "\n"
+
+
+def _sums(texts: list[int], raised: list[int]) -> list[int]:
+    return [text + mark for text, mark in zip(texts, raised, strict=True)]
 
 
 def _heading(text: str, width: int) -> list[str]:
@@ -61,16 +74,13 @@ def _heading(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, max(width, 8), break_long_words=False, break_on_hyphens=False) or [""]
 
 
-def _pad(lines: list[str], height: int) -> list[str]:
-    return [""] * (height - len(lines)) + lines
-
-
-def _line(row: list[Cell], widths: list[int], bold: bool) -> str:
+def _line(cells: list[tuple[str, str]], texts: list[int], raised: list[int], bold: list[bool] | None = None) -> str:
+    """Align the first column left, the others right; raised marks stand in a column of their own behind the number."""
     padded = []
-    for i, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        space = " " * (width - _width(_text(cell)))
-        text = f"\033[1m{_text(cell)}\033[0m" if bold and cell.bold else _text(cell)
-        padded.append(text + space if i == 0 else space + text)
+    for i, (text, mark) in enumerate(cells):
+        before, after = " " * (texts[i] - _width(text)), " " * (raised[i] - _width(mark))
+        text = f"\033[1m{text}\033[0m" if bold and bold[i] else text
+        padded.append(f"{text}{mark}{before}{after}" if i == 0 else f"{before}{text}{mark}{after}")
     return "  ".join(padded).rstrip()
 
 

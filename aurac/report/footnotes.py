@@ -1,0 +1,76 @@
+"""What stands under the tables of a comparison: what is random, which test, how large a family, what it can show."""
+
+from __future__ import annotations
+
+from aurac.report.cells import detectable, score_of, signature_lines, unit
+from aurac.report.comparison import Comparison
+from aurac.report.numbers import value_text
+from aurac.results import Run
+
+
+def footnotes(comparison: Comparison) -> tuple[str, ...]:
+    """Return the notes in the order in which a reader meets what they explain, the signatures last."""
+    cautions: list[str] = []
+    if len(comparison.runs) == 1:
+        scores = {task: score_of(comparison, comparison.baseline, task) for task in comparison.tasks}
+        cautions = [f"{task}: {text}" for task, score in scores.items() for text in score.warnings]
+    return (
+        *comparison.notes,
+        "Values in points where they are fractions. Error: standard error over documents. Target: docs (this adapter, "
+        "new documents of this kind); seeds of the training are not part of it. linear: the same score on the linear "
+        "axis.",
+        *_about_tests(comparison),
+        *(note for run in comparison.runs if (note := _adapter_note(run))),
+        *cautions,
+        *(line for task in comparison.tasks for line in signature_lines(comparison, task)),
+    )
+
+
+def _about_tests(comparison: Comparison) -> list[str]:
+    if not comparison.pairs:
+        return []
+    settings, headline = comparison.settings, comparison.headline
+    family = len(comparison.runs) - 1
+    n_pairs = len(next(iter(comparison.pairs.values())).differences)
+    said = []
+    if headline in comparison.pairs:
+        said.append(
+            f"place: by {headline}; runs are tied that the tests of all pairs do not tell apart at level "
+            f"{settings.alpha:g} (sign-flip of whole documents, Holm, family of {n_pairs}). Bold: no run is "
+            "significantly better. Raised letters: the runs that are significantly worse."
+        )
+    said.append(
+        f"Δ: paired difference to {comparison.baseline} on common documents. p: two-sided sign-flip of whole documents "
+        f"({settings.n_resamples} patterns, or all), Holm, family of {family} on each task. wins/ties/losses: "
+        "documents on which the run's AURAC is higher, equal, lower."
+    )
+    if (found := _detectable(comparison)) is not None:
+        said.append(found)
+    return said
+
+
+def _detectable(comparison: Comparison) -> str | None:
+    """Say which true differences on the headline the documents could have shown."""
+    headline = comparison.headline
+    differences = [r.difference for (_, task), r in comparison.results.items() if task == headline and r.difference]
+    effects = sorted((e, d.stderr) for d in differences if (e := detectable(comparison, d)) is not None)
+    if not effects:
+        return None
+    factor = unit(comparison, headline)
+    ends = [value_text(effect, stderr, unit=factor) for effect, stderr in (effects[0], effects[-1])]
+    return (
+        f"MDE: a true difference to {comparison.baseline} of {' to '.join(dict.fromkeys(ends))}"
+        f"{' points' if factor == 100 else ''} on {headline} is found with 80% power before the adjustment, at level "
+        f"{comparison.settings.alpha:g}; smaller ones are mostly missed."
+    )
+
+
+def _adapter_note(run: Run) -> str | None:
+    """Say how the sub-ranks of an adapter of another maker were scaled."""
+    adapter = run.record.get("identity", {}).get("adapter", {})
+    if adapter.get("sidecar", True):
+        return None
+    return (
+        f"{run.name}: no sidecar, so it was scored as prefixes of a plain LoRA, whose factor before B A stays what it "
+        f"is at full rank (scaling one, gain {adapter.get('gain'):g})."
+    )

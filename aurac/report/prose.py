@@ -1,0 +1,134 @@
+"""A "methods" paragraph for a paper: what was measured, how it was integrated and tested, with references."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from aurac import __version__
+from aurac.report.cells import score_of
+from aurac.report.comparison import MACRO, Comparison
+from aurac.score import AuracScore
+
+REFERENCES = {
+    "MatryoshkaLoRA": "MatryoshkaLoRA. arXiv:2605.07850, 2026.",
+    "Holm": "S. Holm. A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics "
+    "6(2), 65-70, 1979.",
+    "Miller": "E. Miller. Adding error bars to evals: a statistical approach to language model evaluations. "
+    "arXiv:2411.00640, 2024.",
+    "Mogstad": "M. Mogstad, J. P. Romano, A. M. Shaikh, D. Wilhelm. Inference for ranks with applications to mobility "
+    "across neighbourhoods and academic achievement across countries. Review of Economic Studies 91(1), 476-518, 2024.",
+    "Phipson": "B. Phipson, G. K. Smyth. Permutation p-values should never be zero. Statistical Applications in "
+    "Genetics and Molecular Biology 9(1), 39, 2010.",
+    "Satterthwaite": "F. E. Satterthwaite. An approximate distribution of estimates of variance components. Biometrics "
+    "Bulletin 2(6), 110-114, 1946.",
+    "Wilson": "E. B. Wilson. Probable inference, the law of succession, and statistical inference. Journal of the "
+    "American Statistical Association 22(158), 209-212, 1927.",
+}
+"""Name in the text -> reference."""
+
+_RULES = {
+    "trapezoid": "the trapezoid rule",
+    "left": "left steps",
+    "right": "right steps",
+    "simpson": "Simpson's rule",
+    "uniform": "equal weights",
+}
+
+
+def methods(comparison: Comparison) -> str:
+    """Return the paragraph and the references that it cites, as plain text."""
+    sentences = [*_score(comparison), *_error(comparison), *_tests(comparison), *_limits(comparison)]
+    paragraph = " ".join(sentences)
+    cited = [text for name, text in REFERENCES.items() if re.search(rf"\b{name}(,| et al\.,| and \w+,) \d", paragraph)]
+    return "\n".join([paragraph, "", "References", *(f"- {text}" for text in cited)]) + "\n"
+
+
+def _score(comparison: Comparison) -> list[str]:
+    settings = comparison.settings
+    axis = "the base-2 logarithm of the rank" if settings.axis == "log2" else "the rank"
+    tasks = _listed([_task(comparison, task) for task in comparison.tasks])
+    ranks = _listed([str(rank) for rank in _first(comparison).curve.ranks])
+    return [
+        f"We evaluated {_listed([run.name for run in comparison.runs])} at the sub-ranks {ranks} on {tasks}.",
+        "We report AURAC, the area under the rank-accuracy curve (MatryoshkaLoRA, 2026), integrated with "
+        f"{_RULES[settings.rule]} over {axis} and divided by the width of the axis.",
+    ]
+
+
+def _task(comparison: Comparison, task: str) -> str:
+    curve = score_of(comparison, comparison.baseline, task).curve
+    details = [curve.metric or "accuracy"]
+    details += [] if curve.num_fewshot is None else [f"{curve.num_fewshot}-shot"]
+    details += [] if curve.n_documents is None else [f"{curve.n_documents} documents"]
+    return f"{task} ({', '.join(details)})"
+
+
+def _error(comparison: Comparison) -> list[str]:
+    scores = [score_of(comparison, comparison.baseline, task) for task in comparison.tasks]
+    intervals = {score.interval.method for score in scores if score.interval is not None}
+    if not intervals:
+        return ["Per-document scores were not available, so no errors are given."]
+    said = [
+        "AURAC is linear in the accuracies and therefore the mean over documents of a per-document score; its standard "
+        "error is that of this mean (Miller, 2024) and contains the correlation between ranks, which share their "
+        "documents."
+    ]
+    level = f"{100 * comparison.settings.confidence_level:.4g}%"
+    if "wilson" in intervals:
+        said.append(
+            f"Intervals of single scores are {level} Wilson intervals (Wilson, 1927) at the effective number of "
+            "documents."
+        )
+    if "t" in intervals:
+        said.append(f"Intervals of unbounded scores are {level} t intervals.")
+    if comparison.headline == MACRO:
+        said.append(
+            "The mean over tasks weights tasks equally and takes them as fixed; the variances of their documents add "
+            "(degrees of freedom: Satterthwaite, 1946)."
+        )
+    return said
+
+
+def _tests(comparison: Comparison) -> list[str]:
+    if not comparison.pairs:
+        return []
+    settings, n_runs = comparison.settings, len(comparison.runs)
+    n_pairs = n_runs * (n_runs - 1) // 2
+    said = [
+        "Runs were compared on the documents and prompts that all of them share; differences have paired t intervals, "
+        "and p-values from a two-sided test that flips the sign of a document's difference over all ranks at once "
+        f"({settings.n_resamples} random patterns, or all where there are fewer; Phipson and Smyth, 2010)."
+    ]
+    if n_pairs > 1:
+        said.append(
+            f"P-values against {comparison.baseline} were adjusted over the {n_runs - 1} runs compared with it on a "
+            f"task, and places were derived from all {n_pairs} pairs as one family (Holm, 1979; Mogstad et al., 2024), "
+            f"both at a family-wise level of {settings.alpha:g}."
+        )
+    else:
+        said.append(f"Two runs make one test at level {settings.alpha:g}, which needs no adjustment.")
+    return said
+
+
+def _limits(comparison: Comparison) -> list[str]:
+    return [
+        "All errors refer to new documents of the same kind for these adapters; the spread between training seeds is "
+        "not part of them.",
+        *(f"Note: {note}" for note in comparison.notes),
+        f"Computed with aurac {__version__}, seed {comparison.settings.seed}.",
+    ]
+
+
+def _first(comparison: Comparison) -> AuracScore:
+    return score_of(comparison, comparison.baseline, comparison.tasks[0])
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Join as a sentence does.
+
+    Example:
+        >>> _listed(["a", "b", "c"]), _listed(["a"])
+        ('a, b and c', 'a')
+    """
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
