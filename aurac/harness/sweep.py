@@ -48,32 +48,8 @@ def check_ranks(ranks: Sequence[int], max_rank: int) -> tuple[int, ...]:
     return tuple(sorted(set(ranks)))
 
 
-def sweep(
-    lm: LM, adapter: RankedAdapter, suite: Suite, ranks: Sequence[int], record: RunRecord, *, progress: bool = True
-) -> None:
-    """Measure every cell that the record does not have, and write each as soon as it is known.
-
-    Args:
-        lm: The model that answers; the adapter is inside it.
-        adapter: Sets the rank.
-        suite: The tasks, which `record` was extended by.
-        ranks: Ranks, from 1; the outer loop, so that each is set once.
-        record: Open record.
-        progress: Whether to show one bar over all cells, in requests, on standard error.
-
-    Raises:
-        RefusedError: If the model caches answers: lm-eval's cache does not know the rank and would return another's.
-    """
-    if isinstance(lm, CachingLM):
-        raise RefusedError(
-            "lm-eval's use_cache does not know the rank and would answer for every rank what the first one answered. "
-            "Use the model without it; a sweep resumes from its own record."
-        )
-    measure_cells(lm, adapter, suite, pending_cells(suite, ranks, record), record.add, ranks=ranks, progress=progress)
-
-
 def pending_cells(suite: Suite, ranks: Sequence[int], record: RunRecord) -> list[tuple[str, int]]:
-    """Return (task, rank) of the cells that the record does not have, in the order in which they are measured."""
+    """Return (task, rank) of the cells that the record does not have; ranks outermost, so that each is set once."""
     return [(task, rank) for rank in ranks for task in suite.leaves if not record.has(task, rank)]
 
 
@@ -97,7 +73,15 @@ def measure_cells(
         keep: Called with each cell as soon as it is known.
         ranks: All ranks of the sweep, whose finished cells the bar counts as done.
         progress: Whether to show the bar.
+
+    Raises:
+        RefusedError: If the model caches answers: lm-eval's cache does not know the rank and would return another's.
     """
+    if isinstance(lm, CachingLM):
+        raise RefusedError(
+            "lm-eval's use_cache does not know the rank and would answer for every rank what the first one answered. "
+            "Use the model without it; a sweep resumes from its own record."
+        )
     total = len(ranks) * sum(leaf.n_requests for leaf in suite.leaves.values())
     done = total - sum(suite.leaves[task].n_requests for task, _ in cells)
     with tqdm(total=total, initial=done, unit="request", disable=not progress, smoothing=0.05) as bar, answering():
