@@ -78,8 +78,6 @@ def run(args: argparse.Namespace) -> int:
             if getattr(args, field.name, False) and field.name not in own:
                 raise AdapterError(f"--{field.name} is for method {name}, not for {args.method}. Leave it out.")
     settings: dict[str, Any] = {"scaling": args.scaling} if args.scaling else {}
-    if args.method != "lora":
-        settings["train_ranks"] = args.train_ranks
     config = TrainingConfig(
         method=method(
             max_rank=args.rank,
