@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from lm_eval.tasks import TaskManager
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
+from aurac.harness import ENGINES
 from aurac.harness.identity import base_identity, folder_sha256
-from aurac.harness.model import hflm_engine, load_base
+from aurac.harness.model import load_base
 from aurac.harness.scoring import run_identity, score_adapter
 from aurac.harness.suites import parse_tasks
 from aurac.harness.tasks import build_suite
@@ -78,18 +80,23 @@ def test_arc_and_hellaswag_equal_lm_eval_over_the_plain_folder_and_over_its_slic
         parse_tasks("arc_challenge@25,hellaswag@10:acc_norm"), include_path=own_tasks, limit=LIMIT, progress=False
     )
 
-    def open_model() -> Any:
-        model, tokenizer = load_base(base, "float32", "cpu")
-        model = PeftModel.from_pretrained(model, folders[MAX_RANK])
-        return hflm_engine(model, tokenizer, batch_size=8), zeroed_rows(model, MAX_RANK)
-
     adapter = {"sha256": folder_sha256(folders[MAX_RANK]), "method": "lora", "max_rank": MAX_RANK}
-    identity = run_identity(suite, adapter=adapter, base=base_identity(base), dtype="float32", engine="hflm")
-    run = score_adapter(
-        open_model, suite, out=tmp_path / "run", identity=identity, ranks=[SMALL, MAX_RANK], progress=False
-    )
 
-    assert run.curves["arc_challenge"].num_fewshot == 25
+    def score(engine: str) -> Run:
+        def open_model() -> Any:
+            model, tokenizer = load_base(base, "float32", "cpu")
+            model = PeftModel.from_pretrained(model, folders[MAX_RANK])
+            return ENGINES[engine](model, tokenizer, batch_size=8), zeroed_rows(model, MAX_RANK)
+
+        identity = run_identity(suite, adapter=adapter, base=base_identity(base), dtype="float32", engine=engine)
+        run = score_adapter(
+            open_model, suite, out=tmp_path / engine, identity=identity, ranks=[SMALL, MAX_RANK], progress=False
+        )
+        assert run is not None
+        assert run.curves["arc_challenge"].num_fewshot == 25
+        return run
+
+    runs = [score(engine) for engine in ENGINES]
     for rank, folder in folders.items():
         reference = lm_eval.simple_evaluate(
             "hf",
@@ -102,9 +109,8 @@ def test_arc_and_hellaswag_equal_lm_eval_over_the_plain_folder_and_over_its_slic
             device="cpu",
             bootstrap_iters=0,
         )
-        for task in ("arc_challenge", "hellaswag"):
-            for metric in ("acc", "acc_norm"):
-                compare(run, task, metric, rank, reference["samples"][task])
+        for run, task, metric in product(runs, ("arc_challenge", "hellaswag"), ("acc", "acc_norm")):
+            compare(run, task, metric, rank, reference["samples"][task])
 
 
 class Shots(TaskManager):
