@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lm_eval.api.model import LM
 
-from aurac.harness.engine.processes import current_processes
+from aurac.harness.engine.processes import Processes, current_processes
 from aurac.harness.identity import hardware, versions
 from aurac.harness.sweep import RankedAdapter, check_ranks, default_ranks, measure_cells, pending_cells
 from aurac.harness.tasks import Suite
 from aurac.results import Run, RunRecord, load
+
+Cells = list[tuple[str, int]]
 
 
 def run_identity(
@@ -63,13 +66,16 @@ def score_adapter(
     chosen = default_ranks(max_rank) if ranks is None else check_ranks(ranks, max_rank)
     processes = current_processes()
     if processes.index > 0:
-        if cells := processes.gather(None)[0]:
+        first: Cells = []
+        if cells := processes.gather(first)[0]:
             lm, adapter = open_model()
             measure_cells(lm, adapter, suite, cells, lambda _: None, ranks=chosen, progress=False)
         return None
-    with RunRecord(out, identity) as record:
+    with _telling(processes) as tell, RunRecord(out, identity) as record:
         record.extend(**suite.to_record(), ranks=chosen)
-        if cells := processes.gather(pending_cells(suite, chosen, record))[0]:
+        cells = pending_cells(suite, chosen, record)
+        tell(cells)
+        if cells:
             started = time.perf_counter()
             lm, adapter = open_model()
             record.note(
@@ -79,3 +85,21 @@ def score_adapter(
             )
             measure_cells(lm, adapter, suite, cells, record.add, ranks=chosen, progress=progress)
     return load(out)
+
+
+@contextmanager
+def _telling(processes: Processes) -> Iterator[Callable[[Cells], None]]:
+    """Yield what tells the other processes which cells to measure: none, if this one fails before it knows."""
+    told = False
+
+    def tell(cells: Cells) -> None:
+        nonlocal told
+        told = True
+        processes.gather(cells)
+
+    try:
+        yield tell
+    except BaseException:
+        if not told:
+            processes.gather([])
+        raise
