@@ -21,7 +21,12 @@ _PUBLIC = {
     "compare": "aurac.report.comparison",
     "compute": "aurac.score",
     "load": "aurac.results",
+    "plot_critical_difference": "aurac.report.plots_places",
     "plot_curves": "aurac.report.plots",
+    "plot_difference": "aurac.report.plots_difference",
+    "plot_intervals": "aurac.report.plots_intervals",
+    "plot_pareto": "aurac.report.plots_pareto",
+    "recommend": "aurac.report.recommendation",
     "smallest_rank": "aurac.statistics.adequacy",
     "weights": "aurac.quadrature",
 }

@@ -24,6 +24,7 @@ COMMANDS = {
     "compute": "aurac.cli.compute",
     "compare": "aurac.cli.compare",
     "recommend": "aurac.cli.recommend",
+    "plot": "aurac.cli.plot",
     "power": "aurac.cli.power",
     "signature": "aurac.cli.signature",
 }

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from aurac.errors import AuracError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from aurac.statistics.bands import Band
 
 COLUMN_INCHES = 3.4
 """Width of one column in a two-column paper, inches."""
@@ -20,6 +28,10 @@ RC: Any = {
     "axes.titlesize": 8,
     "axes.labelsize": 8,
     "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
+    "legend.facecolor": "white",
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.8,
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
     "axes.spines.top": False,
@@ -30,6 +42,12 @@ RC: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "aurac",
 }
+BASE: Any = {"color": "#555555", "linestyle": (0, (1, 2)), "linewidth": 1.0}
+"""The line of the base model."""
+REFERENCE: Any = {"color": "#000000", "linestyle": "none", "marker": "o", "markerfacecolor": "white", "zorder": 4}
+"""Points of adapters that were trained for one rank each."""
+FRONT: Any = {"color": "#999999", "linewidth": 2.5, "alpha": 0.6, "zorder": 1}
+"""The Pareto front."""
 SUFFIXES = (".png", ".pdf", ".svg")
 
 
@@ -40,6 +58,20 @@ def line_style(index: int) -> dict[str, Any]:
         "marker": MARKERS[index % len(MARKERS)],
         "linestyle": DASHES[index % len(DASHES)],
     }
+
+
+def error_bars(ax: Axes, x: Any, band: Band, look: dict[str, Any], unit: float) -> None:
+    """Draw a band as bars in the colour of its line; an end never lies on the wrong side of the estimate."""
+    ends = [np.maximum(band.estimate - band.low, 0), np.maximum(band.high - band.estimate, 0)]
+    ax.errorbar(
+        x,
+        band.estimate * unit,
+        yerr=np.array(ends) * unit,
+        fmt="none",
+        ecolor=look["color"],
+        elinewidth=0.8,
+        capsize=1.5,
+    )
 
 
 def label(text: str) -> str:
@@ -53,6 +85,21 @@ def check_suffix(path: Path) -> None:
         raise AuracError(
             f"cannot write a plot to {str(path)!r}: its ending is {path.suffix!r}. Use one of {', '.join(SUFFIXES)}."
         )
+
+
+def write(draw: Callable[[], Any], *paths: Path) -> None:
+    """Draw a figure once, without a screen, and write it under every path; endings are checked before that."""
+    import matplotlib as mpl
+
+    for path in paths:
+        check_suffix(path)
+    with mpl.rc_context({"backend": "agg"}):
+        import matplotlib.pyplot as plt
+
+        figure = draw()
+        for path in paths:
+            save(figure, path)
+        plt.close(figure)
 
 
 def save(figure: Any, path: Path) -> None:

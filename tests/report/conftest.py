@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from aurac.results import Run
+
+
+@pytest.fixture(autouse=True)
+def _figures() -> Iterator[None]:
+    """Draw without a screen, and leave no figure open."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    with mpl.rc_context({"backend": "agg"}):
+        yield
+        plt.close("all")
 
 
 @pytest.fixture

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pytest
-from scipy import stats
 
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import AuracError, CurveError
 from aurac.report.plots import figure_curves, plot_curves, save_curves
 from aurac.results import Run
+from aurac.statistics.bands import curve_band
 from runs_by_hand import RANKS, curve
 
 Make = Callable[..., Run]
-
-
-@pytest.fixture(autouse=True)
-def _figures() -> Iterator[None]:
-    import matplotlib.pyplot as plt
-
-    with mpl.rc_context({"backend": "agg"}):
-        yield
-        plt.close("all")
 
 
 def test_a_line_holds_the_accuracies_in_points() -> None:
@@ -36,15 +26,51 @@ def test_a_line_holds_the_accuracies_in_points() -> None:
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "4", "8"]
 
 
-def test_error_bars_are_t_intervals_over_documents() -> None:
+def test_a_band_is_the_max_t_band_over_documents() -> None:
     one = curve("arc", 1)
-    segments = plot_curves(one, confidence_level=0.9).containers[0][2][0].get_segments()
-    interval = stats.ttest_1samp(one.scores[:, 2], 0).confidence_interval(0.9)
-    np.testing.assert_allclose(segments[2][:, 1], np.array([interval.low, interval.high]) * 100)
+    (band,) = plot_curves(one, confidence_level=0.9).collections
+    expected = curve_band(one, confidence_level=0.9)
+    edges = band.get_paths()[0].vertices  # type: ignore[union-attr]
+    for rank, low, high in zip(RANKS, expected.low, expected.high, strict=True):
+        found = edges[edges[:, 0] == rank, 1]
+        np.testing.assert_allclose([found.min(), found.max()], [low * 100, high * 100])
+
+
+def test_many_curves_have_bars_of_the_same_bands_set_apart() -> None:
+    curves = [curve("arc", seed).named(f"run {seed}") for seed in range(5)]
+    ax = plot_curves(curves)
+    assert len(ax.containers) == 5
+    segments = ax.containers[2][2][0].get_segments()
+    expected = curve_band(curves[2])
+    np.testing.assert_allclose([s[:, 1] for s in segments], np.column_stack([expected.low, expected.high]) * 100)
+    assert len({round(float(line.get_xdata()[0]), 6) for line in ax.lines if len(line.get_xdata()) == 4}) == 5
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_documents_that_are_all_right_have_a_band_below_them(n: int) -> None:
+    sure = RankAccuracyCurve.from_scores(RANKS, np.ones((20, 4)))
+    ax = plot_curves([sure.named(str(number)) for number in range(n)])
+    assert ax.get_ylim()[0] < 90
+
+
+def test_one_rank_is_a_point_with_a_bar() -> None:
+    ax = plot_curves(curve("arc", 1).select_ranks([8]))
+    assert len(ax.containers) == 1
+
+
+def test_the_base_model_is_a_line_and_retrained_adapters_are_points() -> None:
+    points = RankAccuracyCurve((2, 16), (0.5, 0.6))
+    ax = plot_curves(curve("arc", 1), base=0.25, reference=points)
+    lines = {str(line.get_label()): line for line in ax.lines}
+    assert set(np.asarray(lines["base model"].get_ydata())) == {25.0}
+    assert np.asarray(lines["retrained per rank"].get_ydata()).tolist() == [50.0, 60.0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "4", "8", "16"]
 
 
 def test_a_curve_without_documents_has_no_error_bars() -> None:
-    assert not plot_curves(RankAccuracyCurve((1, 2), (0.1, 0.2))).containers
+    ax = plot_curves(RankAccuracyCurve((1, 2), (0.1, 0.2)))
+    assert not ax.containers
+    assert not ax.collections
 
 
 def test_losses_are_shown_as_they_are_with_their_direction() -> None:
@@ -73,6 +99,11 @@ def test_the_same_runs_give_the_same_bytes(suffix: str, make_run: Make, tmp_path
 def test_a_format_that_cannot_be_written_is_refused_before_drawing(tmp_path: Path) -> None:
     with pytest.raises(AuracError, match=r"its ending is '.gif'. Use one of .png, .pdf, .svg"):
         save_curves([], tmp_path / "x.gif", tasks=["arc"])
+
+
+def test_nothing_to_plot_is_an_error() -> None:
+    with pytest.raises(CurveError, match=r"there is nothing to plot. Give at least one run or curve"):
+        plot_curves([])
 
 
 def test_a_run_of_several_tasks_needs_to_know_which(make_run: Make) -> None:

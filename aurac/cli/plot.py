@@ -1,0 +1,77 @@
+"""Draw runs: curves, differences, intervals, places, or score against size.
+
+Examples:
+  aurac plot curves runs/lora runs/matryoshka --out curves.pdf --base arc=41.2
+  aurac plot difference runs/lora runs/matryoshka --baseline lora --out difference.svg
+  aurac plot pareto runs/* --tasks arc --out pareto.png --out pareto.pdf
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from aurac.cli.options import fraction
+from aurac.errors import AuracError
+from aurac.quadrature import AXES
+from aurac.report.plot_kinds import KINDS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    kinds = "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
+    parser.add_argument("kind", metavar="KIND", choices=tuple(KINDS), help=kinds)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run record, or of a scored adapter")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        required=True,
+        help="picture to write (.png, .pdf, .svg); may be given again",
+    )
+    parser.add_argument("--tasks", help="comma-separated; default: all tasks that every run has")
+    parser.add_argument("--axis", choices=tuple(AXES), default="log2", help="spacing of the ranks (default: log2)")
+    parser.add_argument(
+        "--confidence-level", type=fraction, default=0.95, metavar="P", help="of bands and intervals (default: 0.95)"
+    )
+    parser.add_argument("--baseline", metavar="NAME", help="difference: run to subtract (default: the first)")
+    parser.add_argument(
+        "--base",
+        metavar="TASK=POINTS",
+        action="append",
+        default=[],
+        help="curves: score of the base model on a task, a line; may be given again",
+    )
+    parser.add_argument("--reference", metavar="RUN", help="curves: adapters retrained for every rank, drawn as points")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw and write."""
+    from aurac.report import style
+    from aurac.report.plot_kinds import PlotOptions, draw
+    from aurac.results import load
+
+    for path in args.out:
+        style.check_suffix(path)
+    options = PlotOptions(
+        tasks=args.tasks.split(",") if args.tasks else None,
+        axis=args.axis,
+        confidence_level=args.confidence_level,
+        baseline=args.baseline,
+        bases=dict(map(_base, args.base)),
+        reference=args.reference,
+    )
+    runs = [load(path) for path in args.runs]
+    style.write(lambda: draw(args.kind, runs, options), *args.out)
+    for path in args.out:
+        print(path)
+    return 0
+
+
+def _base(text: str) -> tuple[str, float]:
+    task, _, points = text.rpartition("=")
+    try:
+        return task, float(points)
+    except ValueError as exc:
+        raise AuracError(f"--base {text!r} is not TASK=POINTS. Give for example arc=41.2.") from exc

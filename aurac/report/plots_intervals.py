@@ -1,0 +1,94 @@
+"""Interval plot: AURAC of every run on every task and on their mean, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from aurac.errors import ComparisonError
+from aurac.report import style
+from aurac.report.axes import Plottable, new_axes
+from aurac.report.cells import heading, score_of, unit
+from aurac.report.comparison import MACRO, Comparison, compare
+from aurac.statistics.estimate import Interval
+from aurac.statistics.intervals import estimate_mean, per_document, t_interval
+from aurac.statistics.macro import macro_mean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_intervals(runs: Comparison | Sequence[Plottable], *, ax: Axes | None = None, **options: Any) -> Axes:
+    """Draw AURAC with its interval, one group of rows a task, one row a run.
+
+    Intervals of two runs that overlap are no evidence that the runs are equal: they share documents. The places of
+    `aurac compare` say which runs can be told apart.
+
+    Args:
+        runs: A comparison, or the runs to compare.
+        ax: Axes to draw into; by default new ones, one paper column wide and as high as the rows need.
+        **options: As for `aurac.compare`, when `runs` are runs.
+
+    Raises:
+        ComparisonError: If the tasks have no common unit.
+    """
+    import matplotlib.pyplot as plt
+
+    comparison = runs if isinstance(runs, Comparison) else compare(runs, **options)  # type: ignore[arg-type]
+    if len({unit(comparison, task) for task in comparison.columns}) > 1:
+        raise ComparisonError(
+            "the tasks have metrics of different units, which have no common axis. Choose with tasks=."
+        )
+    names, looks = [run.name for run in comparison.ordered()], [run.name for run in comparison.runs]
+    step = 0.8 / len(names)
+    with plt.rc_context(style.RC):
+        ax = new_axes(ax, height=0.6 + 0.16 * len(comparison.columns) * (len(names) + 1))
+        for number, name in enumerate(names):
+            look = style.line_style(looks.index(name))  # as in the curves, whatever the order of the rows
+            for row, task in enumerate(comparison.columns):
+                y = row + (number - (len(names) - 1) / 2) * step
+                _point(ax, comparison, name, task, y, look, labelled=row == 0)
+        ax.set_yticks(range(len(comparison.columns)), [style.label(heading(comparison, t)) for t in comparison.columns])
+        ax.set_ylim(len(comparison.columns) - 0.5, -0.5)
+        for row in range(1, len(comparison.columns)):
+            ax.axhline(row - 0.5, color="#000000", linewidth=0.3, alpha=0.4)
+        ax.grid(axis="x", linewidth=0.4, alpha=0.4)
+        level = f"{100 * comparison.settings.confidence_level:.4g}% interval"
+        ax.set_xlabel(f"AURAC{' (points)' if unit(comparison, comparison.tasks[0]) == 100 else ''}, {level}")
+        if len(names) > 1:
+            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    return ax
+
+
+def _point(
+    ax: Axes, comparison: Comparison, name: str, task: str, y: float, look: dict[str, Any], *, labelled: bool
+) -> None:
+    value, factor = comparison.results[name, task].value, unit(comparison, task)
+    interval = _interval(comparison, name, task)
+    if interval is not None:
+        ax.plot([interval.low * factor, interval.high * factor], [y, y], color=look["color"], linewidth=1.0)
+    text = style.label(name) if labelled else None
+    ax.plot(
+        [value * factor], [y], color=look["color"], marker=look["marker"], markersize=2.5, linestyle="none", label=text
+    )
+
+
+def _interval(comparison: Comparison, name: str, task: str) -> Interval | None:
+    """Return the interval of a score; for the mean over tasks the t interval with the tasks fixed."""
+    if task != MACRO:
+        return score_of(comparison, name, task).interval
+    scores = [score_of(comparison, name, member) for member in comparison.tasks]
+    parts = [
+        estimate_mean(per_document(score.curve.scores, _weights(score)))
+        for score in scores
+        if score.curve.scores is not None and score.stderr is not None
+    ]
+    if len(parts) < len(scores):
+        return None
+    return t_interval(macro_mean(parts), confidence_level=comparison.settings.confidence_level)
+
+
+def _weights(score: Any) -> Any:
+    import numpy as np
+
+    return np.array(list(score.weights.values()))

@@ -1,0 +1,194 @@
+"""Differences, intervals, places, Pareto fronts: the pictures show the numbers that the statistics give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aurac.curve import RankAccuracyCurve
+from aurac.errors import AuracError, ComparisonError, CurveError, UnknownNameError
+from aurac.report import plots_pareto, style
+from aurac.report.comparison import compare
+from aurac.report.plot_kinds import KINDS, PlotOptions, draw
+from aurac.report.plots_difference import plot_difference
+from aurac.report.plots_intervals import plot_intervals
+from aurac.report.plots_pareto import Point, pareto_front, plot_pareto
+from aurac.report.plots_places import plot_critical_difference
+from aurac.results import Run
+from aurac.statistics.bands import difference_band
+from runs_by_hand import RANKS, curve
+
+Make = Callable[..., Run]
+
+
+@pytest.fixture
+def runs(make_run: Make) -> list[Run]:
+    shifts = {"lora": 0.0, "dylora": 0.06, "matryoshka": 0.3}
+    return [
+        make_run(name, curve("arc", seed, shift=s), curve("hella", seed + 1, shift=s))
+        for seed, (name, s) in zip((1, 3, 5), shifts.items(), strict=True)
+    ]
+
+
+def lines(ax: Any) -> dict[str, Any]:
+    return {str(line.get_label()): line for line in ax.lines}
+
+
+def test_a_difference_curve_is_the_paired_difference_with_its_band(runs: list[Run]) -> None:
+    ax = plot_difference(runs[:2], task="arc")
+    expected = difference_band(runs[1].curve("arc"), runs[0].curve("arc"))
+    np.testing.assert_allclose(lines(ax)["dylora"].get_ydata(), expected.estimate * 100)
+    edges = ax.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose(edges[:, 1].max(), expected.high.max() * 100)
+    assert "minus lora" in ax.get_legend().get_title().get_text()
+
+
+def test_any_run_can_be_the_baseline_and_runs_keep_their_colours(runs: list[Run]) -> None:
+    ax = plot_difference(runs, baseline="dylora", task="arc")
+    found = lines(ax)
+    assert [name for name in found if not name.startswith("_")] == ["lora", "matryoshka"]
+    assert found["matryoshka"].get_color() == style.COLOURS[2]
+
+
+def test_identical_runs_have_a_difference_of_zero_without_band(make_run: Make) -> None:
+    same = curve("arc", 1)
+    ax = plot_difference([make_run("a", same), make_run("b", same)])
+    assert set(np.asarray(lines(ax)["b"].get_ydata())) == {0.0}
+
+
+def test_a_difference_needs_two_runs_and_a_known_baseline(runs: list[Run]) -> None:
+    with pytest.raises(ComparisonError, match=r"a difference needs two runs. Give the baseline and at least one other"):
+        plot_difference(runs[:1], task="arc")
+    with pytest.raises(UnknownNameError, match=r"unknown baseline 'lra'. Did you mean 'lora'"):
+        plot_difference(runs, baseline="lra", task="arc")
+    with pytest.raises(CurveError, match=r"one document has no spread"):
+        plot_difference([curve("arc", 1, n=1).named("a"), curve("arc", 2, n=1).named("b")])
+
+
+def test_intervals_are_those_of_the_scores(runs: list[Run]) -> None:
+    comparison = compare(runs)
+    ax = plot_intervals(comparison)
+    drawn = {tuple(np.round(line.get_xdata(), 9)) for line in ax.lines if len(line.get_xdata()) == 2}
+    for run in runs:
+        score = comparison.results[run.name, "arc"].score
+        assert score is not None
+        assert score.interval is not None
+        assert tuple(np.round([score.interval.low * 100, score.interval.high * 100], 9)) in drawn
+        macro = comparison.results[run.name, "macro"]
+        assert macro.stderr is not None
+        halves = [(high - low) / 2 / macro.stderr / 100 for low, high in drawn if low < macro.value * 100 < high]
+        assert any(1.96 < half < 2.03 for half in halves)  # t with about 78 degrees of freedom
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["arc (acc)", "hella (acc)", "macro"]
+
+
+def test_scores_without_documents_are_points_without_intervals(make_run: Make) -> None:
+    ax = plot_intervals([make_run("a", RankAccuracyCurve((1, 2), (0.1, 0.3), task="arc"))])
+    assert [len(line.get_xdata()) for line in ax.lines] == [1]
+
+
+def test_tasks_of_different_units_have_no_common_axis(make_run: Make) -> None:
+    loss = RankAccuracyCurve((1, 2), (3.0, 2.0), task="wiki", bounded=False, higher_is_better=False)
+    with pytest.raises(ComparisonError, match=r"metrics of different units, which have no common axis. Choose with"):
+        plot_intervals([make_run("a", curve("arc", 1), loss)])
+
+
+def test_bars_join_the_runs_that_the_adjusted_tests_cannot_tell_apart(runs: list[Run]) -> None:
+    comparison = compare(runs, tasks=["arc"])
+    tiers = comparison.tiers("arc")
+    assert tiers is not None
+    assert tiers.cliques == (("dylora", "lora"),)
+    ax = plot_critical_difference(comparison)
+    (bar,) = [line for line in ax.lines if line.get_label() == "_tied"]
+    ends = sorted(comparison.results[name, "arc"].value * 100 for name in ("lora", "dylora"))
+    np.testing.assert_allclose(sorted(bar.get_xdata()), ends, atol=0.5)
+    assert "not told apart at level 0.05" in ax.get_xlabel()
+    assert {text.get_text() for text in ax.texts} == {"lora", "dylora", "matryoshka"}
+
+
+def test_names_on_one_side_of_the_diagram_stand_in_rows_of_their_own(make_run: Make) -> None:
+    many = [make_run(f"run {seed}", curve("arc", seed)) for seed in range(7)]
+    heights = [text.xy[1] for text in plot_critical_difference(many).texts]  # type: ignore[attr-defined]
+    assert len(set(heights)) == 4
+    assert max(heights.count(height) for height in heights) == 2
+
+
+def test_identical_runs_are_one_bar_and_no_test_is_an_error(make_run: Make) -> None:
+    same = curve("arc", 1)
+    ax = plot_critical_difference([make_run("a", same), make_run("b", same)])
+    assert sum(line.get_label() == "_tied" for line in ax.lines) == 1
+    with pytest.raises(ComparisonError, match=r"there are no tests on arc: a diagram needs two runs"):
+        plot_critical_difference([make_run("a", same)])
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 5)), min_size=1, max_size=12))
+def test_no_point_of_the_front_is_dominated_and_every_other_point_is(pairs: list[tuple[int, int]]) -> None:
+    points = [Point(str(i), 1, size, score) for i, (size, score) in enumerate(pairs)]
+    front = pareto_front(points)
+    for point in points:
+        dominated = any(
+            q.size <= point.size and q.score >= point.score and (q.size, q.score) != (point.size, point.score)
+            for q in points
+        )
+        twin = any((q.size, q.score) == (point.size, point.score) for q in front)
+        assert dominated != twin
+
+
+def test_sizes_are_ranks_where_parameters_are_unknown(runs: list[Run]) -> None:
+    ax = plot_pareto(runs, tasks="arc")
+    assert ax.get_xlabel() == "rank"
+    assert np.asarray(lines(ax)["lora"].get_xdata()).tolist() == list(RANKS)
+    np.testing.assert_allclose(lines(ax)["lora"].get_ydata(), runs[0].curve("arc").accuracies * 100)
+
+
+def test_sizes_are_parameters_where_all_are_known(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots_pareto, "parameters", lambda run: 8000 if run.name == "lora" else 16000)
+    ax = plot_pareto(runs)
+    assert ax.get_xlabel() == "adapter parameters"
+    assert np.asarray(lines(ax)["lora"].get_xdata()).tolist() == [1000, 2000, 4000, 8000]
+    mean = (runs[1].curve("arc").accuracies + runs[1].curve("hella").accuracies) / 2
+    np.testing.assert_allclose(lines(ax)["dylora"].get_ydata(), mean * 100)
+
+
+def test_a_front_needs_runs_of_one_unit(runs: list[Run], make_run: Make) -> None:
+    loss = RankAccuracyCurve((1, 2), (3.0, 2.0), task="wiki", bounded=False, higher_is_better=False)
+    with pytest.raises(CurveError, match=r"a curve says nothing about the size of its adapter. Give runs"):
+        plot_pareto(runs[0].curve("arc"))
+    with pytest.raises(CurveError, match=r"metrics of different units or directions, which have no mean"):
+        plot_pareto(make_run("a", curve("arc", 1), loss))
+    with pytest.raises(CurveError, match=r"run 'a' has no curve. task 'arc' failed"):
+        plot_pareto(replace(make_run("a"), problems={"arc": "task 'arc' failed"}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("suffix", style.SUFFIXES)
+def test_every_kind_gives_the_same_bytes_for_the_same_runs(
+    kind: str, suffix: str, runs: list[Run], tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        style.write(lambda: draw(kind, runs, PlotOptions()), tmp_path / f"{name}{suffix}")
+    assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_prints_names_that_are_markup_as_they_are(kind: str, make_run: Make, tmp_path: Path) -> None:
+    nasty = [make_run(name, curve("t$x_1$", seed)) for seed, name in enumerate(("a_b<c>&", "$\\frac$"))]
+    style.write(lambda: draw(kind, nasty, PlotOptions()), tmp_path / "x.svg")
+    assert "a_b&lt;c&gt;&amp;" in (tmp_path / "x.svg").read_text(encoding="utf-8")
+
+
+def test_options_that_a_kind_has_no_use_for_are_refused(runs: list[Run]) -> None:
+    with pytest.raises(AuracError, match=r"--base is for curves, not for pareto. Leave it out"):
+        draw("pareto", runs, PlotOptions(bases={"arc": 40.0}))
+    with pytest.raises(
+        AuracError, match=r"a base score was given for 'ark', which is not plotted. Plotted: arc, hella"
+    ):
+        draw("curves", runs, PlotOptions(bases={"ark": 40.0}))
+    with pytest.raises(UnknownNameError, match=r"unknown kind of plot 'curve'. Did you mean 'curves'"):
+        draw("curve", runs, PlotOptions())
