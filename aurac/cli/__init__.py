@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "aurac.cli.compare",
     "recommend": "aurac.cli.recommend",
     "plot": "aurac.cli.plot",
+    "report": "aurac.cli.report",
     "power": "aurac.cli.power",
     "signature": "aurac.cli.signature",
 }

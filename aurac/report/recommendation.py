@@ -12,6 +12,7 @@ from aurac.report.comparison import MACRO, OUTPUTS
 from aurac.report.formats import FORMATS
 from aurac.results import Run, load
 from aurac.statistics.adequacy import Adequacy, RankEvidence, smallest_rank
+from aurac.statistics.equivalence import check_margin
 
 EVERY_TASK = "every task"
 
@@ -132,6 +133,7 @@ def recommend(
     """
     from aurac.report.adapter_size import full_rank
 
+    check_margin(margin)
     loaded = run if isinstance(run, Run) else load(run)
     notes = [f"{task}: {problem}" for task, problem in loaded.problems.items() if tasks is None]
     tests: dict[str, Adequacy] = {}

@@ -1,0 +1,106 @@
+"""The leaderboard page: whole, escaped, the same for the same records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from aurac.curve import RankAccuracyCurve
+from aurac.errors import CurveError, UnknownNameError
+from aurac.report.collection import Suite
+from aurac.report.leaderboard_page import leaderboard_page
+from aurac.report.page import Heading, Paragraph, Picture, write_page
+from aurac.results import Run
+from golden_files import assert_golden
+from runs_by_hand import curve
+
+Make = Callable[..., Run]
+NASTY = 'a_b<c>&|"$x$`*[e](f)'
+
+
+@pytest.fixture
+def suites(make_run: Make) -> list[Suite]:
+    runs = [
+        make_run(name, curve("arc", seed, shift=s), curve("hella", seed + 1, shift=s), method=name)
+        for seed, (name, s) in zip((1, 3, 5), {"dylora": 0.06, "lora": 0.0, "matryoshka": 0.3}.items(), strict=True)
+    ]
+    broken = replace(make_run("broken"), problems={"arc": "task 'arc' failed at rank 4: NaN"})
+    nasty = make_run(NASTY, curve("t<script>|", 1))
+    return [Suite("demo", tuple(runs), (broken,)), Suite(f"x/{NASTY}", (nasty,), ())]
+
+
+def test_a_markdown_page_looks_like_its_golden_file_and_has_its_plots_beside_it(
+    suites: list[Suite], tmp_path: Path
+) -> None:
+    write_page(leaderboard_page(suites), tmp_path / "LEADERBOARD.md")
+    text = (tmp_path / "LEADERBOARD.md").read_text(encoding="utf-8")
+    assert_golden("leaderboard-page.md.txt", text)
+    pictures = re.findall(r"\]\((plots/[^)]*)\)", text)
+    assert len(pictures) == 3
+    assert all((tmp_path / picture).stat().st_size > 1000 for picture in pictures)
+
+
+def test_an_html_page_stands_alone_and_holds_no_tag_that_came_from_a_name(suites: list[Suite], tmp_path: Path) -> None:
+    write_page(leaderboard_page(suites), tmp_path / "page.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert_golden("leaderboard-page.html.txt", re.sub('base64,[^"]*', "base64,...", text))
+    tags: list[str] = []
+
+    class Collect(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            tags.append(tag)
+
+    Collect().feed(text)
+    assert "script" not in tags
+    assert "c" not in tags
+    assert tags.count("img") == 3
+
+
+def test_the_same_records_give_the_same_pages(suites: list[Suite], tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        for name in ("a.md", "a.html"):
+            write_page(leaderboard_page(suites), tmp_path / folder / name)
+    one, two = (
+        {p.relative_to(tmp_path / f): p.read_bytes() for p in (tmp_path / f).rglob("*.*")} for f in ("one", "two")
+    )
+    assert one == two
+
+
+def test_the_baseline_is_the_only_run_of_that_name_or_method_else_the_first(suites: list[Suite]) -> None:
+    def titles(baseline: str) -> list[str]:
+        return [b.title for b in leaderboard_page(suites[:1], baseline=baseline) if hasattr(b, "title")]
+
+    assert "Paired difference to lora" in titles("lora")
+    assert "Paired difference to matryoshka" in titles("matryoshka")
+    assert "Paired difference to dylora" in titles("absent")
+
+
+def test_a_run_that_lacks_a_task_is_named_and_not_ranked(suites: list[Suite]) -> None:
+    texts = [block.text for block in leaderboard_page(suites) if isinstance(block, Paragraph)]
+    assert "Not ranked: broken, which lacks tasks. arc: task 'arc' failed at rank 4: NaN" in texts
+
+
+def test_a_suite_of_broken_runs_only_has_no_table_of_scores(suites: list[Suite]) -> None:
+    blocks = leaderboard_page([Suite("x", (), suites[0].incomplete)])
+    assert not any(isinstance(block, Picture) for block in blocks)
+    assert [block.text for block in blocks if isinstance(block, Heading)] == ["Leaderboard", "x"]
+
+
+def test_a_run_without_documents_has_no_rank_to_deploy(make_run: Make) -> None:
+    bare = make_run("bare", RankAccuracyCurve((1, 2), (0.1, 0.2), task="arc"))
+    table = next(b for b in leaderboard_page([Suite("x", (bare,), ())]) if "Smallest rank" in getattr(b, "title", ""))
+    assert [cell.text for cell in table.rows[0]] == ["bare", "–", "–", "–", "–"]  # type: ignore[union-attr]
+    assert any("no per-document scores" in note for note in table.notes)  # type: ignore[union-attr]
+
+
+def test_margin_and_ending_are_checked(suites: list[Suite], tmp_path: Path) -> None:
+    with pytest.raises(CurveError, match=r"margin 0 is not positive"):
+        leaderboard_page(suites, margin=0.0)
+    with pytest.raises(UnknownNameError, match=r"unknown kind of page '.txt'. Known: .html, .md"):
+        write_page([], tmp_path / "x.txt")
