@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     config = TrainingConfig(
         method=method(
             max_rank=args.rank,
+            train_ranks=args.train_ranks,
             gain=args.gain,
             seed=args.seed,
             **settings,
