@@ -15,7 +15,11 @@ def modules() -> list[str]:
     files = [*(ROOT / "aurac").rglob("*.py"), *(ROOT / "adapters/aurac_adapters").glob("*.py")]
     texts = {path: path.read_text() for path in files}
     return sorted(
-        ".".join(path.relative_to(ROOT / "adapters" if path.is_relative_to(ROOT / "adapters") else ROOT).with_suffix("").parts)
+        ".".join(
+            path.relative_to(ROOT / "adapters" if path.is_relative_to(ROOT / "adapters") else ROOT)
+            .with_suffix("")
+            .parts
+        )
         for path, text in texts.items()
         if ">>> " in text
     )
