@@ -58,8 +58,8 @@ def scores(
         n_seeds: Runs of each method.
         seed_sd: Standard deviation of the accuracy between runs, at an accuracy of 1/2.
         seed_unit: "run" for one effect a run, "rank" for one a run and rank.
-        seed_effects: Standard normal effects of the runs, shape (1, seeds, 1), that all methods of this call have; by
-            default each method has its own.
+        seed_effects: Effects of the runs in units of their spread, shape (1, seeds, 1), that all methods of this call
+            have; by default each method has its own.
         cluster_size: Documents of a passage, which share their difficulty.
         shares: Of the latent.
     """
