@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow lint wheel clean
+.PHONY: demo test test-slow lint wheel leaderboard validate clean
 
 demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
 	$(BIN)/aurac demo --out demo
@@ -32,6 +32,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+leaderboard: $(INSTALLED)  ## results/LEADERBOARD.md and its plots, from the records beside them
+	$(BIN)/aurac report results/
+
+validate: $(INSTALLED)  ## measure the coverage of the error bars again, about 8 minutes
+	$(BIN)/python benchmarks/validate_statistics.py --out docs/validation.md
 
 clean:
 	rm -rf $(VENV) dist build demo
