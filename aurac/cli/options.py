@@ -19,16 +19,19 @@ def add_integration(parser: argparse.ArgumentParser) -> None:
 
 
 def rank_list(text: str) -> tuple[int, ...]:
-    """Read "1,2,4"; argparse turns a `ValueError` into a usage error that quotes the text."""
-    return tuple(int(part) for part in text.split(","))
+    """Read "1,2,4"."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of ranks such as 1,2,4") from None
 
 
 def batch_size(text: str) -> int | str:
     """Read a number from 1, or "auto"."""
     if text == "auto":
         return text
-    if int(text) < 1:
-        raise ValueError
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 1 nor auto")
     return int(text)
 
 

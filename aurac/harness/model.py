@@ -68,7 +68,14 @@ def load_base(
         )
     except Exception as exc:  # a broken folder fails in many ways
         raise model_error(name_or_path, exc) from exc
-    return model.to(device or default_device()).eval(), tokenizer
+    device = device or default_device()
+    try:
+        return model.to(device).eval(), tokenizer
+    except (RuntimeError, AssertionError) as exc:  # unknown, not there, or too small
+        cause = str(exc).split("\n")[0].rstrip(".")
+        raise ModelError(
+            f"the model cannot be put on device {device!r}: {cause}. Use cpu, or a GPU that is there."
+        ) from exc
 
 
 def hflm_engine(model: Any, tokenizer: PreTrainedTokenizerBase, *, batch_size: int | str = 8) -> LM:

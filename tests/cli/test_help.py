@@ -44,3 +44,20 @@ def test_a_command_that_does_not_exist_is_a_usage_error(capsys: pytest.CaptureFi
         main(["scroe"])
     assert stopped.value.code == 2
     assert "invalid choice: 'scroe'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--ranks", "1,b"), "'1,b' is no list of ranks such as 1,2,4"),
+        (("--batch-size", "0"), "'0' is neither a number from 1 nor auto"),
+        (("--confidence-level", "95"), "95 is not between 0 and 1"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_a_usage_error(
+    options: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["score", "adapter", "--tasks", "arc", *options])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err

@@ -103,6 +103,7 @@ MISTAKES: dict[str, tuple[Callable[[Path, Path], Path], tuple[str, ...], str]] =
     "all-zero weights": (lambda a, t: broken(a, t / "x", zero), (), "it was not trained"),
     "truncated safetensors": (lambda a, t: truncate(copytree(a, t / "x")), (), "is damaged or no safetensors file"),
     "unknown metric": (lambda a, _: a, ("--tasks", "facts:accuracy"), "unknown metric"),
+    "no such device": (lambda a, _: a, ("--device", "gpu9"), "cannot be put on device 'gpu9'"),
     "no limit": (lambda a, _: a, ("--limit", "0"), "limit is 0"),
 }
 
