@@ -5,6 +5,7 @@ Every method and every evaluation is the layer y = W0 x + B diag(p) A x, with p 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -25,7 +26,7 @@ INFERENCES = ("prefix", "trained")
 
 
 @dataclass(frozen=True)
-class NestedMethod:
+class NestedMethod(ABC):
     """A way to train and use a nested adapter; subclasses say which diagonal they train with.
 
     Attributes:
@@ -80,13 +81,13 @@ class NestedMethod:
         """PEFT's `lora_alpha` of the full-rank adapter: s_R * R, so that PEFT's own scaling is s_R."""
         return self.scale(self.max_rank) * self.max_rank
 
+    @abstractmethod
     def training_diagonal(self, step: int) -> Diagonal:
         """Return p during optimizer step `step` (0-based), shape (R,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def kept_diagonal(self, rank: int) -> Diagonal:
         """Return p at a sub-rank when the trained diagonal is kept, shape (R,)."""
-        raise NotImplementedError
 
     def gradient_mask(self, step: int) -> Diagonal | None:
         """Return 0/1 for each row of A and column of B that this step may change, shape (R,); None for all."""
