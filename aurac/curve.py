@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from aurac.errors import CurveError, UnknownNameError
 from aurac.quadrature import Vector, check_ranks, weights
+from aurac.seed_scores import SeedScores
 
 Matrix = npt.NDArray[np.float64]
 
@@ -36,6 +37,8 @@ class RankAccuracyCurve:
         higher_is_better: False for losses; changes verdicts, never numbers.
         bounded: Whether values lie in [0, 1]; False for bits per byte and the like.
         name: What the curve is called in tables and plots.
+        seeds: For a method that was trained several times, the scores of every seed, of which `scores` is the mean;
+            `from_seeds` makes such a curve.
 
     Raises:
         CurveError: If ranks or accuracies make no curve; the message says which value and why.
@@ -62,6 +65,7 @@ class RankAccuracyCurve:
         higher_is_better: bool = True,
         bounded: bool = True,
         name: str | None = None,
+        seeds: SeedScores | None = None,
     ) -> None:
         """Check everything, sort by rank, keep read-only copies."""
         if scale not in SCALES:
@@ -77,6 +81,7 @@ class RankAccuracyCurve:
         self.accuracies: Vector = _frozen(values)
         self.scores: Matrix | None = None if matrix is None else _frozen(matrix)
         self.documents = _check_documents(documents, matrix)
+        self.seeds = _check_seeds(seeds, matrix, order)
         self.task, self.metric, self.num_fewshot, self.task_version = task, metric, num_fewshot, task_version
         self.higher_is_better, self.bounded, self.name = higher_is_better, bounded, name
 
@@ -84,6 +89,43 @@ class RankAccuracyCurve:
     def from_scores(cls, ranks: Sequence[int], scores: npt.ArrayLike, **options: Any) -> Self:
         """Return the curve whose accuracies are the column means of `scores`, shape (n, K)."""
         return cls(ranks, scores=scores, **options)
+
+    @classmethod
+    def from_seeds(
+        cls, curves: Sequence[RankAccuracyCurve], labels: Sequence[str], *, unit: str = "run", name: str | None = None
+    ) -> RankAccuracyCurve:
+        """Return the curve of a method from the curves of its trainings: their mean, with the scores of every seed.
+
+        Args:
+            curves: One curve a seed, on the same ranks and documents in the same order
+                (`aurac.statistics.alignment.align`); without per-document scores only the mean is kept.
+            labels: Name of each seed.
+            unit: A name in `aurac.seed_scores.SEED_UNITS`.
+            name: What to call the method.
+
+        Raises:
+            CurveError: If ranks or documents differ.
+
+        Example:
+            >>> a, b = (RankAccuracyCurve.from_scores([1, 2], [[y, 1], [0, 1]], documents=["p", "q"]) for y in (0, 1))
+            >>> method = RankAccuracyCurve.from_seeds([a, b], ["42", "43"])
+            >>> method.accuracies.tolist(), method.seeds.values.shape  # the mean of 0 and 1/2 at rank 1
+            ([0.25, 1.0], (2, 2, 2))
+        """
+        first = curves[0]
+        for curve in curves[1:]:
+            if (curve.ranks, curve.documents) != (first.ranks, first.documents):
+                raise CurveError("the curves of the seeds differ in ranks or documents. Align them first.")
+        if len(curves) == 1:
+            return first._copy(first.ranks, first.accuracies, first.scores, first.documents, name=name or first.name)
+        known = [curve.scores for curve in curves if curve.scores is not None]
+        if len(known) < len(curves):
+            accuracies = np.mean([curve.accuracies for curve in curves], axis=0)
+            return first._copy(first.ranks, accuracies, None, None, name=name or first.name)
+        values = np.stack(known, axis=1)  # (n, S, K)
+        seeds = SeedScores(values, tuple(labels), unit)
+        mean = values.mean(axis=1)
+        return first._copy(first.ranks, None, mean, first.documents, name=name or first.name, seeds=seeds)
 
     @property
     def max_rank(self) -> int:
@@ -124,6 +166,7 @@ class RankAccuracyCurve:
             self.accuracies[columns],
             None if self.scores is None else self.scores[:, columns],
             self.documents,
+            seeds=self.seeds and self.seeds.ranks(columns),
         )
 
     def select_documents(self, documents: Sequence[str]) -> RankAccuracyCurve:
@@ -133,12 +176,13 @@ class RankAccuracyCurve:
         rows = {key: row for row, key in enumerate(self.documents)}
         if unknown := [key for key in documents if key not in rows]:
             raise CurveError(f"document {unknown[0]!r} is not on this curve ({len(unknown)} such keys).")
-        scores = self.scores[[rows[key] for key in documents]]
-        return self._copy(self.ranks, None, scores, tuple(documents))
+        chosen = [rows[key] for key in documents]
+        seeds = self.seeds and self.seeds.documents(chosen)
+        return self._copy(self.ranks, None, self.scores[chosen], tuple(documents), seeds=seeds)
 
     def named(self, name: str) -> RankAccuracyCurve:
         """Return the same curve under another name."""
-        return self._copy(self.ranks, self.accuracies, self.scores, self.documents, name=name)
+        return self._copy(self.ranks, self.accuracies, self.scores, self.documents, name=name, seeds=self.seeds)
 
     def _copy(
         self, ranks: Sequence[int], accuracies: Vector | None, scores: Matrix | None, documents: Any, **changes: Any
@@ -243,6 +287,16 @@ def _check_documents(documents: Sequence[str] | None, matrix: Matrix | None) -> 
         twice = next(key for key in keys if keys.count(key) > 1)
         raise CurveError(f"document key {twice!r} occurs twice. Keys must be unique, since runs are joined on them.")
     return keys
+
+
+def _check_seeds(seeds: SeedScores | None, matrix: Matrix | None, order: npt.NDArray[np.intp]) -> SeedScores | None:
+    if seeds is None:
+        return None
+    fits = matrix is not None and seeds.values.shape == (len(matrix), len(seeds.labels), order.size)
+    sorted_seeds = seeds.ranks(order.tolist()) if fits else seeds
+    if matrix is None or not fits or not np.allclose(sorted_seeds.values.mean(axis=1), matrix, rtol=0, atol=1e-9):
+        raise CurveError("scores are not the means over the seeds. Use RankAccuracyCurve.from_seeds.")
+    return sorted_seeds
 
 
 def _frozen(array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -18,6 +18,7 @@ from aurac.statistics.cautions import cautions
 from aurac.statistics.chance import above_chance, check_chance, interval_above_chance
 from aurac.statistics.estimate import Estimate, Interval
 from aurac.statistics.intervals import check_interval_name, estimate_mean, mean_interval, per_document
+from aurac.statistics.methods import method_score
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class AuracScore:
         value: AURAC on the asked axis, fraction in [0, 1] for accuracies; relative to chance where that was asked.
         value_linear: The same rule on the linear axis; None for "simpson", which is refused there.
         value_log2: The same rule on the log2 axis.
-        stderr: Standard error over documents; None where there are no per-document scores or only one document.
-        interval: Confidence interval over documents; None where `stderr` is.
+        stderr: Standard error, over documents or what the interval's target says; None where there are no per-document
+            scores or only one document.
+        interval: Confidence interval; None where `stderr` is.
         weights: Rank -> weight, summing to 1.
         k_eff: 1 / sum of squared weights, the number of ranks that the score rests on.
         n_documents: Documents behind the error, None where they are not known.
@@ -122,6 +124,7 @@ def compute(
     scale: str = "fraction",
     duplicates: str = "error",
     task: str | None = None,
+    target: str | None = None,
 ) -> AuracScore:
     """Integrate a rank-accuracy curve: AURAC = sum over ranks of w_k * acc_k.
 
@@ -147,6 +150,8 @@ def compute(
         scale: "fraction" or "percent", of accuracies that are not in a curve yet.
         duplicates: "error" or "mean", for ranks that occur twice.
         task: Which task, where the input holds several.
+        target: What the error is about, a name in `aurac.statistics.seeds.TARGETS`: "docs" (these adapters, new
+            documents of this kind), or "docs+seeds" (the method), the default for a curve that holds several seeds.
 
     Raises:
         CurveError: If the input makes no curve.
@@ -167,9 +172,13 @@ def compute(
         )
     area: dict[str, Any] = {"rule": rule, "within": within, "prior": prior}
     w = weights(data.ranks, axis, **area)
-    estimate, interval = _inference(data, w, confidence_level=confidence_level, ci=ci, clusters=clusters, rng=rng)
+    estimate, interval = _inference(
+        data, w, confidence_level=confidence_level, ci=ci, clusters=clusters, rng=rng, target=target
+    )
     stderr = None if estimate is None else estimate.stderr
-    about_error = {} if interval is None else {"ci": f"{interval.method}{confidence_level * 100:g}", "target": "docs"}
+    about_error = {}
+    if interval is not None:
+        about_error = {"ci": f"{interval.method}{confidence_level * 100:g}", "target": interval.target}
     if interval is not None and clusters is not None:
         about_error["clusters"] = str(len(set(clusters)))
     extras = _extras(within, w if rule == "prior" else None, duplicates, chance)
@@ -213,9 +222,17 @@ def _inference(
     ci: str,
     clusters: Sequence[Hashable] | None,
     rng: np.random.Generator | None,
+    target: str | None,
 ) -> tuple[Estimate | None, Interval | None]:
     if curve.scores is None or len(curve.scores) < 2:
         return None, None
+    if (target or ("docs" if curve.seeds is None else "docs+seeds")) != "docs":
+        if ci not in ("auto", "t") or clusters is not None:
+            raise CurveError(
+                "an error over seeds has a t interval. Leave ci= and clusters= out, or ask for target='docs'."
+            )
+        over_seeds = method_score([curve], w, target=target or "docs+seeds")
+        return Estimate(over_seeds.value, over_seeds.stderr, over_seeds.df), over_seeds.interval(confidence_level)
     a = per_document(curve.scores, w)
     interval = mean_interval(
         a, confidence_level=confidence_level, ci=ci, clusters=clusters, bounded=curve.bounded, rng=rng

@@ -100,7 +100,7 @@ def curve_signature(
         "shots": None if curve.num_fewshot is None else str(curve.num_fewshot),
         "n": None if curve.n_documents is None else str(curve.n_documents),
         "docs": None if curve.documents is None else documents_hash(curve.documents),
-        "seeds": "1",
+        "seeds": "1" if curve.seeds is None else str(len(curve.seeds.labels)),
         "agg": "none",
         "norm": "none",
         "miss": "error",

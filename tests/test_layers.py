@@ -13,6 +13,7 @@ LAYERS = [
     "errors",
     "registry",
     "quadrature",
+    "seed_scores",
     "curve",
     "curve_files",
     "signature",

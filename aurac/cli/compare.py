@@ -5,6 +5,11 @@ Examples:
   aurac compare runs/* --baseline lora --format csv > leaderboard.csv
   aurac compare runs/lora runs/matryoshka --tasks arc --axis linear --plot curves.pdf
   aurac compare runs/lora runs/matryoshka --prose
+  aurac compare runs/*/seed-* --by method --baseline lora
+  aurac compare lora=runs/a,runs/b dylora=runs/c,runs/d
+
+With several training seeds of each method the errors are over documents and seeds, so that they are about the method.
+A method is what the records say (--by method), or what you say (NAME=RUN,RUN).
 """
 
 from __future__ import annotations
@@ -12,13 +17,26 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from aurac.cli.options import add_integration
+from aurac.cli.options import add_by, add_integration
+from aurac.errors import AuracError
 from aurac.report.comparison import OUTPUTS
+from aurac.statistics.seeds import TARGETS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run record, or of a scored adapter")
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="folder of a run record, or of a scored adapter; or NAME=RUN,RUN for one method with several seeds",
+    )
+    add_by(parser)
+    parser.add_argument(
+        "--target",
+        choices=tuple(TARGETS),
+        help="what the errors are about (default: docs for runs, docs+seeds for methods)",
+    )
     parser.add_argument("--baseline", metavar="NAME", help="run that the others are compared with (default: the first)")
     parser.add_argument("--tasks", help="comma-separated; default: all tasks that every run has")
     add_integration(parser)
@@ -49,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
     for path in args.plot:
         check_suffix(path)
     comparison = compare(
-        args.runs,
+        rows(args.runs),
+        by=args.by,
+        target=args.target,
         baseline=args.baseline,
         tasks=args.tasks.split(",") if args.tasks else None,
         axis=args.axis,
@@ -62,3 +82,17 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         save_curves(comparison.runs, *args.plot, tasks=comparison.tasks, axis=args.axis)
     return 0
+
+
+def rows(arguments: list[str]) -> list[str] | dict[str, list[str]]:
+    """Return the runs, or method -> runs where they were given as NAME=RUN,RUN."""
+    named = ["=" in text and not Path(text).exists() for text in arguments]
+    if not any(named):
+        return arguments
+    if not all(named):
+        plain = arguments[named.index(False)]
+        raise AuracError(f"{plain} has no name, others have. Give every row as NAME=RUN,RUN, or none.")
+    pairs = [text.split("=", 1) for text in arguments]
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise AuracError("a name was given twice. Give all runs of a method at once: NAME=RUN,RUN.")
+    return {name: paths.split(",") for name, paths in pairs}

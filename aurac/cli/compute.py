@@ -12,9 +12,9 @@ FILE is a CSV file with the columns rank and accuracy, a JSON file ({"1": 0.41, 
 from __future__ import annotations
 
 import argparse
-import json
 
 from aurac.cli.options import add_integration
+from aurac.report.machine_readable import json_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,5 +44,5 @@ def run(args: argparse.Namespace) -> int:
         task=args.task,
         confidence_level=args.confidence_level,
     )
-    print(json.dumps(score.to_dict(), indent=2) if args.format == "json" else score)
+    print(json_text(score.to_dict()) if args.format == "json" else f"{score}\n", end="")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from aurac.quadrature import AXES, RULES
+from aurac.report.grouping import BY
 
 WITHOUT_PRIOR = tuple(rule for rule in RULES if rule != "prior")
 
@@ -15,6 +16,13 @@ def add_integration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", choices=WITHOUT_PRIOR, default="trapezoid", help="default: trapezoid")
     parser.add_argument(
         "--confidence-level", type=fraction, default=0.95, metavar="P", help="of the intervals (default: 0.95)"
+    )
+
+
+def add_by(parser: argparse.ArgumentParser) -> None:
+    """Declare what a row is."""
+    parser.add_argument(
+        "--by", choices=BY, default="run", help="method: runs that differ in their training seed alone are one method"
     )
 
 

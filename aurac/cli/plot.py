@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from aurac.cli.options import fraction
+from aurac.cli.options import add_by, fraction
 from aurac.errors import AuracError
 from aurac.quadrature import AXES
 from aurac.report.plot_kinds import KINDS
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="picture to write (.png, .pdf, .svg); may be given again",
     )
+    add_by(parser)
     parser.add_argument("--tasks", help="comma-separated; default: all tasks that every run has")
     parser.add_argument("--axis", choices=tuple(AXES), default="log2", help="spacing of the ranks (default: log2)")
     parser.add_argument(
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
         baseline=args.baseline,
         bases=dict(map(_base, args.base)),
         reference=args.reference,
+        by=args.by,
     )
     runs = [load(path) for path in args.runs]
     style.write(lambda: draw(args.kind, runs, options), *args.out)

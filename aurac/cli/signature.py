@@ -12,13 +12,13 @@ more sources the first is compared with each of the others. Exit status: 0 compa
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from aurac.cli.options import WITHOUT_PRIOR
 from aurac.quadrature import AXES
+from aurac.report.machine_readable import json_text
 
 if TYPE_CHECKING:
     from aurac.report.comparability import Comparability
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     found = [(s, signatures(s, axis=args.axis, rule=args.rule, task=args.task)) for s in args.sources]
     verdicts = [compare_signatures(found[0], other) for other in found[1:]]
     if args.format == "json":
-        print(json.dumps(_content(found, verdicts), indent=2, ensure_ascii=False))
+        print(json_text(_content(found, verdicts)), end="")
     else:
         print("\n\n".join([*(_text(name, lines, args.short) for name, lines in found), *map(_verdict, verdicts)]))
     return 0 if all(verdict.comparable for verdict in verdicts) else 1

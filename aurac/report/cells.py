@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 from string import ascii_lowercase
 
 from aurac.report.comparison import MACRO, Comparison, Result
@@ -12,7 +13,7 @@ from aurac.report.table import Cell
 from aurac.results import Run
 from aurac.score import AuracScore
 from aurac.statistics.paired import PairedDifference
-from aurac.statistics.planning import minimal_effect
+from aurac.statistics.planning import detectable_effect
 
 
 def score_of(comparison: Comparison, run: str, task: str) -> AuracScore:
@@ -84,7 +85,7 @@ def detectable(comparison: Comparison, d: PairedDifference) -> float | None:
     """Return the smallest true difference that an unadjusted test finds with 80 % power; None without spread."""
     if d.stderr == 0:
         return None
-    return minimal_effect(d.stderr * d.n_documents**0.5, d.n_documents, alpha=comparison.settings.alpha)
+    return detectable_effect(d.stderr, inf if d.df is None else d.df, alpha=comparison.settings.alpha)
 
 
 def signature_lines(comparison: Comparison, task: str) -> list[str]:
@@ -92,7 +93,8 @@ def signature_lines(comparison: Comparison, task: str) -> list[str]:
     test = {}
     if task in comparison.pairs:
         settings = comparison.settings
-        test = {"test": f"flip{settings.n_resamples}", "adj": "holm", "rs": str(settings.seed)}
+        flips = {"test": f"flip{settings.n_resamples}", "adj": "holm", "rs": str(settings.seed)}
+        test = flips if settings.target == "docs" else {"test": "t", "adj": "holm"}
     order = [comparison.baseline, *(run.name for run in comparison.runs)]
     found = [score_of(comparison, name, task).signature for name in order]
     return list(dict.fromkeys(str(replace(s, inference={**s.inference, **test})) for s in found))

@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aurac.curve import RankAccuracyCurve
 from aurac.errors import UnknownNameError
+from aurac.quadrature import weights
 from aurac.report.formats import FORMATS
+from aurac.report.grouping import BY, as_run, by_method, check_target, pool
 from aurac.report.joining import check_allowed, common_tasks, distinct, find_baseline, join
 from aurac.results import Run, load
 from aurac.score import AuracScore, compute
-from aurac.statistics.macro import macro_difference, macro_stderr
+from aurac.statistics.estimate import Estimate, Interval
+from aurac.statistics.intervals import t_interval
+from aurac.statistics.macro import macro_difference, macro_mean
+from aurac.statistics.methods import method_contrast, method_score
 from aurac.statistics.multiplicity import holm
 from aurac.statistics.paired import PairedDifference
 from aurac.statistics.pairwise import Pairwise, pairwise
+from aurac.statistics.refused import check_name
 from aurac.statistics.tiers import Tiers
 
 if TYPE_CHECKING:
@@ -36,7 +43,8 @@ class Result:
     Attributes:
         value: AURAC.
         value_linear: AURAC on the linear axis.
-        stderr: Standard error over documents, None where unknown.
+        stderr: Standard error for the target of the comparison, None where unknown.
+        interval: Confidence interval that belongs to `stderr`, None where unknown.
         score: The whole score; None for the mean over tasks.
         difference: Paired difference to the baseline; None for the baseline, or without per-document scores.
         p_holm: The difference's p-value, adjusted over the runs compared with the baseline on this task.
@@ -45,6 +53,7 @@ class Result:
     value: float
     value_linear: float | None
     stderr: float | None
+    interval: Interval | None
     score: AuracScore | None
     difference: PairedDifference | None = None
     p_holm: float | None = None
@@ -59,6 +68,7 @@ class Settings:
     confidence_level: float = 0.95
     n_resamples: int = 9999
     seed: int = 12345
+    target: str = "docs"
 
     @property
     def alpha(self) -> float:
@@ -66,9 +76,9 @@ class Settings:
         return round(1 - self.confidence_level, 12)
 
     @property
-    def score(self) -> dict[str, Any]:
-        """Arguments of `compute`."""
-        return {"axis": self.axis, "rule": self.rule, "confidence_level": self.confidence_level}
+    def area(self) -> dict[str, Any]:
+        """How a curve is integrated; arguments of `compute`."""
+        return {"axis": self.axis, "rule": self.rule}
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,7 @@ class Comparison:
     """Runs compared on their common documents; `render` writes it in any of `OUTPUTS`.
 
     Attributes:
-        runs: The runs, the baseline among them.
+        runs: The runs, the baseline among them; methods where several seeds are one row.
         tasks: Tasks compared.
         baseline: Name of the run that the others are compared with.
         results: (run name, task) -> result; the task "macro" is the mean over tasks, where that makes sense.
@@ -136,13 +146,13 @@ class Comparison:
             UnknownNameError: If `output` is not in `OUTPUTS`.
         """
         from aurac.report.leaderboard import tables
-        from aurac.report.records import json_text
-        from aurac.report.spreadsheet import csv_text
+        from aurac.report.machine_readable import csv_text
+        from aurac.report.records import comparison_json
 
         if output == "csv":
             return csv_text(self.records())
         if output == "json":
-            return json_text(self)
+            return comparison_json(self)
         if output not in FORMATS:
             raise UnknownNameError("output format", output, OUTPUTS)
         return "\n".join(FORMATS[output](table) for table in tables(self))
@@ -174,8 +184,10 @@ class Comparison:
 
 
 def compare(
-    runs: Sequence[Run | str | PathLike[str]],
+    runs: Sequence[Run | str | PathLike[str]] | Mapping[str, Sequence[Run | str | PathLike[str]]],
     *,
+    by: str = "run",
+    target: str | None = None,
     baseline: str | None = None,
     tasks: Sequence[str] | None = None,
     axis: str = "log2",
@@ -188,7 +200,10 @@ def compare(
     """Compare runs with a baseline, and with each other, on the documents that all of them have.
 
     Args:
-        runs: Runs or paths of run records; at least one.
+        runs: Runs or paths of run records, at least one; or a mapping of method name to its runs, one a training seed.
+        by: "run", or "method" to take runs of the same method and settings with other training seeds as one method.
+        target: What errors and tests are about, a name in `aurac.statistics.seeds.TARGETS`: "docs" (these adapters, new
+            documents), the only one for single runs; "docs+seeds" (the method), the default for methods.
         baseline: Name or method of the run to compare with; by default the first.
         tasks: Which tasks; by default all that every run has.
         axis: As for `aurac.compute`.
@@ -199,71 +214,122 @@ def compare(
         allow: Signature keys that may differ between runs ("shots", "task"); the tables then say so.
 
     Raises:
-        ComparisonError: If tasks, ranks, metrics, shots or documents do not fit; the message says which.
-        UnknownNameError: For a baseline, task or signature key that does not exist.
+        ComparisonError: If tasks, ranks, metrics, shots or documents do not fit, or a method has too few seeds; the
+            message says which.
+        UnknownNameError: For a baseline, task, target or signature key that does not exist.
     """
-    settings, allowed = Settings(axis, rule, confidence_level, n_resamples, seed), check_allowed(allow)
-    loaded = distinct([run if isinstance(run, Run) else load(run) for run in runs])
-    names, notes = common_tasks(loaded, tasks)
-    chosen = find_baseline(loaded, baseline)
+    check_name("row of a comparison", by, BY)
+    members = _members(runs, by)
+    target = check_target(members, by if not isinstance(runs, Mapping) else "method", target)
+    settings, allowed = Settings(axis, rule, confidence_level, n_resamples, seed, target), check_allowed(allow)
+    every = [run for group in members.values() for run in group]
+    names, notes = common_tasks(every, tasks)
+    chosen = find_baseline(members, baseline)
     results: dict[tuple[str, str], Result] = {}
     pairs: dict[str, Pairwise] = {}
+    curves: dict[str, dict[str, RankAccuracyCurve]] = {}
     for task in names:
-        joined = join(loaded, task, options=settings.score, allow=allowed)
+        joined = join(every, task, options=settings.area, allow=allowed)
         notes += joined.notes
-        if joined.paired and len(loaded) > 1:
-            # The baseline comes last, so that it is the subtrahend of all its pairs.
-            order = [*(name for name in joined.curves if name != chosen), chosen]
-            pairs[task] = pairwise(
-                {name: joined.curves[name] for name in order}, seed=seed, n_resamples=n_resamples, **settings.score
-            )
-        for name, curve in joined.curves.items():
-            score = compute(curve, **settings.score)
+        curves[task] = {
+            name: pool(name, group, [joined.curves[run.name] for run in group]) for name, group in members.items()
+        }
+        if joined.paired and len(members) > 1:
+            pairs[task] = _pairs(curves[task], chosen, settings)
+        for name, curve in curves[task].items():
+            score = compute(curve, **settings.area, confidence_level=confidence_level, target=target)
             difference = pairs[task].differences[name, chosen] if task in pairs and name != chosen else None
-            results[name, task] = Result(score.value, score.value_linear, score.stderr, score, difference)
+            results[name, task] = Result(
+                score.value, score.value_linear, score.stderr, score.interval, score, difference
+            )
     if len(names) > 1:
-        notes += _add_macro(results, pairs, loaded, names, chosen, settings)
-    return Comparison(tuple(loaded), names, chosen, _with_holm(results), tuple(dict.fromkeys(notes)), pairs, settings)
+        notes += _add_macro(results, pairs, curves, chosen, settings)
+    rows = tuple(as_run(name, group, {task: curves[task][name] for task in names}) for name, group in members.items())
+    return Comparison(rows, names, chosen, _with_holm(results), tuple(dict.fromkeys(notes)), pairs, settings)
+
+
+def _members(
+    runs: Sequence[Run | str | PathLike[str]] | Mapping[str, Sequence[Run | str | PathLike[str]]], by: str
+) -> dict[str, list[Run]]:
+    """Return name of each row -> its runs, all of distinct names."""
+    groups = list(runs.values()) if isinstance(runs, Mapping) else [runs]
+    loaded = distinct([run if isinstance(run, Run) else load(run) for group in groups for run in group])
+    if isinstance(runs, Mapping):
+        rest = iter(loaded)
+        return {name: [next(rest) for _ in group] for name, group in runs.items()}
+    return by_method(loaded) if by == "method" else {run.name: [run] for run in loaded}
+
+
+def _pairs(curves: Mapping[str, RankAccuracyCurve], baseline: str, settings: Settings) -> Pairwise:
+    """Return the tests of all pairs; the baseline comes last, so that it is the subtrahend of all its pairs."""
+    order = [*(name for name in curves if name != baseline), baseline]
+    options: dict[str, Any] = {"target": settings.target, "confidence_level": settings.confidence_level}
+    if settings.target == "docs":
+        options |= {"n_resamples": settings.n_resamples}
+    return pairwise({name: curves[name] for name in order}, seed=settings.seed, **settings.area, **options)
 
 
 def _add_macro(
     results: dict[tuple[str, str], Result],
     pairs: dict[str, Pairwise],
-    runs: Sequence[Run],
-    tasks: Sequence[str],
+    curves: Mapping[str, Mapping[str, RankAccuracyCurve]],
     baseline: str,
     settings: Settings,
 ) -> list[str]:
     """Add the mean over tasks, where the metrics have one; otherwise return a note that says why not."""
-    scores = [results[baseline, task].score for task in tasks]
-    if not all(score is not None and score.curve.bounded and score.curve.higher_is_better for score in scores):
+    first = [by_name[baseline] for by_name in curves.values()]
+    if not all(curve.bounded and curve.higher_is_better for curve in first):
         return ["no mean over tasks: their metrics have different units or directions."]
-    values = {run.name: math.fsum(results[run.name, task].value for task in tasks) / len(tasks) for run in runs}
-    if all(task in pairs for task in tasks):
-        pairs[MACRO] = _macro_pairs(values, [pairs[task] for task in tasks], settings)
-    for run in runs:
-        parts = [results[run.name, task] for task in tasks]
+    names = list(curves[next(iter(curves))])
+    values = {name: math.fsum(results[name, task].value for task in curves) / len(curves) for name in names}
+    if all(task in pairs for task in curves):
+        pairs[MACRO] = _macro_pairs(values, pairs, curves, settings)
+    for name in names:
+        parts = [results[name, task] for task in curves]
         linear = [part.value_linear for part in parts if part.value_linear is not None]
-        stderrs = [part.stderr for part in parts if part.stderr is not None]
-        results[run.name, MACRO] = Result(
-            value=values[run.name],
+        error = _macro_error(parts, [by_name[name] for by_name in curves.values()], settings)
+        results[name, MACRO] = Result(
+            value=values[name],
             value_linear=math.fsum(linear) / len(parts) if len(linear) == len(parts) else None,
-            stderr=macro_stderr(stderrs) if len(stderrs) == len(parts) else None,
+            stderr=None if error is None else error.stderr,
+            interval=None
+            if error is None
+            else t_interval(error, confidence_level=settings.confidence_level, target=settings.target),
             score=None,
-            difference=pairs[MACRO].differences.get((run.name, baseline)) if MACRO in pairs else None,
+            difference=pairs[MACRO].differences.get((name, baseline)) if MACRO in pairs else None,
         )
     return []
 
 
-def _macro_pairs(values: Mapping[str, float], parts: Sequence[Pairwise], settings: Settings) -> Pairwise:
+def _macro_error(parts: Sequence[Result], curves: Sequence[RankAccuracyCurve], settings: Settings) -> Estimate | None:
+    """Return the mean over tasks with its error; None where a task has none."""
+    if any(part.stderr is None for part in parts):
+        return None
+    if settings.target == "docs":
+        pairs = zip(parts, curves, strict=True)
+        return macro_mean([Estimate(part.value, part.stderr or 0.0, (c.n_documents or 0) - 1) for part, c in pairs])
+    rank_weights = weights(curves[0].ranks, settings.axis, settings.rule)
+    made = method_score(curves, rank_weights, target=settings.target)
+    return Estimate(made.value, made.stderr, made.df)
+
+
+def _macro_pairs(
+    values: Mapping[str, float],
+    pairs: Mapping[str, Pairwise],
+    curves: Mapping[str, Mapping[str, RankAccuracyCurve]],
+    settings: Settings,
+) -> Pairwise:
     """Return the tests of all pairs on the mean over tasks."""
-    options: dict[str, Any] = {"confidence_level": settings.confidence_level, "n_resamples": settings.n_resamples}
-    differences = {
-        pair: macro_difference(
-            [part.differences[pair] for part in parts], rng=np.random.default_rng(settings.seed), **options
-        )
-        for pair in parts[0].differences
-    }
+    level: dict[str, Any] = {"confidence_level": settings.confidence_level}
+
+    def difference(a: str, b: str) -> PairedDifference:
+        if settings.target == "docs":
+            parts, rng = [pairs[task].differences[a, b] for task in curves], np.random.default_rng(settings.seed)
+            return macro_difference(parts, rng=rng, n_resamples=settings.n_resamples, **level)
+        first, second = ([by_name[name] for by_name in curves.values()] for name in (a, b))
+        return method_contrast(first, second, target=settings.target, **settings.area, **level)
+
+    differences = {(a, b): difference(a, b) for a, b in pairs[next(iter(curves))].differences}
     adjusted = holm([d.p_value for d in differences.values()])
     return Pairwise(dict(values), differences, dict(zip(differences, adjusted, strict=True)), True)
 

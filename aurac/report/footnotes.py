@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from aurac.report.cells import detectable, score_of, signature_lines, unit
 from aurac.report.comparison import Comparison
+from aurac.report.grouping import seed_labels
 from aurac.report.numbers import value_text
 from aurac.results import Run
+from aurac.statistics.seeds import TARGETS
 
 
 def footnotes(comparison: Comparison) -> tuple[str, ...]:
@@ -16,14 +18,35 @@ def footnotes(comparison: Comparison) -> tuple[str, ...]:
         cautions = [f"{task}: {text}" for task, score in scores.items() for text in score.warnings]
     return (
         *comparison.notes,
-        "Values in points where they are fractions. Error: standard error over documents. Target: docs (this adapter, "
-        "new documents of this kind); seeds of the training are not part of it. linear: the same score on the linear "
+        f"Values in points where they are fractions. {_about_errors(comparison)} linear: the same score on the linear "
         "axis.",
+        *_about_seeds(comparison),
         *_about_tests(comparison),
         *(note for run in comparison.runs if (note := _adapter_note(run))),
         *cautions,
         *(line for task in comparison.tasks for line in signature_lines(comparison, task)),
     )
+
+
+def _about_errors(comparison: Comparison) -> str:
+    target = comparison.settings.target
+    if target == "docs":
+        return (
+            "Error: standard error over documents. Target: docs (this adapter, new documents of this kind); seeds of "
+            "the training are not part of it."
+        )
+    over = {"docs+seeds": "over documents and training seeds (two-way)", "seeds": "over training seeds"}.get(target)
+    return f"Error: {'standard error ' + over if over else 'none'}. Target: {target} ({TARGETS[target]})."
+
+
+def _about_seeds(comparison: Comparison) -> list[str]:
+    """Say which seeds stand behind each method."""
+    labels = {run.name: ", ".join(seed_labels(run.seeds)) for run in comparison.runs if run.seeds}
+    if not labels:
+        return []
+    if len(set(labels.values())) == 1 and len(labels) == len(comparison.runs):
+        return [f"Means over the training seeds {next(iter(labels.values()))}, the same for each method."]
+    return [f"Means over training seeds: {'; '.join(f'{name}: {seeds}' for name, seeds in labels.items())}."]
 
 
 def _about_tests(comparison: Comparison) -> list[str]:
@@ -32,16 +55,17 @@ def _about_tests(comparison: Comparison) -> list[str]:
     settings, headline = comparison.settings, comparison.headline
     family = len(comparison.runs) - 1
     n_pairs = len(next(iter(comparison.pairs.values())).differences)
+    patterns = f" ({settings.n_resamples} patterns, or all)" if settings.target == "docs" else ""
     said = []
     if headline in comparison.pairs:
         said.append(
             f"place: by {headline}; runs are tied that the tests of all pairs do not tell apart at level "
-            f"{settings.alpha:g} (sign-flip of whole documents, Holm, family of {n_pairs}). Bold: no run is "
+            f"{settings.alpha:g} ({_test(comparison)}, Holm, family of {n_pairs}). Bold: no run is "
             "significantly better. Raised letters: the runs that are significantly worse."
         )
     said.append(
-        f"Δ: paired difference to {comparison.baseline} on common documents. p: two-sided sign-flip of whole documents "
-        f"({settings.n_resamples} patterns, or all), Holm, family of {family} on each task. wins/ties/losses: "
+        f"Δ: paired difference to {comparison.baseline} on common documents. p: two-sided {_test(comparison)}"
+        f"{patterns}, Holm, family of {family} on each task. wins/ties/losses: "
         "documents on which the run's AURAC is higher, equal, lower."
     )
     if (found := _detectable(comparison)) is not None:
@@ -49,8 +73,15 @@ def _about_tests(comparison: Comparison) -> list[str]:
     return said
 
 
+def _test(comparison: Comparison) -> str:
+    if comparison.settings.target == "docs":
+        return "sign-flip of whole documents"
+    same = {seed_labels(run.seeds) for run in comparison.runs}
+    return f"t test at Satterthwaite's df, seeds {'paired' if len(same) == 1 else 'paired where they are the same'}"
+
+
 def _detectable(comparison: Comparison) -> str | None:
-    """Say which true differences on the headline the documents could have shown."""
+    """Say which true differences on the headline the measurements could have shown."""
     headline = comparison.headline
     differences = [r.difference for (_, task), r in comparison.results.items() if task == headline and r.difference]
     effects = sorted((e, d.stderr) for d in differences if (e := detectable(comparison, d)) is not None)

@@ -69,16 +69,16 @@ def common_tasks(runs: Sequence[Run], tasks: Sequence[str] | None) -> tuple[tupl
     return tuple(common), [_left_out(runs, task) for task in every if task not in common]
 
 
-def find_baseline(runs: Sequence[Run], baseline: str | None) -> str:
-    """Return the name of the run of this name, or of the only run of this method; by default of the first run."""
+def find_baseline(members: Mapping[str, Sequence[Run]], baseline: str | None) -> str:
+    """Return the name of the row of this name, or of the only row of this method; by default of the first row."""
     if baseline is None:
-        return runs[0].name
-    if baseline in [run.name for run in runs]:
+        return next(iter(members))
+    if baseline in members:
         return baseline
-    by_method = [run.name for run in runs if run.method == baseline]
-    if len(by_method) == 1:
-        return by_method[0]
-    raise UnknownNameError("baseline", baseline, [run.name for run in runs])
+    of_method = [name for name, group in members.items() if group[0].method == baseline]
+    if len(of_method) == 1:
+        return of_method[0]
+    raise UnknownNameError("baseline", baseline, members)
 
 
 def check_allowed(allow: Sequence[str]) -> frozenset[str]:

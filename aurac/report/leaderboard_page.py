@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from aurac.errors import CurveError
+from aurac.errors import ComparisonError, CurveError
 from aurac.report import style
 from aurac.report.collection import Suite
 from aurac.report.comparison import Comparison, compare
+from aurac.report.grouping import by_method
 from aurac.report.leaderboard import tables
 from aurac.report.numbers import MISSING
 from aurac.report.page import Block, Heading, Paragraph, Picture
@@ -47,7 +48,7 @@ def leaderboard_page(
 def _suite(suite: Suite, baseline: str, margin: float, options: dict[str, Any]) -> Iterator[Block]:
     yield Heading(suite.name)
     if suite.runs:
-        comparison = compare(suite.runs, baseline=_baseline(suite.runs, baseline), **options)
+        comparison = compare(suite.runs, baseline=_baseline(suite.runs, baseline), **_rows(suite.runs), **options)
         yield Paragraph(_setting(suite.runs))
         yield from tables(comparison)
         yield _deployment(comparison, margin)
@@ -59,8 +60,22 @@ def _suite(suite: Suite, baseline: str, margin: float, options: dict[str, Any]) 
 
 
 def _baseline(runs: Sequence[Run], wanted: str) -> str | None:
-    named = [run.name for run in runs if run.name == wanted] or [run.name for run in runs if run.method == wanted]
+    if any(run.name == wanted for run in runs):
+        return wanted
+    rows = by_method(runs) if "by" in _rows(runs) else {run.name: [run] for run in runs}
+    named = [name for name, group in rows.items() if wanted in (name, group[0].method)]
     return named[0] if len(named) == 1 else None
+
+
+def _rows(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the arguments of `compare` that make one row of a method where a suite has several seeds of it."""
+    try:
+        counts = [len(group) for group in by_method(runs).values()]
+    except ComparisonError:  # trainings that the records do not tell apart are ranked one by one
+        return {}
+    if max(counts) == 1:
+        return {}
+    return {"by": "method", "target": "docs+seeds" if min(counts) > 1 else "docs"}
 
 
 def _setting(runs: Sequence[Run]) -> str:
@@ -78,15 +93,19 @@ def _deployment(comparison: Comparison, margin: float) -> Table:
     rows, notes = [], []
     for run in comparison.ordered():
         try:
-            made = recommend(run, margin=margin, alpha=comparison.settings.alpha, tasks=comparison.tasks)
+            options: dict[str, Any] = {"alpha": comparison.settings.alpha, "tasks": comparison.tasks}
+            made = [recommend(one, margin=margin, **options) for one in run.seeds or (run,)]
         except CurveError as error:
             rows.append((Cell(run.name), *[Cell(MISSING)] * 4))
             notes.append(str(error))
             continue
         many = len(comparison.tasks) > 1
-        share = f"{100 * made.rank / made.max_rank:.3g} %"
-        every = str(made.every_task) if many else MISSING
-        rows.append((Cell(run.name), Cell(str(made.rank)), Cell(share), Cell(made.basis), Cell(every)))
+        ranks = _range([one.rank for one in made])
+        share = f"{_range([float(f'{100 * one.rank / one.max_rank:.3g}') for one in made])} %"
+        every = _range([one.every_task for one in made]) if many else MISSING
+        rows.append((Cell(run.name), Cell(ranks), Cell(share), Cell(made[0].basis), Cell(every)))
+    if any(run.seeds for run in comparison.runs):
+        notes.append("Methods with several training seeds: the smallest and largest rank over their seeds.")
     return Table(
         title=f"Smallest rank that loses less than {100 * margin:.2f} points to full rank",
         columns=("run", "rank", "size", "tested on", "on every task"),
@@ -97,6 +116,16 @@ def _deployment(comparison: Comparison, margin: float) -> Table:
             *dict.fromkeys(notes),
         ),
     )
+
+
+def _range(values: Sequence[float]) -> str:
+    """Return one number, or the smallest and the largest.
+
+    Example:
+        >>> _range([8, 8]), _range([16, 4, 8])
+        ('8', '4 to 16')
+    """
+    return " to ".join(dict.fromkeys(f"{value:g}" for value in (min(values), max(values))))
 
 
 def _pictures(name: str, comparison: Comparison) -> Iterator[Picture]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aurac.errors import AuracError, UnknownNameError
 from aurac.report.axes import Plottable, unit_of
+from aurac.report.comparison import compare
 from aurac.report.joining import common_tasks, distinct
 from aurac.report.plots import figure_curves
 from aurac.report.plots_difference import figure_difference
@@ -31,6 +32,7 @@ class PlotOptions:
         baseline: Run to subtract.
         bases: Task -> score of the base model, as the axis shows it: points for accuracies.
         reference: Adapters retrained for every rank.
+        by: "run", or "method" to draw runs that differ in their training seed alone as one method.
     """
 
     tasks: Sequence[str] | None = None
@@ -39,6 +41,7 @@ class PlotOptions:
     baseline: str | None = None
     bases: Mapping[str, float] = field(default_factory=dict)
     reference: Plottable | None = None
+    by: str = "run"
 
     def tasks_of(self, runs: Sequence[Run]) -> tuple[str, ...]:
         """Return the tasks asked for, or all that every run has."""
@@ -47,7 +50,7 @@ class PlotOptions:
     @property
     def comparison(self) -> dict[str, Any]:
         """Arguments of `compare`."""
-        return {"tasks": self.tasks, "axis": self.axis, "confidence_level": self.confidence_level}
+        return {"tasks": self.tasks, "axis": self.axis, "confidence_level": self.confidence_level, "by": self.by}
 
 
 def _curves(runs: Sequence[Run], options: PlotOptions) -> Figure:
@@ -91,18 +94,24 @@ def _pareto(runs: Sequence[Run], options: PlotOptions) -> Any:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of plot: what it shows in a few words, how it is drawn, and the options that only some kinds have."""
+    """One kind of plot: what it shows in a few words, how it is drawn, and the options that only some kinds have.
+
+    `compares` says whether it compares the runs itself.
+    """
 
     summary: str
     figure: Callable[[Sequence[Run], PlotOptions], Figure]
     takes: tuple[str, ...] = ()
+    compares: bool = False
 
 
 KINDS = {
     "curves": Kind("rank-accuracy curves with bands that hold the whole curve", _curves, ("bases", "reference")),
     "difference": Kind("each run minus a baseline at every rank, with bands", _difference, ("baseline",)),
-    "intervals": Kind("AURAC with its interval on every task and on their mean", _intervals),
-    "places": Kind("critical-difference diagram, bars join runs that the tests cannot tell apart", _places),
+    "intervals": Kind("AURAC with its interval on every task and on their mean", _intervals, compares=True),
+    "places": Kind(
+        "critical-difference diagram, bars join runs that the tests cannot tell apart", _places, compares=True
+    ),
     "pareto": Kind("score against the adapter's parameters, with the Pareto front", _pareto),
 }
 """Name -> kind of plot."""
@@ -122,4 +131,7 @@ def draw(kind: str, runs: Sequence[Run], options: PlotOptions) -> Figure:
         if getattr(options, name) and name not in KINDS[kind].takes:
             users = " and ".join(other for other in KINDS if name in KINDS[other].takes)
             raise AuracError(f"{flag} is for {users}, not for {kind}. Leave it out.")
-    return KINDS[kind].figure(distinct(runs), options)
+    rows: Sequence[Run] = distinct(runs)
+    if options.by == "method" and not KINDS[kind].compares:
+        rows = compare(rows, by="method", target="docs", tasks=options.tasks).runs
+    return KINDS[kind].figure(rows, options)

@@ -44,6 +44,7 @@ def plot_curves(
     A band holds the whole curve, between the ranks too, with the stated confidence (max-t,
     `aurac.statistics.bands.curve_band`). Up to three curves have filled bands, more have bars of the same meaning.
     Bands of two curves that overlap are no evidence that they are equal: they share documents, see `plot_difference`.
+    A method of several training seeds is its mean, with a thin line for each seed; its band is over documents alone.
 
     Args:
         runs: Runs, paths of runs, or curves; one or several.
@@ -82,9 +83,13 @@ def plot_curves(
         dress_ranks(ax, sorted(ranks), axis)
         ax.set_ylabel(value_label(curves))
         if len(ax.get_legend_handles_labels()[1]) > 1 or any(banded):
-            title = f"{100 * confidence_level:.4g}% simultaneous bands" if any(banded) else None
-            ax.legend(title=title)
+            ax.legend(title=_title(confidence_level, curves) if any(banded) else None)
     return ax
+
+
+def _title(confidence_level: float, curves: Sequence[RankAccuracyCurve]) -> str:
+    title = f"{100 * confidence_level:.4g}% simultaneous bands"
+    return f"{title} over documents; thin: seeds" if any(curve.seeds for curve in curves) else title
 
 
 def figure_curves(
@@ -123,6 +128,9 @@ def _draw(ax: Axes, curve: RankAccuracyCurve, number: int, total: int, axis: str
     filled, unit = total <= FILLED, unit_of(curve)
     x = list(curve.ranks) if filled else positions(curve.ranks, axis, number, total)
     look = style.line_style(number)
+    if curve.seeds is not None:
+        for seed in range(len(curve.seeds.labels)):
+            ax.plot(x, curve.seeds.values[:, seed].mean(axis=0) * unit, color=look["color"], **style.SEED)
     ax.plot(x, curve.accuracies * unit, label=style.label(curve.name or curve.task or f"curve {number + 1}"), **look)
     if curve.scores is None or len(curve.scores) < 2:
         return False

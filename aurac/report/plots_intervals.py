@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 from aurac.errors import ComparisonError
 from aurac.report import style
 from aurac.report.axes import Plottable, new_axes
-from aurac.report.cells import heading, score_of, unit
-from aurac.report.comparison import MACRO, Comparison, compare
-from aurac.statistics.estimate import Interval
-from aurac.statistics.intervals import estimate_mean, per_document, t_interval
-from aurac.statistics.macro import macro_mean
+from aurac.report.cells import heading, unit
+from aurac.report.comparison import Comparison, compare
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,31 +61,10 @@ def _point(
     ax: Axes, comparison: Comparison, name: str, task: str, y: float, look: dict[str, Any], *, labelled: bool
 ) -> None:
     value, factor = comparison.results[name, task].value, unit(comparison, task)
-    interval = _interval(comparison, name, task)
+    interval = comparison.results[name, task].interval
     if interval is not None:
         ax.plot([interval.low * factor, interval.high * factor], [y, y], color=look["color"], linewidth=1.0)
     text = style.label(name) if labelled else None
     ax.plot(
         [value * factor], [y], color=look["color"], marker=look["marker"], markersize=2.5, linestyle="none", label=text
     )
-
-
-def _interval(comparison: Comparison, name: str, task: str) -> Interval | None:
-    """Return the interval of a score; for the mean over tasks the t interval with the tasks fixed."""
-    if task != MACRO:
-        return score_of(comparison, name, task).interval
-    scores = [score_of(comparison, name, member) for member in comparison.tasks]
-    parts = [
-        estimate_mean(per_document(score.curve.scores, _weights(score)))
-        for score in scores
-        if score.curve.scores is not None and score.stderr is not None
-    ]
-    if len(parts) < len(scores):
-        return None
-    return t_interval(macro_mean(parts), confidence_level=comparison.settings.confidence_level)
-
-
-def _weights(score: Any) -> Any:
-    import numpy as np
-
-    return np.array(list(score.weights.values()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from aurac.errors import CurveError, UnknownNameError
 from aurac.report.comparison import OUTPUTS
 from aurac.report.formats import FORMATS
+from aurac.report.machine_readable import csv_text, json_text
 from aurac.report.numbers import MISSING, value_text
-from aurac.report.spreadsheet import csv_text
 from aurac.report.table import Cell, Table
 from aurac.results import Run
 from aurac.statistics.paired import paired_difference
@@ -85,7 +84,7 @@ class Power:
             return csv_text([asdict(self.question) | asdict(plan) for plan in self.plans])
         if output == "json":
             content = {"question": asdict(self.question), "plans": [asdict(p) for p in self.plans], "notes": self.notes}
-            return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+            return json_text(content)
         if output not in FORMATS:
             raise UnknownNameError("output format", output, OUTPUTS)
         return str(FORMATS[output](_table(self)))

@@ -9,6 +9,7 @@ from aurac import __version__
 from aurac.report.cells import score_of
 from aurac.report.comparison import MACRO, Comparison
 from aurac.score import AuracScore
+from aurac.statistics.seeds import TARGETS
 
 REFERENCES = {
     "MatryoshkaLoRA": "MatryoshkaLoRA. arXiv:2605.07850, 2026.",
@@ -22,6 +23,7 @@ REFERENCES = {
     "Genetics and Molecular Biology 9(1), 39, 2010.",
     "Satterthwaite": "F. E. Satterthwaite. An approximate distribution of estimates of variance components. Biometrics "
     "Bulletin 2(6), 110-114, 1946.",
+    "Searle": "S. R. Searle, G. Casella, C. E. McCulloch. Variance Components. Wiley, 1992.",
     "Wilson": "E. B. Wilson. Probable inference, the law of succession, and statistical inference. Journal of the "
     "American Statistical Association 22(158), 209-212, 1927.",
 }
@@ -75,6 +77,8 @@ def _error(comparison: Comparison) -> list[str]:
         "documents."
     ]
     level = f"{100 * comparison.settings.confidence_level:.4g}%"
+    if comparison.settings.target != "docs":
+        return [*said, *_seed_error(comparison, level)]
     if "wilson" in intervals:
         said.append(
             f"Intervals of single scores are {level} Wilson intervals (Wilson, 1927) at the effective number of "
@@ -90,16 +94,27 @@ def _error(comparison: Comparison) -> list[str]:
     return said
 
 
+def _seed_error(comparison: Comparison, level: str) -> list[str]:
+    counts = sorted({len(run.seeds) for run in comparison.runs})
+    said = [
+        f"Every method was trained with {_listed([str(count) for count in counts])} seeds; documents and seeds are "
+        "crossed, so the variance of a mean is estimated by moments from both (Searle et al., 1992), and intervals are "
+        f"{level} t intervals at Satterthwaite's degrees of freedom (Satterthwaite, 1946)."
+    ]
+    if comparison.headline == MACRO:
+        said.append(
+            "The mean over tasks weights tasks equally and takes them as fixed; since a training is scored on all "
+            "tasks, its seed's share is taken from the mean over tasks."
+        )
+    return said
+
+
 def _tests(comparison: Comparison) -> list[str]:
     if not comparison.pairs:
         return []
     settings, n_runs = comparison.settings, len(comparison.runs)
     n_pairs = n_runs * (n_runs - 1) // 2
-    said = [
-        "Runs were compared on the documents and prompts that all of them share; differences have paired t intervals, "
-        "and p-values from a two-sided test that flips the sign of a document's difference over all ranks at once "
-        f"({settings.n_resamples} random patterns, or all where there are fewer; Phipson and Smyth, 2010)."
-    ]
+    said = [_which_test(comparison)]
     if n_pairs > 1:
         said.append(
             f"P-values against {comparison.baseline} were adjusted over the {n_runs - 1} runs compared with it on a "
@@ -111,10 +126,26 @@ def _tests(comparison: Comparison) -> list[str]:
     return said
 
 
+def _which_test(comparison: Comparison) -> str:
+    if comparison.settings.target != "docs":
+        return (
+            "Methods were compared on the documents and prompts that all of them share, with seeds of the same number "
+            "paired; p-values are from two-sided t tests with the same error."
+        )
+    return (
+        "Runs were compared on the documents and prompts that all of them share; differences have paired t intervals, "
+        "and p-values from a two-sided test that flips the sign of a document's difference over all ranks at once "
+        f"({comparison.settings.n_resamples} random patterns, or all where there are fewer; Phipson and Smyth, 2010)."
+    )
+
+
 def _limits(comparison: Comparison) -> list[str]:
+    target = comparison.settings.target
     return [
         "All errors refer to new documents of the same kind for these adapters; the spread between training seeds is "
-        "not part of them.",
+        "not part of them."
+        if target == "docs"
+        else f"All errors refer to {TARGETS[target].removeprefix('the method: ')}.",
         *(f"Note: {note}" for note in comparison.notes),
         f"Computed with aurac {__version__}, seed {comparison.settings.seed}.",
     ]

@@ -95,13 +95,13 @@ class Recommendation:
         Raises:
             UnknownNameError: If `output` is not in `OUTPUTS`.
         """
-        from aurac.report.recommendation_tables import json_text, tables
-        from aurac.report.spreadsheet import csv_text
+        from aurac.report.machine_readable import csv_text
+        from aurac.report.recommendation_tables import recommendation_json, tables
 
         if output == "csv":
             return csv_text(self.records())
         if output == "json":
-            return json_text(self)
+            return recommendation_json(self)
         if output not in FORMATS:
             raise UnknownNameError("output format", output, OUTPUTS)
         return "\n".join(FORMATS[output](table) for table in tables(self))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 from aurac.report.comparison import MACRO
+from aurac.report.machine_readable import json_text
 from aurac.report.numbers import MISSING, p_text, value_text
 from aurac.report.recommendation import EVERY_TASK, Recommendation
 from aurac.report.table import Cell, Table
@@ -24,7 +24,7 @@ def tables(made: Recommendation) -> list[Table]:
     return [_answer(made), *(_evidence(made, task, test) for task, test in made.tests.items())]
 
 
-def json_text(made: Recommendation) -> str:
+def recommendation_json(made: Recommendation) -> str:
     """Return everything as JSON, fractions."""
     content = {
         "run": made.run.name,
@@ -39,7 +39,7 @@ def json_text(made: Recommendation) -> str:
         "tasks": {task: _json_test(made, test) for task, test in made.tests.items()},
         "notes": [*_sentences(made), *made.notes],
     }
-    return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return json_text(content)
 
 
 def _json_test(made: Recommendation, test: Adequacy) -> dict[str, object]:

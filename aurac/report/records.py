@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from aurac.report.cells import detectable, signature_lines
 from aurac.report.comparison import Comparison
+from aurac.report.machine_readable import json_text
 from aurac.results import Run
 
 
@@ -14,11 +14,12 @@ def record(comparison: Comparison, run: Run, task: str) -> dict[str, Any]:
     """Return one run on one task as a flat dictionary."""
     result = comparison.results[run.name, task]
     score, d, tiers = result.score, result.difference, comparison.tiers(task)
-    interval = score.interval if score else None
+    interval = result.interval
     first, last = tiers.places[run.name] if tiers else (None, None)
     row: dict[str, Any] = {
         "run": run.name,
         "method": run.method,
+        "n_seeds": len(run.seeds) or 1,
         "task": task,
         "metric": score.curve.metric if score else None,
         "higher_is_better": score.curve.higher_is_better if score else True,
@@ -49,17 +50,18 @@ def record(comparison: Comparison, run: Run, task: str) -> dict[str, Any]:
     return row
 
 
-def json_text(comparison: Comparison) -> str:
+def comparison_json(comparison: Comparison) -> str:
     """Return records, tests of all pairs, signatures and notes as JSON."""
     content = {
         "baseline": comparison.baseline,
+        "target": comparison.settings.target,
         "tasks": comparison.tasks,
         "rows": comparison.records(),
         "pairs": _pairs(comparison),
         "signatures": {task: signature_lines(comparison, task)[0] for task in comparison.tasks},
         "notes": comparison.notes,
     }
-    return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return json_text(content)
 
 
 def _pairs(comparison: Comparison) -> list[dict[str, Any]]:

@@ -46,6 +46,8 @@ BASE: Any = {"color": "#555555", "linestyle": (0, (1, 2)), "linewidth": 1.0}
 """The line of the base model."""
 REFERENCE: Any = {"color": "#000000", "linestyle": "none", "marker": "o", "markerfacecolor": "white", "zorder": 4}
 """Points of adapters that were trained for one rank each."""
+SEED: Any = {"linewidth": 0.5, "alpha": 0.5, "zorder": 1}
+"""The curve of one training seed of a method."""
 FRONT: Any = {"color": "#999999", "linewidth": 2.5, "alpha": 0.6, "zorder": 1}
 """The Pareto front."""
 SUFFIXES = (".png", ".pdf", ".svg")

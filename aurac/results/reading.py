@@ -25,6 +25,8 @@ class Run:
         record: `run.json` as read.
         curves: Name as asked ("arc", "mmlu") -> curve of its headline metric.
         problems: Name as asked -> why it has no curve, such as a cell that failed.
+        seeds: Runs that this one stands for, where it is a method that was trained several times; its curves are then
+            their means (`aurac.compare(..., by="method")`).
     """
 
     name: str
@@ -32,6 +34,7 @@ class Run:
     record: Mapping[str, Any]
     curves: Mapping[str, RankAccuracyCurve]
     problems: Mapping[str, str] = field(default_factory=dict)
+    seeds: tuple[Run, ...] = ()
     _content: Content | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -116,7 +119,7 @@ def load(path: str | PathLike[str]) -> Run:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise RecordError(f"{folder / RUN_JSON} is damaged: {type(exc).__name__} {exc}. Score again.") from exc
-    return Run(name, folder, run, curves, problems, content)
+    return Run(name, folder, run, curves, problems, _content=content)
 
 
 def _name(folder: Path) -> str:

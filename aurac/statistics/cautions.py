@@ -32,7 +32,8 @@ def cautions(
         found.append("one document has no spread, so the error is unknown")
     if stderr == 0:
         found.append("all documents have the same score, so the standard error is 0; look at the interval, if any")
-    if interval is not None and interval.method == "t" and curve.bounded and _near_ceiling(curve, interval):
+    over_documents = interval is not None and interval.target == "docs"
+    if interval and over_documents and interval.method == "t" and curve.bounded and _near_ceiling(curve, interval):
         found.append("near 0 or 1 with fewer than 200 documents the t interval covers too rarely; use ci='wilson'")
     return tuple(found)
 

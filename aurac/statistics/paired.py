@@ -34,6 +34,7 @@ class PairedDifference:
         losses: Documents where A scores lower.
         differences: Per-document differences d_i, shape (n,).
         n_dropped: Documents left out because only one of the curves has them.
+        df: Satterthwaite's degrees of freedom where training seeds are part of the error, else None.
     """
 
     value: float
@@ -46,6 +47,7 @@ class PairedDifference:
     losses: int
     differences: Vector
     n_dropped: int = 0
+    df: float | None = None
 
 
 def paired_difference(

@@ -12,6 +12,7 @@ import numpy as np
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError
 from aurac.statistics.alignment import align
+from aurac.statistics.methods import method_contrast
 from aurac.statistics.multiplicity import adjust
 from aurac.statistics.paired import PairedDifference, paired_difference
 from aurac.statistics.resample import DEFAULT_SEED
@@ -45,6 +46,7 @@ def pairwise(
     seed: int = DEFAULT_SEED,
     adjustment: str = "holm",
     missing: str = "error",
+    target: str = "docs",
     **options: Any,
 ) -> Pairwise:
     """Compare every curve with every other.
@@ -54,7 +56,8 @@ def pairwise(
         seed: Of the random numbers; every pair starts from it, so that its p-value does not depend on the others.
         adjustment: A name in `aurac.statistics.multiplicity.ADJUSTMENTS`, over all pairs.
         missing: What to do with documents that some curve lacks, "error" or "drop".
-        **options: As for `paired_difference`.
+        target: "docs", or another name in `aurac.statistics.seeds.TARGETS` for curves that hold several seeds.
+        **options: As for `paired_difference`, or as for `method_contrast` where seeds are part of the target.
 
     Raises:
         ComparisonError: If there are fewer than two curves, or they cannot be joined.
@@ -63,10 +66,13 @@ def pairwise(
         raise ComparisonError(f"{len(curves)} curve makes no pair. Give at least 2.")
     aligned = align(list(curves.values()), missing=missing)
     curves = dict(zip(curves, aligned, strict=True))
-    differences = {
-        (a, b): paired_difference(curves[a], curves[b], rng=np.random.default_rng(seed), **options)
-        for a, b in combinations(curves, 2)
-    }
+
+    def difference(a: RankAccuracyCurve, b: RankAccuracyCurve) -> PairedDifference:
+        if target == "docs":
+            return paired_difference(a, b, rng=np.random.default_rng(seed), **options)
+        return method_contrast([a], [b], target=target, **options)
+
+    differences = {(a, b): difference(curves[a], curves[b]) for a, b in combinations(curves, 2)}
     p = adjust([d.p_value for d in differences.values()], adjustment)
     area = {key: options[key] for key in ("axis", "rule", "within") if key in options}
     return Pairwise(

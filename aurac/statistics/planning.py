@@ -35,7 +35,16 @@ def minimal_effect(
         0.0246
     """
     _check(sd=sd, n_documents=n_documents, alpha=alpha, power=power, seed_sd=seed_sd, n_seeds=n_seeds)
-    stderr, df = _error(sd, n_documents, seed_sd, n_seeds)
+    return detectable_effect(*_error(sd, n_documents, seed_sd, n_seeds), alpha=alpha, power=power)
+
+
+def detectable_effect(stderr: float, df: float = math.inf, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """Return the smallest true difference that a two-sided test finds, from the error of a difference.
+
+    Example:
+        >>> round(detectable_effect(0.01), 4)  # (1.96 + 0.8416) * 0.01
+        0.028
+    """
     return (_quantile(1 - alpha / 2, df) + _quantile(power, df)) * stderr
 
 

@@ -16,11 +16,10 @@ import numpy.typing as npt
 
 from aurac.errors import CurveError
 from aurac.quadrature import Vector
+from aurac.seed_scores import SEED_UNITS, Array
 from aurac.statistics.estimate import Estimate, Interval
 from aurac.statistics.intervals import t_interval
 from aurac.statistics.refused import check_name
-
-Array = npt.NDArray[np.float64]
 
 TARGETS = {
     "docs": "this set of adapters, new documents of this kind",
@@ -29,7 +28,6 @@ TARGETS = {
     "benchmark": "these adapters, on exactly these documents",
 }
 """What is random -> what the interval is about."""
-SEED_UNITS = ("run", "rank")
 PAIRINGS = ("independent", "shared")
 
 

@@ -1,0 +1,226 @@
+"""`compare(by="method")`: several training seeds as one method, with documents and seeds both random."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import aurac
+from aurac.curve import RankAccuracyCurve
+from aurac.errors import ComparisonError, CurveError, UnknownNameError
+from aurac.quadrature import weights
+from aurac.report.comparison import MACRO, OUTPUTS, compare
+from aurac.report.grouping import by_method
+from aurac.report.plot_kinds import KINDS, PlotOptions, draw
+from aurac.results import Run
+from aurac.statistics.seeds import TARGETS, method_difference, method_estimate
+from golden_files import assert_golden
+from runs_by_hand import RANKS, curve
+
+SEEDS = (42, 666, 2408)
+TASKS = ("arc", "hella")
+W = weights(RANKS)
+
+
+def trained(method: str, seed: int, *, shift: float = 0.0, **adapter: Any) -> Run:
+    """A run whose level moves with its seed."""
+    level = shift + np.random.default_rng(seed + len(method)).normal(0, 0.05)
+    curves = {task: curve(task, seed + len(method), shift=level) for task in TASKS}
+    identity = {"method": method, "seed": seed, "sha256": f"{method}{seed}", "sidecar": True, "scaling": "one"}
+    record = {"identity": {"adapter": identity | adapter}}
+    return Run(f"{method}-{seed}", None, record, curves)
+
+
+@pytest.fixture
+def runs() -> list[Run]:
+    return [trained(m, seed, shift=s) for m, s in (("lora", 0.0), ("dylora", 0.15)) for seed in SEEDS]
+
+
+def scores(runs: list[Run], task: str) -> Any:
+    """Shape (documents, seeds, ranks)."""
+    return np.stack([run.curve(task).scores for run in runs], axis=1)
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_method(runs: list[Run]) -> None:
+    assert {name: [run.name for run in group] for name, group in by_method(runs).items()} == {
+        "lora": ["lora-42", "lora-666", "lora-2408"],
+        "dylora": ["dylora-42", "dylora-666", "dylora-2408"],
+    }
+
+
+def test_settings_that_differ_make_methods_of_their_own_and_name_them() -> None:
+    runs = [trained("matryoshka", s, inference=i) for i in ("prefix", "trained") for s in (1, 2)]
+    assert list(by_method(runs)) == ["matryoshka-prefix", "matryoshka-trained"]
+    runs = [trained("lora", s, gain=g) for g in (1.0, 2.0) for s in (1, 2)]
+    assert list(by_method(runs)) == ["lora-gain=1.0", "lora-gain=2.0"]
+
+
+def test_score_and_difference_are_those_of_the_two_way_estimator(runs: list[Run]) -> None:
+    comparison = compare(runs, by="method", baseline="lora")
+    lora, dylora = scores(runs[:3], "arc"), scores(runs[3:], "arc")
+    expected = method_estimate([dylora], W)
+    found = comparison.results["dylora", "arc"]
+    assert (found.value, found.stderr) == pytest.approx((expected.value, expected.stderr), rel=1e-12)
+    difference = method_difference([dylora], [lora], W, seeds="shared")
+    assert found.difference is not None
+    assert found.difference.value == pytest.approx(difference.value, rel=1e-12)
+    assert found.difference.stderr == pytest.approx(difference.stderr, rel=1e-12)
+    assert found.difference.interval == difference.interval(0.95)
+    assert found.difference.df == pytest.approx(difference.df)
+
+
+def test_the_mean_over_tasks_takes_the_seeds_of_a_training_once(runs: list[Run]) -> None:
+    comparison = compare(runs, by="method")
+    lora, dylora = ([scores(group, task) for task in TASKS] for group in (runs[:3], runs[3:]))
+    found = comparison.results["dylora", MACRO]
+    assert found.stderr == pytest.approx(method_estimate(dylora, W).stderr, rel=1e-12)
+    assert found.difference is not None
+    assert found.difference.stderr == pytest.approx(method_difference(dylora, lora, W, seeds="shared").stderr)
+    assert found.interval == method_estimate(dylora, W).interval(0.95)
+
+
+def test_other_seed_numbers_are_independent_and_their_number_may_differ(runs: list[Run]) -> None:
+    others = [trained("svd", seed, shift=0.1) for seed in (7, 8, 9, 10)]
+    found = compare([*runs[:3], *others], by="method").results["svd", "arc"].difference
+    expected = method_difference([scores(others, "arc")], [scores(runs[:3], "arc")], W, seeds="independent")
+    assert found is not None
+    assert found.stderr == pytest.approx(expected.stderr, rel=1e-12)
+
+
+def test_adapters_retrained_for_every_rank_have_one_seed_effect_a_rank(runs: list[Run]) -> None:
+    grid = [trained("grid", seed, shift=0.1, seed_unit="rank") for seed in SEEDS]
+    comparison = compare([*runs[:3], *grid], by="method")
+    expected = method_estimate([scores(grid, "arc")], W, seed_unit="rank")
+    assert comparison.results["grid", "arc"].stderr == pytest.approx(expected.stderr, rel=1e-12)
+    between = method_difference(
+        [scores(grid, "arc")], [scores(runs[:3], "arc")], W, seeds="independent", seed_units=("rank", "run")
+    )
+    found = comparison.results["grid", "arc"].difference
+    assert found is not None
+    assert found.stderr == pytest.approx(between.stderr, rel=1e-12)
+
+
+def test_the_order_in_which_runs_are_given_changes_no_number(runs: list[Run]) -> None:
+    shuffled = [runs[k] for k in (2, 0, 1, 5, 3, 4)]
+    assert compare(shuffled, by="method").to_csv() == compare(runs, by="method").to_csv()
+
+
+def test_seeds_widen_the_error_and_target_docs_leaves_them_out(runs: list[Run]) -> None:
+    both = compare(runs, by="method").results["lora", "arc"]
+    docs = compare(runs, by="method", target="docs").results["lora", "arc"]
+    assert both.value == pytest.approx(docs.value)
+    assert both.stderr is not None
+    assert docs.stderr is not None
+    assert both.stderr > docs.stderr
+    expected = (scores(runs[:3], "arc").mean(axis=1) @ W).std(ddof=1) / np.sqrt(40)
+    assert docs.stderr == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_gives_tables_without_nan(runs: list[Run], target: str) -> None:
+    text = compare(runs, by="method", target=target).render("markdown")
+    assert "nan" not in text
+    assert f"Target: {target} (" in text
+
+
+def test_a_mapping_says_which_runs_are_a_method(runs: list[Run]) -> None:
+    named = compare({"A": runs[:3], "B": runs[3:]})
+    assert [run.name for run in named.runs] == ["A", "B"]
+    assert named.results["B", "arc"].stderr == compare(runs, by="method").results["dylora", "arc"].stderr
+
+
+def test_one_training_of_a_method_is_refused_with_the_ways_out(runs: list[Run]) -> None:
+    with pytest.raises(ComparisonError, match=r"dylora: one training seed, .* at least 2 .* \(--target docs\)"):
+        compare(runs[:4], by="method")
+    assert compare(runs[:4], by="method", target="docs").results["dylora", "arc"].stderr is not None
+
+
+def test_single_runs_have_no_error_over_seeds(runs: list[Run]) -> None:
+    with pytest.raises(ComparisonError, match=r"target 'seeds' is about methods, and these are single runs"):
+        compare(runs, target="seeds")
+
+
+def test_two_trainings_with_the_same_seed_are_no_two_seeds() -> None:
+    twice = [trained("lora", 42), replace(trained("lora", 42), name="again")]
+    with pytest.raises(ComparisonError, match=r"'lora-42' and 'again' are the same method .* seed \(42\)"):
+        compare(twice, by="method")
+
+
+def test_an_unknown_row_or_target_is_named(runs: list[Run]) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown row of a comparison 'methods'\. Did you mean 'method'"):
+        compare(runs, by="methods")
+    with pytest.raises(UnknownNameError, match="unknown target 'doc'"):
+        compare(runs, by="method", target="doc")
+
+
+def test_one_document_gives_no_error_and_no_test() -> None:
+    runs = [trained(m, s) for m in ("lora", "dylora") for s in (1, 2)]
+    runs = [replace(r, curves={"arc": r.curve("arc").select_documents(["arc/d0"])}) for r in runs]
+    comparison = compare(runs, by="method")
+    assert comparison.results["lora", "arc"].stderr is None
+    assert "one common document has no spread" in comparison.to_markdown()
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_comparison_of_methods_looks_like_its_golden_file(runs: list[Run], output: str) -> None:
+    assert_golden(f"seeds.{output}.txt", compare(runs, by="method", baseline="lora").render(output))
+
+
+def test_the_methods_paragraph_says_how_seeds_were_treated(runs: list[Run]) -> None:
+    assert_golden("seeds-prose.txt", compare(runs, by="method", baseline="lora").prose())
+
+
+def test_the_signature_counts_the_seeds(runs: list[Run]) -> None:
+    content = json.loads(compare(runs, by="method").to_json())
+    assert "|seeds:3|" in content["signatures"]["arc"]
+    assert content["signatures"]["arc"].endswith("|| ci:t95|target:docs+seeds|test:t|adj:holm")
+
+
+def test_a_method_is_drawn_with_a_thin_line_for_each_seed(runs: list[Run]) -> None:
+    method = compare(runs, by="method").runs[0]
+    ax = aurac.plot_curves(method, task="arc")
+    assert sorted(line.get_linewidth() for line in ax.lines) == [0.5, 0.5, 0.5, 1.2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_plot_takes_methods(runs: list[Run], kind: str, tmp_path: Path) -> None:
+    draw(kind, runs, PlotOptions(by="method")).savefig(tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 5000
+
+
+def test_compute_of_a_curve_with_seeds_is_about_the_method(runs: list[Run]) -> None:
+    pooled = RankAccuracyCurve.from_seeds([run.curve("arc") for run in runs[:3]], ["1", "2", "3"])
+    score = aurac.compute(pooled)
+    assert score.interval is not None
+    assert score.interval.target == "docs+seeds"
+    assert score.stderr == pytest.approx(method_estimate([scores(runs[:3], "arc")], W).stderr)
+    assert aurac.compute(pooled, target="docs").stderr < score.stderr  # type: ignore[operator]
+    with pytest.raises(CurveError, match="an error over seeds has a t interval"):
+        aurac.compute(pooled, ci="bca")
+    with pytest.raises(CurveError, match="has one training, which shows no spread between seeds"):
+        aurac.compute(runs[0], task="arc", target="seeds")
+
+
+def test_seeds_stay_with_the_documents_and_ranks_that_are_selected(runs: list[Run]) -> None:
+    pooled = RankAccuracyCurve.from_seeds([run.curve("arc") for run in runs[:3]], ["1", "2", "3"])
+    part = pooled.select_documents(["arc/d3", "arc/d1"]).select_ranks([2, 8])
+    assert part.seeds is not None
+    np.testing.assert_array_equal(part.seeds.values, scores(runs[:3], "arc")[[3, 1]][:, :, [1, 3]])
+
+
+def test_seeds_that_do_not_fit_together_are_refused(runs: list[Run]) -> None:
+    a, b = runs[0].curve("arc"), runs[1].curve("arc")
+    with pytest.raises(CurveError, match="the curves of the seeds differ in ranks or documents"):
+        RankAccuracyCurve.from_seeds([a, b.select_ranks([1, 2])], ["1", "2"])
+    with pytest.raises(CurveError, match=r"the labels of the seeds, 1, 1, are not distinct"):
+        RankAccuracyCurve.from_seeds([a, b], ["1", "1"])
+    with pytest.raises(UnknownNameError, match="unknown unit of seeds 'epoch'"):
+        RankAccuracyCurve.from_seeds([a, b], ["1", "2"], unit="epoch")
+    seeds = RankAccuracyCurve.from_seeds([a, b], ["1", "2"]).seeds
+    with pytest.raises(CurveError, match="scores are not the means over the seeds"):
+        RankAccuracyCurve(RANKS, scores=a.scores, seeds=seeds)
