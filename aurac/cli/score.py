@@ -4,6 +4,7 @@ Examples:
   aurac score my-adapter --tasks arc,hellaswag
   aurac score my-adapter --tasks arc_challenge@0:acc,gsm8k --ranks 4,16,64 --limit 100
   aurac score my-adapter --tasks my_task --include-path my_tasks/ --out runs/my-adapter
+  aurac score my-adapter --tasks gsm8k --apply-chat-template --system-instruction "Answer briefly."
 
 ADAPTER_DIR is any PEFT LoRA folder. TASKS are lm-eval's names of tasks, groups and tags, or the short names of the
 protocol (arc, hellaswag, mmlu, winogrande, gsm8k); TASK@SHOTS:METRIC overrides shots and metric. The same command goes
@@ -24,6 +25,7 @@ from aurac.report.comparison import OUTPUTS
 from aurac.results import Run
 
 if TYPE_CHECKING:
+    from aurac.harness.chat import Chat
     from aurac_adapters import AdapterFolder
 
 RECORD = "aurac-run"
@@ -59,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto",
                         help="of the base model (default: auto, what its config says)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1234, help="of the draw of few-shot examples (default: 1234)")
+    parser.add_argument("--apply-chat-template", nargs="?", const=True, default=False, metavar="NAME",
+                        help="wrap prompts in the tokenizer's chat template")  # fmt: skip
+    parser.add_argument("--system-instruction", metavar="TEXT", help="comes before every prompt")
+    parser.add_argument("--fewshot-as-multiturn", action=argparse.BooleanOptionalAction, default=True,
+                        help="with a chat template: examples are turns of the conversation (default: yes)")  # fmt: skip
+    parser.add_argument("--no-merge", action="store_true",
+                        help="do not merge each rank into float32 base weights, which is faster")  # fmt: skip
     parser.add_argument("--engine", choices=engines(), default=engines()[0], help=f"default: {engines()[0]}")
     parser.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the base model")
     parser.add_argument("--confirm-unsafe", action="store_true", help="build tasks that run code which the model wrote")
@@ -127,6 +136,7 @@ def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run 
         limit=args.limit,
         fewshot_seed=args.seed,
         confirm_unsafe=args.confirm_unsafe,
+        chat=chat(base, args),
     )
     identity = run_identity(
         suite, adapter=adapter_identity(adapter, args.inference), base=base_is, dtype=dtype, engine=args.engine
@@ -145,16 +155,29 @@ def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run 
     return measured
 
 
+def chat(base: str, args: argparse.Namespace) -> Chat:
+    """Return how prompts are wrapped; the tokenizer is loaded only for a template."""
+    from aurac.harness.chat import Chat
+    from aurac.harness.model import load_tokenizer
+
+    template = args.apply_chat_template
+    tokenizer = load_tokenizer(base, trust_remote_code=args.trust_remote_code) if template else None
+    return Chat(template, args.system_instruction, args.fewshot_as_multiturn, tokenizer)
+
+
 def open_model(adapter: AdapterFolder, base: str, dtype: str, args: argparse.Namespace) -> tuple[Any, Any]:
     """Load base model and adapter; returns the lm-eval model and the handle that sets the rank."""
     from aurac.harness import ENGINES
     from aurac.harness.model import load_base
     from aurac_adapters import load_adapter
+    from aurac_adapters.merging import MergedAdapter, obstacle
 
     model, tokenizer = load_base(base, dtype, args.device, trust_remote_code=args.trust_remote_code)
     nested = load_adapter(model, adapter.path, inference=args.inference)
     options = {} if args.batch_size is None else {"batch_size": args.batch_size}
-    return ENGINES[args.engine](nested.model.eval(), tokenizer, **options), nested
+    merge = args.engine != "hflm" and not args.no_merge and obstacle(nested) is None
+    adapted: Any = MergedAdapter(nested) if merge else nested
+    return ENGINES[args.engine](nested.model.eval(), tokenizer, **options), adapted
 
 
 def adapter_identity(adapter: AdapterFolder, inference: str | None) -> dict[str, Any]:

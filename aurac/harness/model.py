@@ -46,6 +46,17 @@ def load_config(name_or_path: str, *, trust_remote_code: bool = False) -> Any:
         raise model_error(name_or_path, exc) from exc
 
 
+def load_tokenizer(name_or_path: str, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a base model, or raise `ModelError` saying why there is none."""
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            name_or_path, trust_remote_code=trust_remote_code
+        )
+    except Exception as exc:  # a broken folder fails in many ways
+        raise model_error(name_or_path, exc) from exc
+    return tokenizer
+
+
 def load_base(
     name_or_path: str, dtype: str = "auto", device: str | None = None, *, trust_remote_code: bool = False
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -61,8 +72,8 @@ def load_base(
         ModelError: If it cannot be loaded. Weights must be safetensors: a pickle can run code when it is read.
     """
     name = resolve_dtype(name_or_path, dtype, trust_remote_code=trust_remote_code)
+    tokenizer = load_tokenizer(name_or_path, trust_remote_code=trust_remote_code)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
         model = AutoModelForCausalLM.from_pretrained(
             name_or_path, dtype=getattr(torch, name), use_safetensors=True, trust_remote_code=trust_remote_code
         )

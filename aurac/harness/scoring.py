@@ -25,14 +25,14 @@ def run_identity(
     """Return what changes the numbers of every cell of a run; two runs that differ in it never share a folder.
 
     Args:
-        suite: Gives the limit and the seed of the draw of examples.
+        suite: Gives the limit, the seed of the draw of examples, and how prompts are wrapped.
         adapter: At least sha256, method and max_rank; what the adapter's folder says of scaling and inference rule.
         base: From `aurac.harness.identity.base_identity`.
         dtype: Of the weights, resolved.
         engine: A name in `aurac.harness.ENGINES`.
     """
-    seeds = {"fewshot_seed": suite.fewshot_seed, "limit": suite.limit}
-    return {"adapter": dict(adapter), "base": dict(base), "dtype": dtype, "engine": engine, **seeds}
+    drawn = {"fewshot_seed": suite.fewshot_seed, "limit": suite.limit, **suite.chat.identity()}
+    return {"adapter": dict(adapter), "base": dict(base), "dtype": dtype, "engine": engine, **drawn}
 
 
 def score_adapter(
@@ -82,6 +82,7 @@ def score_adapter(
                 versions=versions(),
                 hardware=hardware(getattr(lm, "device", "cpu")),
                 timings={"model_seconds": time.perf_counter() - started},
+                merged=getattr(adapter, "merged", False),
             )
             measure_cells(lm, adapter, suite, cells, record.add, ranks=chosen, progress=progress)
     return load(out)

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from aurac.errors import TaskError, UnknownNameError
 from aurac.harness.catalogue import is_group, load, open_catalogue
+from aurac.harness.chat import PLAIN, Chat
 from aurac.harness.quiet import building
 from aurac.harness.seeds import FEWSHOT_SEED, evaluation_seeds
 from aurac.harness.suites import TaskRequest
@@ -98,6 +99,7 @@ class Suite:
         groups: Group -> its leaf tasks and how lm-eval averages each metric, as in `run.json`.
         limit: Documents per task (or a fraction of them); None for all.
         fewshot_seed: Of the draw of examples.
+        chat: How prompts are wrapped.
     """
 
     requests: tuple[TaskRequest, ...]
@@ -105,6 +107,7 @@ class Suite:
     groups: Mapping[str, Mapping[str, Any]]
     limit: float | None
     fewshot_seed: int
+    chat: Chat = PLAIN
 
     def to_record(self) -> dict[str, Any]:
         """Return the arguments of `RunRecord.extend`, without the ranks."""
@@ -128,6 +131,7 @@ def build_suite(
     limit: float | None = None,
     fewshot_seed: int = FEWSHOT_SEED,
     confirm_unsafe: bool = False,
+    chat: Chat = PLAIN,
     progress: bool = True,
 ) -> Suite:
     """Build every task once, and draw its prompts as `lm_eval.simple_evaluate` does; needs no model.
@@ -138,6 +142,7 @@ def build_suite(
         limit: Only the first documents of each task: a number from 1, or a fraction below 1.
         fewshot_seed: Of the draw of examples.
         confirm_unsafe: Whether to build tasks that run code which the model wrote.
+        chat: How prompts are wrapped.
         progress: Whether to show a bar on standard error, where that is a terminal.
 
     Raises:
@@ -162,14 +167,14 @@ def build_suite(
                     if name in leaves:
                         raise TaskError(f"task {name!r} is asked for twice, the second time by {request.name!r}.")
                     _prepare(task, name, request, fewshot_seed, confirm_unsafe)
-                    leaves[name] = _build(task, name, limit)
+                    leaves[name] = _build(task, name, limit, chat)
             groups |= {name: _group(group) for name, group in loaded["groups"].items()}
             members = [request] if is_group(manager, request.task) and groups[request.task]["metrics"] else None
             resolved += members or [
                 request if name == request.task else replace(request, name=name, task=name) for name in loaded["tasks"]
             ]
             bar.update()
-    return Suite(tuple(_resolve(r, leaves, groups) for r in resolved), leaves, groups, limit, fewshot_seed)
+    return Suite(tuple(_resolve(r, leaves, groups) for r in resolved), leaves, groups, limit, fewshot_seed, chat)
 
 
 def _prepare(task: Task, name: str, request: TaskRequest, fewshot_seed: int, confirm_unsafe: bool) -> None:
@@ -188,11 +193,11 @@ def _prepare(task: Task, name: str, request: TaskRequest, fewshot_seed: int, con
     task.set_fewshot_seed(seed=fewshot_seed)
 
 
-def _build(task: Task, name: str, limit: float | None) -> Leaf:
+def _build(task: Task, name: str, limit: float | None, chat: Chat) -> Leaf:
     """Draw the prompts and hash the documents."""
     try:
         with building():
-            task.build_all_requests(limit=get_sample_size(task, limit), rank=0, world_size=1)
+            task.build_all_requests(limit=get_sample_size(task, limit), rank=0, world_size=1, **chat.options())
     except Exception as exc:  # tasks are other people's code
         shots = task.get_config("num_fewshot")
         raise TaskError(

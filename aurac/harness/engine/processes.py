@@ -66,7 +66,7 @@ def start_processes() -> Processes:
     """Join the group that `accelerate launch` or `torchrun` described in the environment; alone where there is none.
 
     To be called once, before the model is loaded. `torch.accelerator` decides between NCCL and, on CPU, gloo.
-    (Without MPI `accelerate launch --cpu` starts a single process; use `torchrun` to start several on a CPU.)
+    (`accelerate launch --cpu` starts a single process without MPI; `--multi_gpu` starts several, on a CPU too.)
     """
     from accelerate import PartialState
 
