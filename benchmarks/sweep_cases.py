@@ -1,0 +1,149 @@
+"""What `sweep_speed.py` measures on: real questions and shots, a tokenizer trained on them, a random Llama."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aurac_adapters import NestedAdapter
+
+os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
+
+DATASETS = ("allenai/ai2_arc", "Rowan/hellaswag", "cais/mmlu", "openai/gsm8k")
+# What lm-eval is asked for. GSM8K's texts end at the length of an average reference answer: a random model never
+# ends them.
+ANSWER_TOKENS = 128
+# Short name -> lm-eval's tasks, shots, and whether every document gets the same shots (else they are drawn for each).
+TASKS: dict[str, tuple[tuple[str, ...], int, bool]] = {
+    "arc": (("arc_challenge",), 25, False),
+    "hellaswag": (("hellaswag",), 10, False),
+    "mmlu": (("mmlu_abstract_algebra",), 5, True),
+    "gsm8k": (("gsm8k",), 8, False),
+    "gsm8k-fixed-shots": (("gsm8k",), 8, True),
+}
+SHAPES: dict[str, dict[str, int | bool]] = {
+    "small": {
+        "vocab_size": 32000,
+        "hidden_size": 512,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": False,
+    },
+    "llama-3.2-1b": {
+        "vocab_size": 128256,
+        "hidden_size": 2048,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 64,
+        "max_position_embeddings": 8192,
+        "tie_word_embeddings": True,
+    },
+}
+SHAPES["small-128k"] = SHAPES["small"] | {"vocab_size": 128256}
+
+
+def train_tokenizer(shared: Path, folder: Path) -> Any:
+    """A byte-level BPE of 32000 tokens, trained on the questions and on stories (about 20 s)."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=32000,
+        special_tokens=["<s>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(training_text(shared, folder), trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>")
+
+
+def training_text(shared: Path, folder: Path) -> Iterator[str]:
+    """Every string of the task files, and the stories."""
+    import gzip
+
+    import pyarrow.parquet as parquet
+
+    with gzip.open(shared / "data" / "tinystories" / "train_head.txt.gz", "rt", encoding="utf-8") as stories:
+        yield from stories
+    for file in sorted(folder.rglob("*.parquet")):
+        for row in parquet.read_table(file).to_pylist():
+            yield json.dumps(row, ensure_ascii=False)
+
+
+def build_adapter(shape: str, *, max_rank: int, device: str, dtype: str) -> NestedAdapter:
+    """A Llama with random weights and a LoRA on all linear layers whose B is not zero."""
+    import torch
+    from peft import get_peft_model
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from aurac_adapters import Lora, attach
+
+    torch.manual_seed(0)
+    config = LlamaConfig(**SHAPES[shape], bos_token_id=0, eos_token_id=1)
+    method = Lora(max_rank=max_rank)
+    model = get_peft_model(LlamaForCausalLM(config).to(getattr(torch, dtype)), method.lora_config())
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.02)
+    return attach(model.to(device).eval(), method)
+
+
+def build_requests(task: str, documents: int, folder: Path) -> list[tuple[Any, Any]]:
+    """(task object, request) pairs of the first documents of each of the task's parts."""
+    from lm_eval.api.samplers import get_sampler
+    from lm_eval.tasks import TaskManager
+
+    names, shots, fixed = TASKS[task]
+    pairs: list[tuple[Any, Any]] = []
+    with working_in(folder):
+        for built in TaskManager().load(list(names))["tasks"].values():
+            built.set_config("num_fewshot", shots)
+            if fixed:
+                built.sampler = get_sampler("first_n")(list(built.fewshot_docs()), rnd=None)
+            if built.OUTPUT_TYPE == "generate_until":
+                built.set_config("generation_kwargs", {"max_gen_toks": ANSWER_TOKENS}, update=True)
+            built.set_fewshot_seed(1234)
+            built.build_all_requests(limit=documents // len(names), rank=0, world_size=1)
+            pairs += [(built, request) for request in built.instances]
+    return pairs
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Work in a folder: `load_dataset` finds the data there under its hub name."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def prepare(args: Namespace) -> Any:
+    """Lay out the data sets and train the tokenizer, unless an earlier run did; return the tokenizer."""
+    from transformers import PreTrainedTokenizerFast
+
+    folder = args.hub / "tokenizer"
+    if not folder.exists():
+        script = args.shared / "data" / "make_offline_hub.py"
+        subprocess.run(
+            [sys.executable, str(script), str(args.hub), "--only", *DATASETS], check=True, stdout=subprocess.DEVNULL
+        )
+        train_tokenizer(args.shared, args.hub).save_pretrained(folder)
+    return PreTrainedTokenizerFast.from_pretrained(folder)
