@@ -43,6 +43,13 @@ def batch_size(text: str) -> int | str:
     return int(text)
 
 
+def positive(text: str) -> int:
+    """Read a number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
 def fraction(text: str) -> float:
     """Read a number between 0 and 1, both excluded."""
     value = float(text)

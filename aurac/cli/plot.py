@@ -4,6 +4,7 @@ Examples:
   aurac plot curves runs/lora runs/matryoshka --out curves.pdf --base arc=41.2
   aurac plot difference runs/lora runs/matryoshka --baseline lora --out difference.svg
   aurac plot pareto runs/* --tasks arc --out pareto.png --out pareto.pdf
+  aurac plot pareto runs/lora --cost decode --out time.pdf
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from aurac.cli.options import add_by, fraction
 from aurac.errors import AuracError
 from aurac.quadrature import AXES
+from aurac.report.measured_cost import COSTS
 from aurac.report.plot_kinds import KINDS
 
 
@@ -45,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="curves: score of the base model on a task, a line; may be given again",
     )
     parser.add_argument("--reference", metavar="RUN", help="curves: adapters retrained for every rank, drawn as points")
+    parser.add_argument(
+        "--cost", choices=COSTS, help="pareto: size of the adapter, or a time of `aurac profile` (default: size)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         bases=dict(map(_base, args.base)),
         reference=args.reference,
         by=args.by,
+        cost=args.cost,
     )
     runs = [load(path) for path in args.runs]
     style.write(lambda: draw(args.kind, runs, options), *args.out)

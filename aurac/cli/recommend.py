@@ -6,7 +6,8 @@ Examples:
   aurac recommend runs/matryoshka --margin 2 --format json
 
 Ranks are tested from full rank down until the first that fails, so the chance to name a rank that loses the margin or
-more is at most ALPHA. "Not significantly different from full rank" has no such property.
+more is at most ALPHA. "Not significantly different from full rank" has no such property. Times of `aurac profile` that
+lie in the record's folder are printed too.
 """
 
 from __future__ import annotations
@@ -36,17 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the recommendation."""
-    from aurac.report.adapter_size import parameters
+    from aurac.report.adapter_size import size
     from aurac.report.recommendation import recommend
-    from aurac.results import load
+    from aurac.results import load, read_profile
 
     record = load(args.record)
+    found = size(record)
     made = recommend(
         record,
         margin=args.margin / 100,
         alpha=args.alpha,
         tasks=args.tasks.split(",") if args.tasks else None,
-        parameters=parameters(record),
+        parameters=None if found is None else found.parameters,
+        n_bytes=None if found is None else found.bytes,
+        profile=read_profile(record),
     )
     print(made.render(args.format), end="")
     return 0

@@ -10,6 +10,7 @@ from aurac.errors import AuracError, UnknownNameError
 from aurac.report.axes import Plottable, unit_of
 from aurac.report.comparison import compare
 from aurac.report.joining import common_tasks, distinct
+from aurac.report.measured_cost import SIZE
 from aurac.report.plots import figure_curves
 from aurac.report.plots_difference import figure_difference
 from aurac.report.plots_intervals import plot_intervals
@@ -33,6 +34,7 @@ class PlotOptions:
         bases: Task -> score of the base model, as the axis shows it: points for accuracies.
         reference: Adapters retrained for every rank.
         by: "run", or "method" to draw runs that differ in their training seed alone as one method.
+        cost: What the x axis of a Pareto plot shows.
     """
 
     tasks: Sequence[str] | None = None
@@ -42,6 +44,7 @@ class PlotOptions:
     bases: Mapping[str, float] = field(default_factory=dict)
     reference: Plottable | None = None
     by: str = "run"
+    cost: str | None = None
 
     def tasks_of(self, runs: Sequence[Run]) -> tuple[str, ...]:
         """Return the tasks asked for, or all that every run has."""
@@ -89,7 +92,7 @@ def _places(runs: Sequence[Run], options: PlotOptions) -> Any:
 
 
 def _pareto(runs: Sequence[Run], options: PlotOptions) -> Any:
-    return plot_pareto(runs, tasks=options.tasks_of(runs)).get_figure()
+    return plot_pareto(runs, tasks=options.tasks_of(runs), cost=options.cost or SIZE).get_figure()
 
 
 @dataclass(frozen=True)
@@ -112,10 +115,10 @@ KINDS = {
     "places": Kind(
         "critical-difference diagram, bars join runs that the tests cannot tell apart", _places, compares=True
     ),
-    "pareto": Kind("score against the adapter's parameters, with the Pareto front", _pareto),
+    "pareto": Kind("score against the adapter's size or time, with the Pareto front", _pareto, ("cost",)),
 }
 """Name -> kind of plot."""
-_FLAGS = {"baseline": "--baseline", "bases": "--base", "reference": "--reference"}
+_FLAGS = {"baseline": "--baseline", "bases": "--base", "reference": "--reference", "cost": "--cost"}
 
 
 def draw(kind: str, runs: Sequence[Run], options: PlotOptions) -> Figure:

@@ -1,17 +1,19 @@
-"""Score against the size of the adapter, with the Pareto front: which rank of which run is worth its parameters."""
+"""Score against what a rank costs, with the Pareto front: which rank of which run is worth its size or its time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aurac.errors import CurveError
+from aurac.errors import CurveError, RecordError
 from aurac.report import style
 from aurac.report.adapter_size import full_rank, parameters
 from aurac.report.axes import Plottable, items_of, new_axes
+from aurac.report.measured_cost import MEASURED, SIZE, measured_costs
 from aurac.results import Run
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Point:
-    """One rank of one run: its size (parameters, or the rank where they are unknown) and its score."""
+    """One rank of one run: its size (parameters, the rank where they are unknown, or a time) and its score."""
 
     run: str
     rank: int
@@ -45,19 +47,26 @@ def pareto_front(points: Sequence[Point], *, higher_is_better: bool = True) -> l
 
 
 def plot_pareto(
-    runs: Sequence[Plottable] | Plottable, *, tasks: str | Sequence[str] | None = None, ax: Axes | None = None
+    runs: Sequence[Plottable] | Plottable,
+    *,
+    tasks: str | Sequence[str] | None = None,
+    cost: str = SIZE,
+    ax: Axes | None = None,
 ) -> Axes:
-    """Draw the score at every rank against the adapter's parameters at that rank, and the front over all runs.
+    """Draw the score at every rank against the cost of that rank, and the front over all runs.
 
     The front is made of point estimates, of which the best are lucky; `aurac recommend` has the test.
 
     Args:
         runs: Runs or paths of runs.
         tasks: Which tasks, by default all that the first run has; several count with their mean.
+        cost: "size" (the adapter's parameters at that rank), or "prefill" or "decode" (times of `aurac profile`).
         ax: Axes to draw into; by default new ones, one paper column wide.
 
     Raises:
-        CurveError: If a curve is given, which has no adapter, or the tasks have no mean.
+        CurveError: If a curve is given, which has no adapter, or the tasks have no mean, or times do not compare.
+        RecordError: If a time is asked for and a run or a rank was not profiled.
+        UnknownNameError: If there is no such cost.
     """
     import matplotlib.pyplot as plt
 
@@ -66,12 +75,11 @@ def plot_pareto(
         if not isinstance(item, Run):
             raise CurveError("a curve says nothing about the size of its adapter. Give runs.")
         loaded.append(item)
-    sizes = [parameters(run) for run in loaded]
-    known = all(size is not None for size in sizes)
+    scale = _scale(loaded, cost)
     names = [tasks] if isinstance(tasks, str) else list(loaded[0].tasks if tasks is None else tasks)
     if not names:
         raise CurveError(f"run {loaded[0].name!r} has no curve. {' '.join(loaded[0].problems.values())}".strip())
-    groups = [_points(run, size if known else None, names) for run, size in zip(loaded, sizes, strict=True)]
+    groups = [_points(run, costs, names) for run, costs in zip(loaded, scale.costs, strict=True)]
     curve = loaded[0].curve(names[0])
     unit = 100.0 if curve.bounded else 1.0
     front = pareto_front([p for group in groups for p in group], higher_is_better=curve.higher_is_better)
@@ -86,7 +94,7 @@ def plot_pareto(
         for point in front:
             ax.annotate(f"r={point.rank}", (point.size, point.score * unit), xytext=(0, 4),
                         textcoords="offset points", ha="center", fontsize=6)  # fmt: skip
-        _dress_sizes(ax, sorted({p.size for group in groups for p in group}), known=known)
+        scale.dress(ax, sorted({p.size for group in groups for p in group}))
         what = style.label(names[0]) if len(names) == 1 else "mean over tasks"
         ax.set_ylabel(f"{what}{' (points)' if unit == 100 else ''}")
         ax.margins(y=0.12)
@@ -95,18 +103,60 @@ def plot_pareto(
     return ax
 
 
-def _dress_sizes(ax: Axes, sizes: Sequence[float], *, known: bool) -> None:
-    """Give the x axis ticks that can be read: 1, 2, 5 times powers of ten for parameters, the ranks themselves else."""
-    from matplotlib.ticker import EngFormatter, FixedFormatter, FixedLocator, LogLocator, NullLocator
+@dataclass(frozen=True)
+class _Scale:
+    """Rank -> cost of each run, and how the axis shows it."""
 
-    ax.set_xscale("log", base=10 if known else 2)
-    ax.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)) if known else FixedLocator(sizes))
-    ax.xaxis.set_major_formatter(EngFormatter(sep="") if known else FixedFormatter([f"{size:g}" for size in sizes]))
+    costs: Sequence[Callable[[int], float]]
+    dress: Callable[[Axes, Sequence[float]], None]
+
+
+def _scale(runs: Sequence[Run], cost: str) -> _Scale:
+    if cost != SIZE:
+        found = measured_costs(runs, cost)
+        look_up = [partial(_profiled, run, costs) for run, costs in zip(runs, found, strict=True)]
+        return _Scale(look_up, partial(_dress_times, MEASURED[cost].label))
+    sizes = [parameters(run) for run in runs]
+    if all(size is not None for size in sizes):
+        shares = [(size or 0) / full_rank(run) for run, size in zip(runs, sizes, strict=True)]
+        return _Scale([share.__mul__ for share in shares], _dress_parameters)
+    return _Scale([float for _ in runs], _dress_ranks)
+
+
+def _profiled(run: Run, costs: Mapping[int, float], rank: int) -> float:
+    if rank not in costs:
+        raise RecordError(
+            f"run {run.name!r} was scored at rank {rank}, which its profile lacks. Run `aurac profile` with all ranks."
+        )
+    return costs[rank]
+
+
+def _dress_parameters(ax: Axes, _: Sequence[float]) -> None:
+    """Give the x axis ticks that can be read: 1, 2, 5 times powers of ten."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
+    ax.set_xscale("log", base=10)
+    ax.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("adapter parameters" if known else "rank")
+    ax.set_xlabel("adapter parameters")
 
 
-def _points(run: Run, size: int | None, tasks: Sequence[str]) -> list[Point]:
+def _dress_ranks(ax: Axes, ranks: Sequence[float]) -> None:
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_locator(FixedLocator(ranks))
+    ax.xaxis.set_major_formatter(FixedFormatter([f"{rank:g}" for rank in ranks]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("rank")
+
+
+def _dress_times(label: str, ax: Axes, _: Sequence[float]) -> None:
+    ax.set_xlabel(label)
+
+
+def _points(run: Run, cost: Callable[[int], float], tasks: Sequence[str]) -> list[Point]:
     curves = [run.curve(name) for name in tasks]
     if len(curves) > 1 and not all(curve.bounded and curve.higher_is_better for curve in curves):
         raise CurveError(
@@ -114,5 +164,4 @@ def _points(run: Run, size: int | None, tasks: Sequence[str]) -> list[Point]:
         )
     ranks = sorted(set.intersection(*(set(curve.ranks) for curve in curves)))
     scores = [float(np.mean([curve.accuracy_at(rank) for curve in curves])) for rank in ranks]
-    per_rank = 1.0 if size is None else size / full_rank(run)
-    return [Point(run.name, rank, rank * per_rank, score) for rank, score in zip(ranks, scores, strict=True)]
+    return [Point(run.name, rank, cost(rank), score) for rank, score in zip(ranks, scores, strict=True)]

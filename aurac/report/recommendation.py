@@ -9,8 +9,9 @@ from typing import Any
 
 from aurac.errors import ComparisonError, CurveError, UnknownNameError
 from aurac.report.comparison import MACRO, OUTPUTS
+from aurac.report.cost import CostLine
 from aurac.report.formats import FORMATS
-from aurac.results import Run, load
+from aurac.results import Profile, Run, load
 from aurac.statistics.adequacy import Adequacy, RankEvidence, smallest_rank
 from aurac.statistics.equivalence import check_margin
 
@@ -29,6 +30,8 @@ class Recommendation:
         max_rank: Rank of the adapter, of which rank r holds the share r / max_rank of the parameters.
         parameters: Parameters of the adapter at that rank, None where its weights are not at hand.
         notes: What could not be tested, and why.
+        n_bytes: Bytes of the adapter at that rank as stored, None where its weights are not at hand.
+        profile: What `aurac profile` measured, None where it did not.
     """
 
     run: Run
@@ -38,6 +41,8 @@ class Recommendation:
     max_rank: int
     parameters: int | None
     notes: tuple[str, ...]
+    n_bytes: int | None = None
+    profile: Profile | None = None
 
     @property
     def basis(self) -> str:
@@ -65,13 +70,16 @@ class Recommendation:
         return [self._record(task, test, e) for task, test in self.tests.items() for e in test.evidence]
 
     def _record(self, task: str, test: Adequacy, e: RankEvidence) -> dict[str, Any]:
-        reference = e.p_value is None
+        reference, cost = e.p_value is None, self.cost_at(e.rank)
         return {
             "run": self.run.name,
             "task": task,
             "rank": e.rank,
             "share": e.rank / self.max_rank,
-            "parameters": self.parameters_at(e.rank),
+            "parameters": cost.parameters,
+            "bytes": cost.bytes,
+            "prefill_seconds": None if cost.unmerged is None else cost.unmerged.prefill_seconds,
+            "decode_seconds": None if cost.unmerged is None else cost.unmerged.decode_seconds,
             "n_documents": test.n_documents,
             "accuracy": e.accuracy,
             "loss": e.loss,
@@ -85,9 +93,14 @@ class Recommendation:
             "alpha": self.alpha,
         }
 
-    def parameters_at(self, rank: int) -> int | None:
-        """Return the parameters of the adapter at a rank."""
-        return None if self.parameters is None else self.parameters * rank // self.max_rank
+    def cost_at(self, rank: int) -> CostLine:
+        """Return what is known of the cost of a rank: measured where it was profiled, else its share of the whole."""
+        if self.profile is not None and (row := self.profile.row(rank)) is not None:
+            return CostLine(rank, row.parameters, row.bytes, row.unmerged, row.merged)
+        return CostLine(rank, self._share_of(self.parameters, rank), self._share_of(self.n_bytes, rank))
+
+    def _share_of(self, whole: int | None, rank: int) -> int | None:
+        return None if whole is None else whole * rank // self.max_rank
 
     def render(self, output: str = "terminal") -> str:
         """Return the recommendation as text.
@@ -117,6 +130,8 @@ def recommend(
     alpha: float = 0.05,
     tasks: Sequence[str] | None = None,
     parameters: int | None = None,
+    n_bytes: int | None = None,
+    profile: Profile | None = None,
 ) -> Recommendation:
     """Find the smallest rank that is not worse than full rank by `margin` or more, on each task and on their mean.
 
@@ -125,7 +140,9 @@ def recommend(
         margin: Largest acceptable loss; a fraction, 0.01 is one point. In the metric's own unit where it is unbounded.
         alpha: Chance to declare an inadequate rank, at most.
         tasks: Which tasks; by default all that have a curve.
-        parameters: Parameters of the adapter at full rank, for the column of that name.
+        parameters: Parameters of the adapter at full rank, for the table of costs.
+        n_bytes: Bytes of the adapter at full rank, likewise.
+        profile: Times of each rank, likewise.
 
     Raises:
         CurveError: If margin or alpha are out of range, or no task can be tested; the message says why.
@@ -151,4 +168,5 @@ def recommend(
             tests[MACRO] = smallest_rank(curves, margin=margin, alpha=alpha)
         except ComparisonError as error:
             notes.append(f"no mean over tasks: {error}")
-    return Recommendation(loaded, margin, alpha, tests, full_rank(loaded), parameters, tuple(notes))
+    size: dict[str, Any] = {"parameters": parameters, "n_bytes": n_bytes, "profile": profile}
+    return Recommendation(loaded, margin, alpha, tests, full_rank(loaded), notes=tuple(notes), **size)

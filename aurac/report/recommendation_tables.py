@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from aurac.report.comparison import MACRO
+from aurac.report.cost import cost_table
 from aurac.report.machine_readable import json_text
 from aurac.report.numbers import MISSING, p_text, value_text
 from aurac.report.recommendation import EVERY_TASK, Recommendation
@@ -20,8 +21,9 @@ _VERDICTS = {
 
 
 def tables(made: Recommendation) -> list[Table]:
-    """Return the answer for each task, and the evidence at each rank."""
-    return [_answer(made), *(_evidence(made, task, test) for task, test in made.tests.items())]
+    """Return the answer for each task, the evidence at each rank, and what each rank costs where that is known."""
+    evidence = [_evidence(made, task, test) for task, test in made.tests.items()]
+    return [_answer(made), *evidence, *_costs(made)]
 
 
 def recommendation_json(made: Recommendation) -> str:
@@ -33,10 +35,12 @@ def recommendation_json(made: Recommendation) -> str:
         "every_task": made.every_task,
         "max_rank": made.max_rank,
         "parameters": made.parameters,
+        "bytes": made.n_bytes,
         "share": made.rank / made.max_rank,
         "margin": made.margin,
         "alpha": made.alpha,
         "tasks": {task: _json_test(made, test) for task, test in made.tests.items()},
+        "costs": [_json_cost(made, rank) for rank in _ranks(made)],
         "notes": [*_sentences(made), *made.notes],
     }
     return json_text(content)
@@ -45,6 +49,15 @@ def recommendation_json(made: Recommendation) -> str:
 def _json_test(made: Recommendation, test: Adequacy) -> dict[str, object]:
     evidence = [{**asdict(e), "share": e.rank / made.max_rank} for e in test.evidence]
     return {"rank": test.rank, "max_rank": test.max_rank, "n_documents": test.n_documents, "evidence": evidence}
+
+
+def _json_cost(made: Recommendation, rank: int) -> dict[str, object]:
+    """Return the costs of a rank; the single repeats of the times stay in `profile.json`."""
+    line = asdict(made.cost_at(rank))
+    for mode in ("unmerged", "merged"):
+        if line[mode] is not None:
+            line[mode] = {key: value for key, value in line[mode].items() if not key.startswith("all_")}
+    return line
 
 
 def _answer(made: Recommendation) -> Table:
@@ -78,7 +91,7 @@ def _answer(made: Recommendation) -> Table:
 
 
 def _evidence(made: Recommendation, task: str, test: Adequacy) -> Table:
-    unit, known = _unit(test), made.parameters is not None
+    unit = _unit(test)
     digits = min((e.stderr for e in test.evidence if e.stderr > 0), default=None)
     rows = []
     for e in test.evidence:
@@ -86,7 +99,6 @@ def _evidence(made: Recommendation, task: str, test: Adequacy) -> Table:
         rows.append(
             (
                 Cell(str(e.rank), bold=e.rank == test.rank),
-                *([Cell(f"{made.parameters_at(e.rank):,}")] if known else []),
                 Cell(_share(made, e.rank)),
                 Cell(value_text(e.accuracy, digits, unit=unit)),
                 Cell(_loss(e, unit)),
@@ -100,11 +112,24 @@ def _evidence(made: Recommendation, task: str, test: Adequacy) -> Table:
     return Table(
         title=f"{task}: evidence from full rank down, {test.n_documents} documents",
         columns=(
-            *("rank", *(["parameters"] if known else []), "size", "score", "loss ± SE"),
+            *("rank", "size", "score", "loss ± SE"),
             *("loss at most", "p", "MDE", "differ", "verdict"),
         ),
         rows=tuple(rows),
     )
+
+
+def _costs(made: Recommendation) -> list[Table]:
+    """Return the table of costs; none where neither the weights are at hand nor times were measured."""
+    lines = [made.cost_at(rank) for rank in _ranks(made)]
+    if all(line.parameters is None for line in lines):
+        return []
+    title = f"{made.run.name}: cost of each rank"
+    return [cost_table(lines, title=title, best=made.rank, profile=made.profile)]
+
+
+def _ranks(made: Recommendation) -> list[int]:
+    return sorted({e.rank for test in made.tests.values() for e in test.evidence}, reverse=True)
 
 
 def _sentences(made: Recommendation) -> list[str]:

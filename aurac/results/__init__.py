@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aurac.results.cells import Cell
 from aurac.results.layout import SCHEMA_VERSION
+from aurac.results.profile import Profile, read_profile
 from aurac.results.reading import Run, load
 from aurac.results.writing import RunRecord
 
-__all__ = ["SCHEMA_VERSION", "Cell", "Run", "RunRecord", "load"]
+__all__ = ["SCHEMA_VERSION", "Cell", "Profile", "Run", "RunRecord", "load", "read_profile"]

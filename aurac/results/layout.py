@@ -17,6 +17,8 @@ RUN_JSON = "run.json"
 DOCUMENTS = "documents.parquet"
 CELLS = "cells"
 LOCK = ".lock"
+PROFILE = "profile.json"
+"""Of `aurac profile`; may lie in the folder before the first cell is measured."""
 NESTED = "aurac-run"
 """Folder of the record inside a scored adapter's folder."""
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from aurac.errors import RecordError
 from aurac.results.cells import Cell, Key, StoredCell, read_cells, write_cell, write_documents
-from aurac.results.layout import CELLS, LOCK, RUN_JSON, SCHEMA_VERSION, plain, read_run_json, write_run_json
+from aurac.results.layout import CELLS, LOCK, PROFILE, RUN_JSON, SCHEMA_VERSION, plain, read_run_json, write_run_json
 
 _NOT_IDENTITY = {"adapter.path", "base.name_or_path"}
 """Where things lay; their hashes say what they are."""
@@ -178,7 +178,8 @@ def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
             raise RecordError(f"{folder} is a file. Give a folder for the record with --out.")
         return
     if not (folder / RUN_JSON).is_file():
-        if foreign := sorted(item.name for item in folder.iterdir() if not item.name.startswith(".")):
+        names = sorted(item.name for item in folder.iterdir())
+        if foreign := [name for name in names if not name.startswith(".") and name != PROFILE]:
             raise RecordError(
                 f"{folder} holds {foreign[0]!r} but no run record. Give another folder with --out, or empty this one."
             )

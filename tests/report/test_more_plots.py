@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurac.curve import RankAccuracyCurve
-from aurac.errors import AuracError, ComparisonError, CurveError, UnknownNameError
-from aurac.report import plots_pareto, style
+from aurac.errors import AuracError, ComparisonError, CurveError, RecordError, UnknownNameError
+from aurac.report import measured_cost, plots_pareto, style
 from aurac.report.comparison import compare
 from aurac.report.plot_kinds import KINDS, PlotOptions, draw
 from aurac.report.plots_difference import plot_difference
@@ -23,7 +23,7 @@ from aurac.report.plots_pareto import Point, pareto_front, plot_pareto
 from aurac.report.plots_places import plot_critical_difference
 from aurac.results import Run
 from aurac.statistics.bands import difference_band
-from runs_by_hand import RANKS, curve
+from runs_by_hand import RANKS, curve, profile_of
 
 Make = Callable[..., Run]
 
@@ -156,6 +156,33 @@ def test_sizes_are_parameters_where_all_are_known(runs: list[Run], monkeypatch: 
     np.testing.assert_allclose(lines(ax)["dylora"].get_ydata(), mean * 100)
 
 
+def test_the_axis_may_be_a_time_of_the_profile(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured_cost, "read_profile", lambda _: profile_of(8000))
+    ax = plot_pareto(runs, tasks="arc", cost="decode")
+    assert ax.get_xlabel() == "one token with the adapter attached (ms)"
+    np.testing.assert_allclose(lines(ax)["lora"].get_xdata(), [1.01, 1.02, 1.04, 1.08])  # profile_of says so
+    np.testing.assert_allclose(lines(plot_pareto(runs, cost="prefill"))["lora"].get_xdata(), [20.1, 20.2, 20.4, 20.8])
+
+
+def test_times_need_profiles_that_compare(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RecordError, match=r"run 'lora' has no times. Measure them with `aurac profile ADAPTER_DIR"):
+        plot_pareto(runs, cost="decode")
+    with pytest.raises(UnknownNameError, match=r"unknown cost 'decoding'. Did you mean 'decode'"):
+        plot_pareto(runs, cost="decoding")
+    found = {
+        "lora": profile_of(8000),
+        "dylora": profile_of(8000, batch_size=8),
+        "matryoshka": profile_of(8, ranks=(1, 2)),
+    }
+    monkeypatch.setattr(measured_cost, "read_profile", lambda run: found[run.name])
+    with pytest.raises(
+        CurveError, match=r"times of lora and dylora do not compare: batch_size is 1 and 8. Profile both"
+    ):
+        plot_pareto(runs[:2], cost="decode")
+    with pytest.raises(RecordError, match=r"run 'matryoshka' was scored at rank 4, which its profile lacks"):
+        plot_pareto(runs[2], cost="decode")
+
+
 def test_a_front_needs_runs_of_one_unit(runs: list[Run], make_run: Make) -> None:
     loss = RankAccuracyCurve((1, 2), (3.0, 2.0), task="wiki", bounded=False, higher_is_better=False)
     with pytest.raises(CurveError, match=r"a curve says nothing about the size of its adapter. Give runs"):
@@ -186,6 +213,8 @@ def test_every_kind_prints_names_that_are_markup_as_they_are(kind: str, make_run
 def test_options_that_a_kind_has_no_use_for_are_refused(runs: list[Run]) -> None:
     with pytest.raises(AuracError, match=r"--base is for curves, not for pareto. Leave it out"):
         draw("pareto", runs, PlotOptions(bases={"arc": 40.0}))
+    with pytest.raises(AuracError, match=r"--cost is for pareto, not for curves. Leave it out"):
+        draw("curves", runs, PlotOptions(cost="decode"))
     with pytest.raises(
         AuracError, match=r"a base score was given for 'ark', which is not plotted. Plotted: arc, hella"
     ):

@@ -23,7 +23,7 @@ from aurac.report.recommendation import EVERY_TASK, recommend
 from aurac.results import Run
 from aurac.statistics.adequacy import smallest_rank
 from golden_files import assert_golden
-from runs_by_hand import RANKS, curve
+from runs_by_hand import RANKS, curve, profile_of
 
 Make = Callable[..., Run]
 
@@ -66,12 +66,22 @@ def test_one_task_is_its_own_headline(run: Run) -> None:
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_recommendation_looks_like_its_golden_file(output: str, run: Run) -> None:
-    assert_golden(f"recommendation.{output}.txt", recommend(run, margin=0.03, parameters=8000).render(output))
+    made = recommend(run, margin=0.03, parameters=8000, n_bytes=32000, profile=profile_of(8000, ranks=(1, 4, 8)))
+    assert_golden(f"recommendation.{output}.txt", made.render(output))
 
 
 def test_tables_fit_120_columns(run: Run) -> None:
-    text = recommend(run, margin=0.03, parameters=1_234_567_890).render("terminal")
+    profile = profile_of(1_234_567_890, memory=123_456_789_012)
+    text = recommend(run, margin=0.03, parameters=1_234_567_890, profile=profile).render("terminal")
+    assert "123 GB" in text
     assert max(map(len, text.splitlines())) <= 120
+
+
+def test_without_a_profile_the_costs_are_the_sizes(run: Run) -> None:
+    text = recommend(run, margin=0.03, parameters=8000, n_bytes=16000).render("markdown")
+    assert "| rank | parameters | stored |\n" in text
+    assert "| **4** | 4,000 | 8.00 kB |" in text
+    assert "cost of each rank" not in recommend(run, margin=0.03).render("markdown")
 
 
 def test_sizes_are_shares_of_the_adapter_not_of_what_was_measured(make_run: Make) -> None:
@@ -170,6 +180,7 @@ def test_parameters_are_counted_only_in_the_weights_that_were_scored(make_run: M
     assert adapter_size.parameters(run) is None
     run.record["identity"]["adapter"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
     assert adapter_size.parameters(run) == 8 * (5 + 3)
+    assert adapter_size.size(run) == adapter_size.Size(parameters=64, bytes=64 * 4)
     moved = replace(run, path=tmp_path / "aurac-run")
     run.record["identity"]["adapter"]["path"] = "elsewhere"
     assert adapter_size.parameters(moved) == 64
