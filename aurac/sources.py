@@ -52,8 +52,9 @@ def _from_path(path: Path, task: str | None, options: Mapping[str, Any]) -> Rank
         return read_curve(path, task=task, **options)
     if not any(path.glob("**/run.json")) and any(path.glob("**/results_*.json")):
         raise RecordError(
-            f"{path} holds lm-eval output (results_*.json), which is the accuracy at one rank. Put the ranks and "
-            "accuracies in a .csv file, or score the adapter with `aurac score`."
+            f"{path} holds lm-eval output (results_*.json). Make a run record of it with `aurac import {path} --out "
+            "DIR` (one folder a rank, rank-4 or r4, written with --log_samples), and give that; or put ranks and "
+            "accuracies in a .csv file."
         )
     return _from_run(load(path), task)
 

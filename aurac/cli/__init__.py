@@ -26,6 +26,7 @@ COMMANDS = {
     "recommend": "aurac.cli.recommend",
     "plot": "aurac.cli.plot",
     "report": "aurac.cli.report",
+    "import": "aurac.cli.import_",
     "profile": "aurac.cli.profile",
     "power": "aurac.cli.power",
     "signature": "aurac.cli.signature",

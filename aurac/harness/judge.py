@@ -5,25 +5,17 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lm_eval.api.metrics import mean
 from lm_eval.api.model import LM
 
+from aurac.harness.per_document import split
 from aurac.harness.seeds import evaluation_seeds
 from aurac.harness.tasks import Document, Leaf, aggregation_name
 from aurac.results import Cell
-
-_COLUMNS = ("doc_id", "doc_hash", "prompt_hash", "filter", "metric", "score", "weight")
-_PER_DOCUMENT: dict[str, Callable[[Any], tuple[float, float | None]]] = {
-    "mean": lambda value: (float(value), None),
-    "nanmean": lambda value: (float(value), None),
-    "perplexity": lambda value: (-float(value), None),
-    "weighted_perplexity": lambda value: _ratio(-value[0], value[1]),
-    "bits_per_byte": lambda value: _ratio(-value[0] / math.log(2), value[1]),
-}
-"""Aggregation -> (score, weight) of one document; metrics of other aggregations exist for the corpus only."""
+from aurac.results.cells import DOCUMENT_COLUMNS
 
 
 def measure_cell(lm: LM, leaf: Leaf, rank: int) -> Cell:
@@ -101,7 +93,7 @@ def _judge(leaf: Leaf) -> tuple[dict[str, float], list[tuple[Any, ...]]]:
         # Looked up now, because a metric that returns a dictionary names its values only when it is called.
         aggregation = task.aggregation().get(metric, mean)
         metrics[f"{metric},{filter_name}"] = _aggregate(aggregation, [value for _, value in found])
-        parts = _split(aggregation_name(aggregation), [value for _, value in found])
+        parts = split(aggregation_name(aggregation), [value for _, value in found])
         for (document, _), (score, weight) in zip(found, parts, strict=True):
             names = (document.doc_id, document.doc_hash, document.prompt_hash, filter_name, metric)
             rows.append((*names, score, weight))
@@ -115,22 +107,5 @@ def _aggregate(aggregation: Callable[[list[Any]], Any], values: list[Any]) -> fl
         return math.inf
 
 
-def _split(aggregation: str, values: Sequence[Any]) -> Iterable[tuple[float | None, float | None]]:
-    """Return (score, weight) of each document, or (None, None) where the metric exists for the corpus only."""
-    parts = _PER_DOCUMENT.get(aggregation)
-    try:
-        found = [parts(value) for value in values] if parts else []
-    except (TypeError, IndexError):  # a mean over something that is not a number
-        found = []
-    if not found or any(math.isnan(score) for score, _ in found):
-        return [(None, None)] * len(values)
-    return found
-
-
-def _ratio(total: float, weight: float) -> tuple[float, float]:
-    """Return a document's part of a corpus ratio, total / weight; a document without weight adds nothing to it."""
-    return (float(total) / float(weight) if weight else 0.0), float(weight)
-
-
 def _rows(rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
-    return {name: [row[number] for row in rows] for number, name in enumerate(_COLUMNS)}
+    return {name: [row[number] for row in rows] for number, name in enumerate(DOCUMENT_COLUMNS)}

@@ -27,6 +27,8 @@ _COLUMNS = {
     "score": "float64",
     "weight": "float64",
 }
+DOCUMENT_COLUMNS = tuple(name for name in _COLUMNS if name not in ("task", "rank"))
+"""Columns of `Cell.columns`."""
 _ORDER = ("task", "rank", "metric", "filter", "doc_id")
 _METADATA = b"aurac"
 
@@ -38,7 +40,7 @@ class Cell:
     Attributes:
         task: Name of the (leaf) task.
         rank: Rank, from 1.
-        seconds: Time that it took.
+        seconds: Time that it took; None where that is not known.
         metrics: "metric,filter" -> value over all documents, as lm-eval reports it; None where it is not finite.
         columns: The rows of `documents.parquet`, without task and rank: doc_id, doc_hash, prompt_hash, filter, metric,
             score (None where the metric exists for the corpus only) and weight (None unless the metric is a ratio
@@ -49,7 +51,7 @@ class Cell:
 
     task: str
     rank: int
-    seconds: float
+    seconds: float | None
     metrics: Mapping[str, float | None]
     columns: Mapping[str, Sequence[Any]]
     error: str | None = None

@@ -91,5 +91,7 @@ def test_paths_lead_to_files_or_records(tmp_path: Path) -> None:
 def test_lm_eval_output_is_recognised(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "results_2026-01-01.json").write_text("{}")
-    with pytest.raises(RecordError, match=r"holds lm-eval output .* accuracy at one rank"):
+    with pytest.raises(
+        RecordError, match=r"holds lm-eval output .*Make a run record of it with `aurac import .* --out DIR`"
+    ):
         as_curve(tmp_path)

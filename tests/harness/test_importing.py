@@ -1,0 +1,296 @@
+"""What lm-eval wrote to disk becomes the record of our own sweep, or an error that says why not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree, rmtree
+from typing import Any
+
+import lm_eval
+import numpy as np
+import pytest
+import torch
+from lm_eval.loggers import EvaluationTracker
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+from peft import LoraConfig, get_peft_model
+from transformers import LlamaForCausalLM
+
+from aurac.errors import AuracError, RecordError, UnknownNameError
+from aurac.harness.importing import import_lm_eval
+from aurac.harness.lm_eval_output import rank_folders
+from aurac.harness.model import hflm_engine
+from aurac.harness.scoring import score_adapter
+from aurac.harness.suites import parse_tasks
+from aurac.harness.tasks import build_suite
+from aurac.report.comparison import compare
+from aurac.results import Run, load
+
+RANKS = (2, 8)
+KINDS = ("pooled", "binary", "spell", "prose", "ending", "hits")
+ADAPTER = {"method": "lora"}
+
+
+def run_lm_eval(model: Any, tokenizer: Any, task_folder: Path, tasks: list[str], out: Path) -> None:
+    """Do what `lm_eval --log_samples --output_path` does."""
+    tracker = EvaluationTracker(output_path=str(out))
+    lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=4, softmax_dtype="float32")
+    manager = TaskManager(include_path=str(task_folder), include_defaults=False)
+    results = lm_eval.simple_evaluate(
+        lm, tasks=tasks, task_manager=manager, bootstrap_iters=0, evaluation_tracker=tracker, log_samples=True
+    )
+    assert results is not None
+    samples = results.pop("samples")
+    tracker.save_results_aggregated(results=results, samples=samples)
+    for task in results["configs"]:
+        tracker.save_results_samples(task_name=task, samples=samples[task])
+
+
+@pytest.fixture(scope="module")
+def written(
+    base_folder: Path, task_folder: Path, tokenizer: Any, zeroed_rows: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Run]:
+    """lm-eval's output at two ranks, and our own record of the same."""
+    torch.manual_seed(3)
+    config = LoraConfig(r=8, lora_alpha=8, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
+    model = get_peft_model(LlamaForCausalLM.from_pretrained(base_folder), config).eval()
+    adapter = zeroed_rows(model, 8)
+    out = tmp_path_factory.mktemp("lm-eval")
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda _: None)  # calls pip and git, for seconds
+    for rank in RANKS:
+        adapter.set_rank(rank)
+        run_lm_eval(adapter.model, tokenizer, task_folder, list(KINDS), out / f"rank-{rank}")
+    monkeypatch.undo()
+    suite = build_suite(parse_tasks(KINDS), include_path=task_folder, progress=False)
+    own = score_adapter(
+        lambda: (hflm_engine(adapter.model, tokenizer, batch_size=4), adapter),
+        suite,
+        out=tmp_path_factory.mktemp("own") / "run",
+        identity={"adapter": {"method": "lora", "max_rank": 8}},
+        ranks=RANKS,
+        progress=False,
+    )
+    assert own is not None
+    return out, own
+
+
+def folders(parent: Path) -> dict[int, Path]:
+    return {rank: parent / f"rank-{rank}" for rank in RANKS}
+
+
+@pytest.fixture(scope="module")
+def imported(written: tuple[Path, Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return import_lm_eval(folders(written[0]), out=tmp_path_factory.mktemp("imported") / "theirs", adapter=ADAPTER)
+
+
+def test_every_task_and_group_has_the_rows_settings_and_curves_of_our_own_sweep(
+    imported: Run, written: tuple[Path, Run]
+) -> None:
+    own = written[1]
+    for task, settings in own.record["tasks"].items():
+        changed = {"metrics": imported.record["tasks"][task]["metrics"]} if task == "hits" else {}
+        assert imported.record["tasks"][task] == settings | changed  # lm-eval writes a function down as its source
+    group = own.record["groups"]["pooled"]
+    filters = {"metrics": {"acc": {"weight_by_size": True, "filters": ["none"]}}}  # by name, where ours says "all"
+    assert imported.record["groups"]["pooled"] == group | filters
+    assert imported._content is not None
+    assert own._content is not None
+    assert imported._content.cells.keys() == own._content.cells.keys()
+    for key, cell in own._content.cells.items():
+        other = imported._content.cells[key]
+        assert other.entry["metrics"] == pytest.approx(cell.entry["metrics"], rel=1e-6)
+        ours, theirs = cell.rows.to_pydict(), other.rows.to_pydict()
+        assert {name: theirs[name] for name in ("doc_hash", "prompt_hash", "metric", "filter")} == {
+            name: ours[name] for name in ("doc_hash", "prompt_hash", "metric", "filter")
+        }
+        for name in ("score", "weight"):
+            np.testing.assert_allclose(numbers(theirs[name]), numbers(ours[name]), rtol=1e-5, atol=1e-9)
+
+
+def numbers(column: list[float | None]) -> Any:
+    return np.array([np.nan if value is None else value for value in column])
+
+
+def test_an_imported_run_is_joined_with_our_own_document_by_document(imported: Run, written: tuple[Path, Run]) -> None:
+    made = compare([written[1], imported], tasks=["pooled", "spell"])
+    difference = made.results[imported.name, "pooled"].difference
+    assert difference is not None
+    assert (difference.value, difference.n_documents) == (0.0, 30)
+
+
+def test_how_lm_eval_averaged_a_group_follows_from_its_numbers(written: tuple[Path, Run], tmp_path: Path) -> None:
+    parent = copytree(written[0], tmp_path / "lm-eval")
+
+    def over_tasks(content: dict[str, Any]) -> None:
+        tasks = [content["results"][task]["acc,none"] for task in ("colours", "few")]
+        content["groups"]["pooled"]["acc,none"] = sum(tasks) / 2
+
+    for folder in folders(parent).values():
+        edit_results(folder, over_tasks)
+    run = import_lm_eval(folders(parent), out=tmp_path / "run", adapter=ADAPTER, requests=parse_tasks("pooled"))
+    assert run.tasks == ("pooled",)
+    assert run.record["groups"]["pooled"]["metrics"]["acc"]["weight_by_size"] is False
+    content = json.loads(the_file(parent / "rank-2", "results_*.json").read_text())
+    assert run.curve("pooled").accuracy_at(2) == pytest.approx(content["groups"]["pooled"]["acc,none"])
+
+
+def test_tasks_metrics_and_shots_are_asked_for_as_in_a_sweep(written: tuple[Path, Run], tmp_path: Path) -> None:
+    asked = parse_tasks("spell@1:exact_match:whole,prose:byte_perplexity")
+    run = import_lm_eval(folders(written[0]), out=tmp_path / "run", adapter=ADAPTER, requests=asked)
+    assert run.tasks == ("spell", "prose")
+    assert run.curve("prose").metric == "log_byte_perplexity"
+
+
+@pytest.mark.parametrize(
+    ("tasks", "error", "message"),
+    [
+        ("spel", UnknownNameError, r"unknown task in the output of lm_eval 'spel'. Did you mean 'spell'"),
+        ("spell:acc", UnknownNameError, r"unknown metric of task 'spell' 'acc'. Known: exact_match"),
+        ("spell:exact_match:hole", UnknownNameError, r"unknown filter of task 'spell' 'hole'. Did you mean 'whole'"),
+        ("spell@5", RecordError, r"lm_eval ran spell with 1 shots at rank 2, and 5 are asked for. Ask for spell@1"),
+    ],
+)
+def test_what_lm_eval_did_not_run_is_not_imported(
+    tasks: str, error: type[AuracError], message: str, written: tuple[Path, Run], tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        import_lm_eval(folders(written[0]), out=tmp_path / "run", adapter=ADAPTER, requests=parse_tasks(tasks))
+    assert not (tmp_path / "run").exists()
+
+
+def the_file(folder: Path, pattern: str) -> Path:
+    (found,) = folder.rglob(pattern)
+    return found
+
+
+def edit_results(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    file = the_file(folder, "results_*.json")
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def edit_line(folder: Path, number: int, change: Callable[[dict[str, Any]], object]) -> None:
+    file = the_file(folder, "samples_spell_*.jsonl")
+    lines = file.read_text().splitlines(keepends=True)
+    sample = json.loads(lines[number - 1])
+    change(sample)
+    lines[number - 1] = json.dumps(sample) + "\n"
+    file.write_text("".join(lines))
+
+
+def drop_line(folder: Path) -> None:
+    file = the_file(folder, "samples_spell_*.jsonl")
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+
+
+def cut(folder: Path) -> None:
+    file = the_file(folder, "samples_spell_*.jsonl")
+    file.write_text(file.read_text()[:-20])
+
+
+def append(folder: Path) -> None:
+    file = the_file(folder, "samples_spell_*.jsonl")
+    file.write_text(file.read_text() * 2)
+
+
+def second_call(folder: Path) -> None:
+    file = the_file(folder, "results_*.json")
+    (file.parent / "results_2020.json").write_text(file.read_text())
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (rmtree, r"rank 8: .*rank-8 holds no results_\*.json"),
+    "no samples": (
+        lambda folder: the_file(folder, "samples_spell_*").unlink(),
+        r"rank 8: there is no .*samples_spell_.*jsonl.*Run lm_eval again with --log_samples",
+    ),
+    "cut": (cut, r"samples_spell_.*jsonl, line 48 \(rank 8\) is no sample of lm-eval: JSONDecodeError"),
+    "one missing": (drop_line, r"samples_spell_.*\(rank 8\) is incomplete: 24 under letter, 23 under whole of 24"),
+    "appended": (append, r"line 49 \(rank 8\): document 0 occurs twice. Two calls of lm_eval"),
+    "no hash": (
+        lambda folder: edit_line(folder, 3, lambda sample: sample.pop("doc_hash")),
+        r"line 3 \(rank 8\) is no sample of lm-eval: KeyError 'doc_hash'",
+    ),
+    "no value": (
+        lambda folder: edit_line(folder, 3, lambda sample: sample.pop("exact_match")),
+        r"line 3 \(rank 8\) .* exact_match has no value",
+    ),
+    "other score": (
+        lambda folder: edit_line(folder, 3, lambda sample: sample.update(exact_match=7.0)),
+        r"rank 8: exact_match,letter of spell is .* by its samples. One of the files was changed",
+    ),
+    "other prompt": (
+        lambda folder: edit_line(folder, 3, lambda sample: sample.update(prompt_hash="x")),
+        r"spell has other documents or prompts at rank 8 than at rank 2, the first at document 2",
+    ),
+    "not JSON": (
+        lambda folder: the_file(folder, "results_*").write_text("{"),
+        r"rank 8: .*results_.*json is damaged, not JSON",
+    ),
+    "another file": (
+        lambda folder: edit_results(folder, lambda content: content.pop("configs")),
+        r"rank 8: .* is no results file of lm-eval 0.4: configs missing",
+    ),
+    "another seed": (
+        lambda folder: edit_results(folder, lambda content: content["config"].update(fewshot_seed=1)),
+        r"fewshot_seed is 1234 at rank 2 and 1 at rank 8",
+    ),
+    "another version": (
+        lambda folder: edit_results(folder, lambda content: content["versions"].update(spell=9)),
+        r"spell: versions is 2.0 at rank 2 and 9 at rank 8",
+    ),
+    "a task less": (
+        lambda folder: edit_results(folder, lambda content: content["results"].pop("spell")),
+        r"lm_eval did not run spell at rank 8",
+    ),
+    "a value less": (
+        lambda folder: edit_results(folder, lambda content: content["results"]["spell"].pop("exact_match,whole")),
+        r"rank 8: .*results_.* has no exact_match,whole of spell, which its samples have",
+    ),
+    "two calls": (second_call, r"rank 8: .* is in .*results_2020.json and in .*Leave one call of lm_eval"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_an_error_that_names_file_and_rank_and_nothing_is_written(
+    damage: str, written: tuple[Path, Run], tmp_path: Path
+) -> None:
+    parent = copytree(written[0], tmp_path / "lm-eval")
+    change, message = DAMAGE[damage]
+    change(parent / "rank-8")
+    with pytest.raises(RecordError, match=message):
+        import_lm_eval(folders(parent), out=tmp_path / "run", adapter=ADAPTER)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_aggregation_that_is_not_said_is_that_of_lm_eval(written: tuple[Path, Run], tmp_path: Path) -> None:
+    parent = copytree(written[0], tmp_path / "lm-eval")
+    for folder in folders(parent).values():
+        edit_results(folder, lambda content: [e.pop("aggregation") for e in content["configs"]["prose"]["metric_list"]])
+    run = import_lm_eval(folders(parent), out=tmp_path / "run", adapter=ADAPTER, requests=parse_tasks("prose"))
+    assert run.curve("prose").scores is not None
+    assert run.record["tasks"]["prose"]["metrics"] == written[1].record["tasks"]["prose"]["metrics"]
+
+
+def test_a_record_is_never_written_over(imported: Run, written: tuple[Path, Run]) -> None:
+    assert imported.path is not None
+    with pytest.raises(RecordError, match=r"holds a run record already. Give another folder with --out"):
+        import_lm_eval(folders(written[0]), out=imported.path, adapter=ADAPTER)
+    assert load(imported.path).tasks == imported.tasks
+
+
+def test_folders_are_found_by_their_rank(tmp_path: Path) -> None:
+    for name in ("rank-16", "r4", "Rank_2", "rank", "results", "x4"):
+        (tmp_path / name).mkdir()
+    assert rank_folders(tmp_path) == {2: tmp_path / "Rank_2", 4: tmp_path / "r4", 16: tmp_path / "rank-16"}
+    (tmp_path / "rank-4").mkdir()
+    with pytest.raises(RecordError, match=r"has two folders of rank 4: r4 and rank-4"):
+        rank_folders(tmp_path)
+    with pytest.raises(RecordError, match=r"has no folder called rank-4 or r4"):
+        rank_folders(tmp_path / "rank")
+    with pytest.raises(RecordError, match=r"no such folder: .*nowhere"):
+        rank_folders(tmp_path / "nowhere")
