@@ -27,6 +27,7 @@ COMMANDS = {
     "plot": "aurac.cli.plot",
     "report": "aurac.cli.report",
     "import": "aurac.cli.import_",
+    "export": "aurac.cli.export",
     "profile": "aurac.cli.profile",
     "power": "aurac.cli.power",
     "signature": "aurac.cli.signature",

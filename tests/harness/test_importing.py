@@ -19,7 +19,9 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaForCausalLM
 
 from aurac.errors import AuracError, RecordError, UnknownNameError
+from aurac.harness.imported_cell import reported
 from aurac.harness.importing import import_lm_eval
+from aurac.harness.lm_eval_export import write_lm_eval
 from aurac.harness.lm_eval_output import rank_folders
 from aurac.harness.model import hflm_engine
 from aurac.harness.scoring import score_adapter
@@ -294,3 +296,40 @@ def test_folders_are_found_by_their_rank(tmp_path: Path) -> None:
         rank_folders(tmp_path / "rank")
     with pytest.raises(RecordError, match=r"no such folder: .*nowhere"):
         rank_folders(tmp_path / "nowhere")
+
+
+def test_a_record_that_was_exported_for_lm_eval_is_imported_as_it_was(
+    written: tuple[Path, Run], tmp_path: Path
+) -> None:
+    own = written[1]
+    write_lm_eval(own, tmp_path / "exported")
+    again = import_lm_eval(rank_folders(tmp_path / "exported"), out=tmp_path / "again", adapter=ADAPTER)
+    assert again.tasks == own.tasks
+    for task in own.tasks:
+        ours, theirs = own.curve(task), again.curve(task)
+        assert ours.documents == theirs.documents
+        np.testing.assert_allclose(theirs.accuracies, ours.accuracies, rtol=1e-12)
+        if ours.scores is not None:
+            np.testing.assert_allclose(theirs.scores, ours.scores, rtol=1e-9, atol=1e-12)
+
+
+def test_exported_results_are_those_of_lm_eval_with_their_standard_errors(
+    written: tuple[Path, Run], tmp_path: Path
+) -> None:
+    write_lm_eval(written[1], tmp_path / "exported")
+    for rank in RANKS:
+        ours, theirs = (
+            json.loads(the_file(folder / f"rank-{rank}", "results_*.json").read_text())
+            for folder in (tmp_path / "exported", written[0])
+        )
+        assert reported(ours["groups"]["pooled"]) == pytest.approx(reported(theirs["groups"]["pooled"]))
+        for task in ("colours", "spell", "prose"):
+            assert reported(ours["results"][task]) == pytest.approx(reported(theirs["results"][task]), rel=1e-6)
+    score = np.array([row["acc"] for row in samples_of(tmp_path / "exported" / "rank-2", "colours")])
+    found = json.loads(the_file(tmp_path / "exported" / "rank-2", "results_*.json").read_text())["results"]["colours"]
+    assert found["acc_stderr,none"] == pytest.approx(score.std(ddof=1) / len(score) ** 0.5)
+    assert found["acc,none"] == score.mean()
+
+
+def samples_of(folder: Path, task: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in the_file(folder, f"samples_{task}_*.jsonl").read_text().splitlines()]

@@ -1,0 +1,43 @@
+"""Export a run: every score of every document as Parquet or CSV, or the files that lm-eval would have written.
+
+Examples:
+  aurac export runs/mine --format parquet --out mine.parquet
+  aurac export runs/mine --format csv --out mine.csv
+  aurac export runs/mine --format lm-eval --out lm-eval/
+
+parquet, csv: one row for each task, rank, document, filter and metric. lm-eval: a folder a rank with results_*.json and
+samples_*.jsonl, without the texts of documents and answers, which a record does not keep.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from aurac.registry import Registry
+
+FORMATS = Registry(
+    "export format",
+    {
+        "parquet": "aurac.results.long_table:write_parquet",
+        "csv": "aurac.results.long_table:write_csv",
+        "lm-eval": "aurac.harness.lm_eval_export:write_lm_eval",
+    },
+)
+"""Name -> function (run, path) that writes it."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("record", metavar="RUN", help="folder of a run record, or of a scored adapter")
+    parser.add_argument("--format", choices=tuple(FORMATS), required=True, help="what to write")
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="where to; a new folder for lm-eval")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write, and print where."""
+    from aurac.results import load
+
+    FORMATS[args.format](load(args.record), args.out)
+    print(args.out)
+    return 0

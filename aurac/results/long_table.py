@@ -1,0 +1,50 @@
+"""A run as one long table: a row for each task, rank, document, filter and metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aurac.errors import RecordError
+from aurac.results.layout import write_atomically
+from aurac.results.reading import Run
+
+
+def long_table(run: Run) -> Any:
+    """Return the columns of `documents.parquet` behind the run's name and method, as a pyarrow table.
+
+    Raises:
+        RecordError: If the run was never on disk, or nothing was measured yet.
+    """
+    import pyarrow as pa
+
+    if run._content is None or not run._content.cells:
+        raise RecordError(f"run {run.name!r} has no documents on disk, so there is nothing to export.")
+    table = pa.concat_tables(cell.rows for _, cell in sorted(run._content.cells.items()))
+    for name, value in (("method", run.method), ("run", run.name)):
+        table = table.add_column(0, name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
+    return table
+
+
+def write_parquet(run: Run, file: Path) -> None:
+    """Write the long table as Parquet."""
+    import pyarrow.parquet as pq
+
+    table = long_table(run)
+    _write(file, lambda path: pq.write_table(table, path, compression="zstd"))
+
+
+def write_csv(run: Run, file: Path) -> None:
+    """Write the long table as CSV; what does not exist is empty."""
+    from pyarrow import csv
+
+    table = long_table(run)
+    _write(file, lambda path: csv.write_csv(table, path))
+
+
+def _write(file: Path, write: Callable[[Path], Any]) -> None:
+    if file.is_dir():
+        raise RecordError(f"{file} is a folder. Give a file with --out.")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, write)
