@@ -26,6 +26,7 @@ COMMANDS = {
     "recommend": "aurac.cli.recommend",
     "plot": "aurac.cli.plot",
     "report": "aurac.cli.report",
+    "card": "aurac.cli.card",
     "import": "aurac.cli.import_",
     "export": "aurac.cli.export",
     "profile": "aurac.cli.profile",

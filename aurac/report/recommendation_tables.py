@@ -23,7 +23,7 @@ _VERDICTS = {
 def tables(made: Recommendation) -> list[Table]:
     """Return the answer for each task, the evidence at each rank, and what each rank costs where that is known."""
     evidence = [_evidence(made, task, test) for task, test in made.tests.items()]
-    return [_answer(made), *evidence, *_costs(made)]
+    return [_answer(made), *evidence, *cost_tables(made)]
 
 
 def recommendation_json(made: Recommendation) -> str:
@@ -119,7 +119,7 @@ def _evidence(made: Recommendation, task: str, test: Adequacy) -> Table:
     )
 
 
-def _costs(made: Recommendation) -> list[Table]:
+def cost_tables(made: Recommendation) -> list[Table]:
     """Return the table of costs; none where neither the weights are at hand nor times were measured."""
     lines = [made.cost_at(rank) for rank in _ranks(made)]
     if all(line.parameters is None for line in lines):
