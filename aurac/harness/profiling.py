@@ -102,7 +102,7 @@ def _measure_rank(model: SlicedModel, mode: str, rank: int, prompts: torch.Tenso
 def _measure(model: Any, prompts: torch.Tensor, new_tokens: int) -> _Once:
     """Run prompts and greedy new tokens once; the clock waits for the device."""
     cuda = prompts.device.type == "cuda"
-    wait: Callable[[], object] = torch.cuda.synchronize if cuda else lambda: None
+    wait: Callable[[], object] = (lambda: torch.cuda.synchronize(prompts.device)) if cuda else (lambda: None)
     few = {"logits_to_keep": 1} if model._supports_logits_to_keep() else {}
     cache = {str(cache_keyword(model)): DynamicCache(config=model.config)}
     if cuda:

@@ -100,6 +100,22 @@ def test_a_measurement_runs_the_prompt_and_each_new_token_once(sliced: SlicedMod
     assert once.memory is None  # not known on a CPU
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_the_peak_of_memory_grows_with_the_slice_in_use_alone(base_folder: Path, tmp_path: Path) -> None:
+    base = LlamaForCausalLM.from_pretrained(base_folder)
+    for rank in (1, 4096):
+        options = {"r": rank, "target_modules": ["q_proj"], "init_lora_weights": False}
+        get_peft_model(LlamaForCausalLM.from_pretrained(base_folder), LoraConfig(**options)).save_pretrained(
+            tmp_path / str(rank)
+        )
+    sliced = SlicedModel(base.to("cuda").eval(), {rank: tmp_path / str(rank) for rank in (1, 4096)})
+    costs = measure_costs(sliced, Workload(8, 2, 1, 2), progress=False)
+    small, large = (costs[rank][0].peak_memory_bytes or 0 for rank in (1, 4096))
+    assert 0 < small < large
+    assert costs[4096][1].peak_memory_bytes == costs[1][1].peak_memory_bytes  # merged
+
+
 def test_what_the_model_cannot_do_is_said_before_anything_is_measured(
     sliced: SlicedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
