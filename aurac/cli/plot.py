@@ -10,12 +10,13 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from aurac.cli.options import add_by, fraction
 from aurac.errors import AuracError
 from aurac.quadrature import AXES
-from aurac.report.measured_cost import COSTS
+from aurac.report.measured_cost import COSTS, SIZE
 from aurac.report.plot_kinds import KINDS
 
 
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw and write."""
     from aurac.report import style
+    from aurac.report.cost import noise_of
     from aurac.report.plot_kinds import PlotOptions, draw
     from aurac.results import load
 
@@ -72,6 +74,10 @@ def run(args: argparse.Namespace) -> int:
     )
     runs = [load(path) for path in args.runs]
     style.write(lambda: draw(args.kind, runs, options), *args.out)
+    if args.cost not in (None, SIZE):
+        for record in runs:
+            for said in noise_of(record):
+                print(f"warning: {record.name}: {said}", file=sys.stderr)
     for path in args.out:
         print(path)
     return 0

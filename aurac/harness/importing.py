@@ -118,7 +118,7 @@ def _measured(outputs: Outputs, task: str) -> tuple[dict[str, Any], list[Cell]]:
     first: tuple[ResultsFile, Samples] | None = None
     for by_name in outputs.values():
         file = by_name[task]
-        samples = file.samples(task)
+        samples = file.samples(task, with_requests=first is None)
         if first is None:
             first, settings = (file, samples), task_settings(file, task, samples)
         else:

@@ -46,8 +46,12 @@ class ResultsFile:
         below = self.content.get("group_subtasks", {}).get(group, [])
         return [leaf for name in below for leaf in ([name] if name in self.content["configs"] else self.members(name))]
 
-    def samples(self, task: str) -> list[dict[str, Any]]:
-        """Read the documents of a task, sorted by filter and number.
+    def samples(self, task: str, *, with_requests: bool = False) -> list[dict[str, Any]]:
+        """Read the documents of a task, sorted by filter and number; their texts are not kept.
+
+        Args:
+            task: A leaf task.
+            with_requests: Keep `arguments`, what the model was asked, too; for long prompts that is gigabytes.
 
         Raises:
             RecordError: If the file is missing, incomplete or damaged; the message names file, line and rank.
@@ -58,7 +62,9 @@ class ResultsFile:
                 f"rank {self.rank}: there is no {file}, so the scores of the documents are not known. {_LOG_SAMPLES}"
             )
         found: dict[tuple[str, int], dict[str, Any]] = {}
-        for line, sample in self._lines(file):
+        more = ("arguments",) if with_requests else ()
+        for line, whole in self._lines(file):
+            sample = {key: whole[key] for key in (*_SAMPLE, *whole["metrics"], *more) if key in whole}
             key = (sample["filter"], sample["doc_id"])
             if key in found:
                 raise RecordError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 from aurac.errors import UnknownNameError
@@ -12,7 +13,7 @@ from aurac.report.formats import FORMATS
 from aurac.report.machine_readable import csv_text, json_text
 from aurac.report.numbers import MISSING
 from aurac.report.table import Cell, Table
-from aurac.results import Profile
+from aurac.results import Profile, Run, read_profile
 from aurac.results.profile import Cost, ProfileRow
 
 _TIMES = ("prefill", "merged", "per token", "merged")
@@ -47,7 +48,7 @@ def cost_table(
         title=title,
         columns=("rank", "parameters", "stored", *more),
         rows=tuple(_cells(row, timed, memory, bold=row.rank == best) for row in rows),
-        notes=(conditions(profile),) if profile is not None else (_STORED,),
+        notes=(_STORED,) if profile is None else (conditions(profile), *noise(profile)),
     )
 
 
@@ -102,6 +103,34 @@ def conditions(profile: Profile) -> str:
         f"{s['repeats']} alternating repeats. Attached: a slice of this rank as plain PEFT. Merged: the same slice in "
         f"the base weights. {_STORED}"
     )
+
+
+def noise(profile: Profile) -> tuple[str, ...]:
+    """Say for which times the ranks differ by less than the repeats of one rank do; nothing where they differ by more.
+
+    Compared are the range of the medians over ranks and the median over ranks of the range over repeats.
+    """
+    said = []
+    for name, key in (("prefill", "prefill_seconds"), ("the time of a token", "decode_seconds")):
+        costs = [row.unmerged for row in profile.rows]
+        medians = [getattr(cost, key) for cost in costs]
+        repeats = [getattr(cost, f"all_{key}") for cost in costs]
+        if len(costs) < 2 or min(map(len, repeats)) < 2:
+            continue
+        between, within = max(medians) - min(medians), median(max(times) - min(times) for times in repeats)
+        if between < within:
+            said.append(
+                f"Noise: {name} differs by {time_text(between)} between ranks, and by {time_text(within)} between "
+                "repeats of one rank. Do not order the ranks by it; measure on a quiet machine, with more --repeats "
+                "and a larger load."
+            )
+    return tuple(said)
+
+
+def noise_of(run: Run) -> tuple[str, ...]:
+    """Return `noise` of the profile beside a record; nothing where there is none."""
+    profile = read_profile(run)
+    return () if profile is None else noise(profile)
 
 
 def time_text(seconds: float) -> str:
