@@ -42,9 +42,15 @@ def read(folder: Path, config: Mapping[str, Any]) -> Record | None:
         return None
     try:
         record: Record = json.loads(path.read_text(encoding="utf-8"))
+        schema = record["schema_version"]
         found, _, _ = record["config"], record["status"], record["data"]["sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{path} is damaged ({error!r}); give a new folder, or delete this one.") from error
+    if schema != SCHEMA_VERSION:
+        raise RecordError(
+            f"{path} has schema version {schema}, this aurac reads {SCHEMA_VERSION}. Use the aurac that began this "
+            "training, or give a new folder."
+        )
     _require_same(folder, found, json.loads(json.dumps(config)))
     return record
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", "5")  # a log is not a terminal: a line of progress now and then
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.formatwarning = _one_line
     # PEFT 0.21 asks transformers 5.24 by an old name; users cannot act on it.
     warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated", FutureWarning)
     args = build_parser().parse_args(argv)
@@ -90,5 +92,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print("error: " + _clean(message), file=sys.stderr)
     return 1
+
+
+def _one_line(message: Warning | str, category: type[Warning], *_: object) -> str:
+    """Format a warning without the line of source that raised it."""
+    kind = "warning" if issubclass(category, UserWarning) else category.__name__
+    return f"{kind}: {_clean(str(message))}\n"
+
+
+def _clean(message: str) -> str:
+    """Return one line without control characters: messages quote names from files, which could move the cursor."""
+    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", " ", message).split())

@@ -186,6 +186,7 @@ def adapter_identity(adapter: AdapterFolder, inference: str | None) -> dict[str,
         "path": str(adapter.path),
         "sha256": adapter.sha256,
         **adapter.method.to_dict(),
+        **{name: adapter.config[name] for name in ("rank_pattern", "alpha_pattern") if adapter.config.get(name)},
         "inference": inference or adapter.inference,
         "sidecar": adapter.has_sidecar,
     }

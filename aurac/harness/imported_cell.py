@@ -11,7 +11,7 @@ from aurac.errors import RecordError
 from aurac.harness.lm_eval_output import ResultsFile
 from aurac.harness.per_document import Part, corpus_value, split
 from aurac.results import Cell
-from aurac.results.cells import DOCUMENT_COLUMNS
+from aurac.results.tables import DOCUMENT_COLUMNS
 from aurac.signature import documents_hash
 
 Samples = Sequence[Mapping[str, Any]]

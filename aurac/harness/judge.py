@@ -15,7 +15,7 @@ from aurac.harness.per_document import split
 from aurac.harness.seeds import evaluation_seeds
 from aurac.harness.tasks import Document, Leaf, aggregation_name
 from aurac.results import Cell
-from aurac.results.cells import DOCUMENT_COLUMNS
+from aurac.results.tables import DOCUMENT_COLUMNS
 
 
 def measure_cell(lm: LM, leaf: Leaf, rank: int) -> Cell:

@@ -1,36 +1,27 @@
-"""Cells (one task at one rank): a parquet file each while a sweep runs, one table of all afterwards."""
+"""Cells (one task at one rank): a parquet file each while a sweep runs, which carries the cell's entry as well."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-
-from aurac.errors import RecordError
-from aurac.results.layout import CELLS, DOCUMENTS, plain, write_atomically
+from aurac.results.layout import CELLS, plain
+from aurac.results.tables import (
+    COLUMNS,
+    DamagedTableError,
+    about_of,
+    open_parquet,
+    read_part,
+    schema,
+    sort,
+    write_tables,
+)
 
 Key = tuple[str, int]
 """Task and rank."""
-_COLUMNS = {
-    "task": "string",
-    "rank": "int32",
-    "doc_id": "int64",
-    "doc_hash": "string",
-    "prompt_hash": "string",
-    "filter": "string",
-    "metric": "string",
-    "score": "float64",
-    "weight": "float64",
-}
-DOCUMENT_COLUMNS = tuple(name for name in _COLUMNS if name not in ("task", "rank"))
-"""Columns of `Cell.columns`."""
-_ORDER = ("task", "rank", "metric", "filter", "doc_id")
-_METADATA = b"aurac"
 
 
 @dataclass(frozen=True)
@@ -74,58 +65,43 @@ class StoredCell:
 
 
 def write_cell(folder: Path, cell: Cell) -> None:
-    """Write the cell's own file, which carries its entry as well, so that an interrupted sweep loses nothing."""
+    """Write the cell's own file, so that an interrupted sweep loses nothing that was measured."""
     import pyarrow as pa
 
     (folder / CELLS).mkdir(exist_ok=True)
     n = len(cell.columns["doc_id"])
     columns = {"task": [cell.task] * n, "rank": [cell.rank] * n, **cell.columns}
-    table = _sort(pa.table({name: columns[name] for name in _COLUMNS}, schema=_schema()))
-    entry = json.dumps(cell.entry(), allow_nan=False).encode()
-    _write(folder / CELLS / _cell_name((cell.task, cell.rank)), table.replace_schema_metadata({_METADATA: entry}))
+    table = pa.table({name: columns[name] for name in COLUMNS}, schema=schema())
+    write_tables(cell_file(folder, (cell.task, cell.rank)), [sort(table)], cell.entry())
 
 
-def write_documents(folder: Path, cells: Iterable[StoredCell]) -> None:
-    """Replace `documents.parquet` by the rows of these cells, in an order that does not depend on when they came."""
-    import pyarrow as pa
-
-    tables = [cell.rows.replace_schema_metadata(None) for cell in cells]
-    _write(folder / DOCUMENTS, _sort(pa.concat_tables(tables or [_schema().empty_table()])))
-
-
-def read_cells(folder: Path, entries: Sequence[Mapping[str, Any]], *, repair: bool = False) -> dict[Key, StoredCell]:
-    """Read the cells that were measured: those that `entries` (of `run.json`) lists, and files of an unfinished sweep.
-
-    Args:
-        folder: Folder of the record.
-        entries: The list `cells` of `run.json`.
-        repair: Leave out damaged cells, so that they are measured again, instead of raising.
+def read_cell(file: Path) -> StoredCell:
+    """Read a cell's own file.
 
     Raises:
-        RecordError: If a file is damaged, or lacks rows of a cell; the message names file and cell.
+        DamagedTableError: If it is damaged, or holds another cell than its name says.
     """
-    rows = _split(_read(folder / DOCUMENTS)) if (folder / DOCUMENTS).exists() else {}
-    found: dict[Key, StoredCell] = {}
-    for entry in entries:
-        key = _key(folder, entry)
-        if entry.get("status") == "failed":
-            found[key] = StoredCell(entry, _schema().empty_table())
-        elif entry.get("status") == "done" and key in rows:
-            found[key] = StoredCell(entry, rows[key])
-        elif entry.get("status") == "done" and not repair and not cell_file(folder, key).exists():
-            raise RecordError(
-                f"{folder / DOCUMENTS} lacks the rows of cell ({key[0]}, rank {key[1]}), which run.json lists as done. "
-                "Score again to measure this cell only."
-            )
-    for file in sorted((folder / CELLS).glob("*.parquet")):
-        try:
-            cell = _read_cell(file)
-        except RecordError:
-            if not repair:
-                raise
-        else:
-            found[_key(folder, cell.entry)] = cell
-    return found
+    parquet = open_parquet(file)
+    entry = about_of(parquet) or {}
+    if wrong := wrong_entry(entry):
+        raise DamagedTableError(wrong)
+    if file.name != _cell_name((entry["task"], entry["rank"])):
+        raise DamagedTableError(f"it says that it holds {entry['task']} at rank {entry['rank']}")
+    return StoredCell(entry, read_part(parquet).replace_schema_metadata(None))
+
+
+def wrong_entry(entry: Any) -> str | None:
+    """Say what is wrong with the entry of a cell that was measured; None where nothing is."""
+    if not isinstance(entry, Mapping):
+        return f"a cell is {entry!r:.60}"
+    if not isinstance(entry.get("task"), str) or type(entry.get("rank")) is not int:
+        return f"a cell has the task {entry.get('task')!r:.60} and the rank {entry.get('rank')!r:.60}"
+    if entry.get("status") not in ("done", "failed", "pending"):
+        return f"the status is {entry.get('status')!r:.60}"
+    metrics = entry.get("metrics", {} if entry["status"] == "pending" else None)
+    if not isinstance(metrics, Mapping) or not all(v is None or type(v) in (int, float) for v in metrics.values()):
+        return f"the metrics are {metrics!r:.60}"
+    return "there are no metrics" if entry["status"] == "done" and not metrics else None
 
 
 def cell_file(folder: Path, key: Key) -> Path:
@@ -133,63 +109,15 @@ def cell_file(folder: Path, key: Key) -> Path:
     return folder / CELLS / _cell_name(key)
 
 
+def named(key: Key) -> str:
+    """Return what messages call a cell.
+
+    Example:
+        >>> named(("arc", 4))
+        'cell (arc, rank 4)'
+    """
+    return f"cell ({key[0]}, rank {key[1]})"
+
+
 def _cell_name(key: Key) -> str:
     return f"{quote(key[0], safe='')}@{key[1]}.parquet"
-
-
-def _key(folder: Path, entry: Mapping[str, Any]) -> Key:
-    task, rank = entry.get("task"), entry.get("rank")
-    if not isinstance(task, str) or not isinstance(rank, int):
-        raise RecordError(f"{folder}: a cell has the task {task!r} and the rank {rank!r}. The record is damaged.")
-    return task, rank
-
-
-def _schema() -> Any:
-    import pyarrow as pa
-
-    return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _COLUMNS.items()])
-
-
-def _write(file: Path, table: Any) -> None:
-    import pyarrow.parquet as pq
-
-    write_atomically(file, lambda path: pq.write_table(table, path, compression="zstd"))
-
-
-def _read(file: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(file, partitioning=None)
-        return table.select(list(_COLUMNS)).cast(_schema().with_metadata(table.schema.metadata))
-    except (pa.ArrowException, KeyError, OSError, ValueError) as exc:
-        raise RecordError(
-            f"{file} is damaged: {exc}. Delete this file and score again; only what it held is measured again."
-        ) from exc
-
-
-def _read_cell(file: Path) -> StoredCell:
-    table = _read(file)
-    try:
-        entry = json.loads((table.schema.metadata or {})[_METADATA])
-        if file.name != _cell_name((entry["task"], entry["rank"])):
-            raise ValueError(f"it says that it holds {entry['task']} at rank {entry['rank']}")
-    except (KeyError, TypeError, ValueError) as exc:
-        raise RecordError(f"{file} is damaged: {exc}. Delete it and score again to measure this cell only.") from exc
-    return StoredCell(entry, table.replace_schema_metadata(None))
-
-
-def _sort(table: Any) -> Any:
-    return table.sort_by([(name, "ascending") for name in _ORDER])
-
-
-def _split(table: Any) -> dict[Key, Any]:
-    """Split the table of all cells into one for each."""
-    table = _sort(table)
-    if len(table) == 0:
-        return {}
-    tasks, ranks = table["task"].to_numpy(), table["rank"].to_numpy()
-    starts = np.flatnonzero(np.append(True, (tasks[1:] != tasks[:-1]) | (ranks[1:] != ranks[:-1])))
-    stops = np.append(starts[1:], len(table))
-    return {(str(tasks[a]), int(ranks[a])): table.slice(int(a), int(b - a)) for a, b in zip(starts, stops, strict=True)}

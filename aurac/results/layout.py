@@ -23,6 +23,10 @@ NESTED = "aurac-run"
 """Folder of the record inside a scored adapter's folder."""
 
 
+class DamagedRunJsonError(RecordError):
+    """A `run.json` that was one and cannot be read any more."""
+
+
 def find_record(path: Path) -> Path:
     """Return the folder that holds the run record: the folder itself, or `aurac-run` in an adapter's folder."""
     for folder in (path, path / NESTED):
@@ -34,13 +38,18 @@ def find_record(path: Path) -> Path:
 
 
 def read_run_json(folder: Path) -> dict[str, Any]:
-    """Read `run.json`, or raise `RecordError` saying what is wrong with it."""
+    """Read `run.json`.
+
+    Raises:
+        DamagedRunJsonError: If it is damaged.
+        RecordError: If it is something else, or of another schema version.
+    """
     file = folder / RUN_JSON
     try:
         run = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as exc:
-        raise RecordError(
-            f"{file} is damaged, not JSON: {exc}. Restore it, or delete {folder} and score again."
+        raise DamagedRunJsonError(
+            f"{file} is damaged, not JSON: {exc}. The same `aurac score` sets it aside and restores what it can."
         ) from exc
     version = run.get("schema_version") if isinstance(run, dict) else None
     if not isinstance(version, int):
@@ -48,10 +57,15 @@ def read_run_json(folder: Path) -> dict[str, Any]:
     if version != SCHEMA_VERSION:
         remedy = "Upgrade aurac" if version > SCHEMA_VERSION else "Score again"
         raise RecordError(f"{file} has schema version {version}, this aurac reads {SCHEMA_VERSION}. {remedy}.")
-    parts = {"identity": dict, "asked": dict, "tasks": dict, "groups": dict, "cells": list}
-    if wrong := [name for name, kind in parts.items() if not isinstance(run.get(name), kind)]:
-        raise RecordError(f"{file} is damaged: {', '.join(wrong)} missing or of the wrong kind. Score again.")
+    if wrong := wrong_parts(run):
+        raise DamagedRunJsonError(f"{file} is damaged: {', '.join(wrong)} missing or of the wrong kind. Score again.")
     return dict(run)
+
+
+def wrong_parts(run: Mapping[str, Any]) -> list[str]:
+    """Return the names of the parts of a record that are missing or of the wrong kind."""
+    parts = {"identity": dict, "asked": dict, "tasks": dict, "groups": dict, "cells": list}
+    return [name for name, kind in parts.items() if not isinstance(run.get(name), kind)]
 
 
 def write_run_json(folder: Path, run: Mapping[str, Any]) -> None:

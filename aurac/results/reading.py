@@ -10,9 +10,10 @@ from typing import Any
 
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import AuracError, CurveError, RecordError, UnknownNameError
-from aurac.results.cells import read_cells
 from aurac.results.curves import Content, NoCurveError
+from aurac.results.damage import refuse
 from aurac.results.layout import NESTED, RUN_JSON, find_record, read_run_json
+from aurac.results.stored import read_cells
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,9 @@ def load(path: str | PathLike[str]) -> Run:
     problems: dict[str, str] = {}
     name = _name(folder)
     try:
-        cells = read_cells(folder, run["cells"])
+        stored = read_cells(folder, run["cells"])
+        refuse(stored.damage)
+        cells = stored.cells
         run["cells"] = [cells[key].entry if (key := (e["task"], e["rank"])) in cells else e for e in run["cells"]]
         content = Content(run, cells, str(folder))
         for asked, wanted in run["asked"].items():
@@ -117,7 +120,7 @@ def load(path: str | PathLike[str]) -> Run:
                 problems[asked] = str(error)
     except AuracError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+    except (LookupError, TypeError, ValueError, AttributeError) as exc:
         raise RecordError(f"{folder / RUN_JSON} is damaged: {type(exc).__name__} {exc}. Score again.") from exc
     return Run(name, folder, run, curves, problems, _content=content)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,12 +12,26 @@ from types import TracebackType
 from typing import Any, Self
 
 from aurac.errors import RecordError
-from aurac.results.cells import Cell, Key, StoredCell, read_cells, write_cell, write_documents
-from aurac.results.layout import CELLS, LOCK, PROFILE, RUN_JSON, SCHEMA_VERSION, plain, read_run_json, write_run_json
+from aurac.results.cells import Cell, Key, StoredCell, write_cell, wrong_entry
+from aurac.results.damage import SET_ASIDE, Damage, refuse, set_aside
+from aurac.results.documents import read_documents, write_documents
+from aurac.results.layout import (
+    CELLS,
+    DOCUMENTS,
+    LOCK,
+    PROFILE,
+    RUN_JSON,
+    SCHEMA_VERSION,
+    DamagedRunJsonError,
+    plain,
+    read_run_json,
+    write_run_json,
+)
+from aurac.results.stored import read_cells
 
 _NOT_IDENTITY = {"adapter.path", "base.name_or_path"}
 """Where things lay; their hashes say what they are."""
-_FIXED = ("num_fewshot", "version", "n_documents", "requests_sha256")
+_FIXED = ("num_fewshot", "version", "n_documents", "requests_sha256", "docs_hash")
 """What may not change in a task between two calls that write one record."""
 
 
@@ -25,7 +40,8 @@ class RunRecord:
 
     Entering makes the folder or resumes what is in it. Leaving without an exception folds the cells' files into
     `documents.parquet`; after an exception they stay as they are, and the next opening folds them. A new record in
-    which nothing was measured before an exception is removed.
+    which nothing was measured before an exception is removed. What is damaged is copied to `damaged/` with a warning,
+    and counts as not measured.
 
     Args:
         folder: Where; made if it is not there.
@@ -126,23 +142,53 @@ class RunRecord:
     def _open(self) -> None:
         check_identity(self.folder, self._identity)
         self._is_new = not (self.folder / RUN_JSON).is_file()
-        if self._is_new:
-            empty: dict[str, Any] = {"asked": {}, "tasks": {}, "groups": {}, "cells": []}
-            self._run = {"schema_version": SCHEMA_VERSION, "created": _now(), "identity": self._identity, **empty}
-        else:
-            self._run = read_run_json(self.folder)
-        stored = read_cells(self.folder, self._run["cells"], repair=True)
-        listed = {(entry["task"], entry["rank"]): entry for entry in self._run["cells"]}
-        pending = {key: {"task": key[0], "rank": key[1], "status": "pending"} for key in listed if key not in stored}
-        self._entries = {**pending, **{key: cell.entry for key, cell in stored.items()}}
-        if (self.folder / CELLS).exists():
-            self._fold(stored)
+        self._run = self._new_run() if self._is_new else self._read_run()
+        stored = read_cells(self.folder, self._run["cells"])
+        self._set_aside(stored.damage)
+        listed = [(e["task"], e["rank"]) for e in self._run["cells"] if wrong_entry(e) is None]
+        pending = {key: {"task": key[0], "rank": key[1], "status": "pending"} for key in listed}
+        self._entries = {**pending, **{key: cell.entry for key, cell in stored.cells.items()}}
+        if stored.damage or (self.folder / CELLS).exists():
+            self._fold(stored.cells)
 
-    def _fold(self, stored: Mapping[Key, StoredCell] | None = None) -> None:
+    def _read_run(self) -> dict[str, Any]:
+        """Read `run.json`, or rebuild it from `documents.parquet`; where that cannot be done, all is measured again."""
+        try:
+            return read_run_json(self.folder)
+        except DamagedRunJsonError as error:
+            run = self._new_run() | (read_documents(self.folder).about or {})
+            lost = [self.folder / RUN_JSON] if run["cells"] else self._all_files()
+            places = [set_aside(file, self.folder) for file in lost]
+            rest = "the cells in documents.parquet are kept" if run["cells"] else "nothing else says what was measured"
+            warnings.warn(f"{error} Copied to {places[0].parent}; {rest}.", stacklevel=2)
+            if not run["cells"]:
+                (self.folder / DOCUMENTS).unlink(missing_ok=True)
+                shutil.rmtree(self.folder / CELLS, ignore_errors=True)
+            return run
+
+    def _new_run(self) -> dict[str, Any]:
+        empty: dict[str, Any] = {"asked": {}, "tasks": {}, "groups": {}, "cells": []}
+        return {"schema_version": SCHEMA_VERSION, "created": _now(), "identity": self._identity, **empty}
+
+    def _all_files(self) -> list[Path]:
+        files = [self.folder / RUN_JSON, self.folder / DOCUMENTS, *sorted((self.folder / CELLS).glob("*.parquet"))]
+        return [file for file in files if file.exists()]
+
+    def _set_aside(self, damage: Sequence[Damage]) -> None:
+        for file in dict.fromkeys(d.file for d in damage if d.file.exists()):
+            place = set_aside(file, self.folder)
+            for found in damage:
+                if found.file == file:
+                    warnings.warn(f"{found}. A copy is {place}; what was lost is measured again.", stacklevel=2)
+
+    def _fold(self, cells: Mapping[Key, StoredCell] | None = None) -> None:
         """Put the cells' files into `documents.parquet`; each step leaves a record that can be read."""
-        if (self.folder / CELLS).exists():
-            stored = stored or read_cells(self.folder, list(self._entries.values()), repair=True)
-            write_documents(self.folder, stored.values())
+        if cells is not None or (self.folder / CELLS).exists():
+            if cells is None:
+                stored = read_cells(self.folder, list(self._entries.values()))
+                refuse(stored.damage)
+                cells = stored.cells
+            write_documents(self.folder, cells, self._run)
         self._write_run()
         shutil.rmtree(self.folder / CELLS, ignore_errors=True)
 
@@ -178,13 +224,20 @@ def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
             raise RecordError(f"{folder} is a file. Give a folder for the record with --out.")
         return
     if not (folder / RUN_JSON).is_file():
-        names = sorted(item.name for item in folder.iterdir())
-        if foreign := [name for name in names if not name.startswith(".") and name != PROFILE]:
+        names = {item.name for item in folder.iterdir() if not item.name.startswith(".")}
+        if foreign := sorted(names - {SET_ASIDE, PROFILE}):
             raise RecordError(
                 f"{folder} holds {foreign[0]!r} but no run record. Give another folder with --out, or empty this one."
             )
         return
-    recorded, given = _flat(read_run_json(folder)["identity"]), _flat(plain(identity))
+    try:
+        recorded = _flat(read_run_json(folder)["identity"])
+    except DamagedRunJsonError:
+        about = read_documents(folder).about
+        if about is None:  # nothing says what was measured; opening the record sets it aside
+            return
+        recorded = _flat(about["identity"])
+    given = _flat(plain(identity))
     differing = [
         f"{key} is {recorded.get(key)!r} there and {given.get(key)!r} here"
         for key in sorted({*recorded, *given} - _NOT_IDENTITY)

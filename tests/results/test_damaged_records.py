@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pytest
 
 from aurac.errors import RecordError
 from aurac.results import RunRecord, load
-from records_by_hand import IDENTITY, interrupt, make_cell
+from records_by_hand import IDENTITY, interrupt, make_cell, settings, write
 
 
 def edit(record: Path, change: Callable[[dict], object]) -> None:
@@ -25,6 +26,15 @@ def edit(record: Path, change: Callable[[dict], object]) -> None:
 def edit_documents(record: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     table = pq.read_table(record / "documents.parquet")
     pq.write_table(change(table), record / "documents.parquet")
+
+
+@contextmanager
+def repaired(record: Path, match: str) -> Iterator[RunRecord]:
+    """Open a damaged record for writing, which warns."""
+    with ExitStack() as stack:
+        with pytest.warns(UserWarning, match=match):
+            again = stack.enter_context(RunRecord(record, IDENTITY))
+        yield again
 
 
 def test_no_folder_and_no_record_are_told_apart(tmp_path: Path) -> None:
@@ -82,30 +92,107 @@ def test_json_with_holes_is_damage_and_no_traceback(record: Path, change: Callab
 def test_a_truncated_table_is_named_with_the_remedy(record: Path) -> None:
     data = (record / "documents.parquet").read_bytes()
     (record / "documents.parquet").write_bytes(data[: len(data) // 2])
-    message = r"documents\.parquet is damaged: .*Delete this file and score again; only what it held is measured again"
+    damaged = (record / "documents.parquet").read_bytes()
+    message = r"documents\.parquet is damaged: .*sets what is damaged aside and measures only that again\."
     with pytest.raises(RecordError, match=message):
         load(record)
-    with pytest.raises(RecordError, match=message), RunRecord(record, IDENTITY):
-        pass
-    (record / "documents.parquet").unlink()
-    with RunRecord(record, IDENTITY) as again:
+    with repaired(record, r"damaged/documents\.parquet; what was lost is measured again") as again:
         assert not again.has("t", 1)
         for rank in (1, 2):
             again.add(make_cell("t", rank, [0, 1, 0, 0]))
     assert load(record).curves["t"].accuracies.tolist() == [0.25, 0.25]
+    assert (record / "damaged" / "documents.parquet").read_bytes() == damaged
+
+
+def test_damage_in_the_table_costs_the_task_that_it_hits(tmp_path: Path) -> None:
+    cells = [make_cell(task, rank, [0, 1, 1, 0]) for task in ("a", "b", "c") for rank in (1, 2)]
+    record = write(tmp_path / "run", cells)
+    before = (record / "documents.parquet").read_bytes()
+    scores = pq.ParquetFile(record / "documents.parquet").metadata.row_group(1).column(7)
+    flip_a_bit(record / "documents.parquet", scores.dictionary_page_offset + scores.total_compressed_size - 2)
+    with pytest.raises(
+        RecordError, match=r"documents\.parquet is damaged at cells \(b, rank 1\) to \(b, rank 2\): .*CRC"
+    ):
+        load(record)
+    with repaired(record, r"is damaged at cells \(b, rank 1\)") as again:
+        assert [cell for cell in cells if not again.has(cell.task, cell.rank)] == cells[2:4]
+        for cell in cells[2:4]:
+            again.add(cell)
+    assert (record / "documents.parquet").read_bytes() == before
+
+
+def flip_a_bit(file: Path, place: int) -> None:
+    data = bytearray(file.read_bytes())
+    data[place] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema_version": 1, "cells": []}'])
+def test_an_unreadable_run_json_is_rebuilt_from_what_lies_beside_the_documents(record: Path, text: str) -> None:
+    whole = load(record)
+    (record / "run.json").write_text(text)
+    with pytest.raises(RecordError, match=r"holds another run: limit is None there and 3 here"):
+        RunRecord(record, {**IDENTITY, "limit": 3}).__enter__()
+    with repaired(record, r"damaged; the cells in documents\.parquet are kept") as again:
+        assert (again.has("t", 1), again.has("t", 2)) == (True, True)
+    assert load(record).curves["t"].accuracies.tolist() == whole.curves["t"].accuracies.tolist()
+    assert (record / "damaged" / "run.json").read_text() == text
+
+
+def test_where_nothing_says_what_was_measured_all_is_set_aside_and_measured_again(tmp_path: Path) -> None:
+    record, cell = tmp_path / "run", make_cell("t", 1, [0, 1])
+    interrupt(record, [cell], plan={"asked": {}, "tasks": {"t": settings(2)}, "groups": {}, "ranks": [1]})
+    (record / "run.json").write_text("{")
+    with repaired(record, r"damaged; nothing else says what was measured") as again:
+        assert not again.has("t", 1)
+        again.extend(asked={"t": {"task": "t"}}, tasks={"t": settings(2)}, groups={}, ranks=[1])
+        again.add(cell)
+    assert sorted(path.name for path in (record / "damaged").iterdir()) == ["run.json", "t@1.parquet"]
+    assert load(record).curves["t"].accuracies.tolist() == [0.5]
+
+
+@pytest.mark.parametrize("metrics", [None, {"acc,none": "much"}, {}])
+def test_a_damaged_entry_costs_its_cell(record: Path, metrics: object) -> None:
+    edit(record, lambda run: run["cells"][1].update(metrics=metrics))
+    with pytest.raises(RecordError, match=r"run\.json is damaged at cell \(t, rank 2\): the(re are no)? metrics"):
+        load(record)
+    with repaired(record, r"cell \(t, rank 2\)") as again:
+        assert (again.has("t", 1), again.has("t", 2)) == (True, False)
+        again.add(make_cell("t", 2, [1, 1, 0, 1]))
+    assert load(record).curves["t"].accuracies.tolist() == [0.25, 0.75]
+
+
+def test_a_second_damage_does_not_overwrite_what_was_set_aside(record: Path) -> None:
+    for text in ("{", "["):
+        (record / "run.json").write_text(text)
+        with repaired(record, "Copied to"):
+            pass
+    assert {path.name: path.read_text() for path in (record / "damaged").iterdir()} == {
+        "run.json": "{", "run-2.json": "[",
+    }  # fmt: skip
+
+
+def test_a_disk_that_cannot_be_read_is_no_damage(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(pq, "ParquetFile", fail)
+    with pytest.raises(OSError, match="Input/output error"), RunRecord(record, IDENTITY):
+        pass
+    assert not (record / "damaged").exists()
 
 
 def test_a_table_without_a_column_is_damage(record: Path) -> None:
     edit_documents(record, lambda table: table.drop_columns("prompt_hash"))
-    with pytest.raises(RecordError, match=r"documents\.parquet is damaged: .*prompt_hash"):
+    with pytest.raises(RecordError, match=r"documents\.parquet is damaged at cells .*prompt_hash"):
         load(record)
 
 
 def test_a_cell_without_rows_is_named_and_measured_again(record: Path) -> None:
     edit_documents(record, lambda table: table.filter(pc.equal(table["rank"], 2)))
-    with pytest.raises(RecordError, match=r"documents\.parquet lacks the rows of cell \(t, rank 1\)"):
+    with pytest.raises(RecordError, match=r"documents\.parquet is damaged at cell \(t, rank 1\): it lacks rows"):
         load(record)
-    with RunRecord(record, IDENTITY) as again:
+    with repaired(record, "it lacks rows") as again:
         assert (again.has("t", 1), again.has("t", 2)) == (False, True)
         again.add(make_cell("t", 1, [0, 1, 0, 0]))
     assert load(record).curves["t"].accuracies.tolist() == [0.25, 0.75]
@@ -117,7 +204,7 @@ def test_a_half_written_cell_is_named_and_measured_again(record: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(RecordError, match=r"t@4\.parquet is damaged"):
         load(record)
-    with RunRecord(record, IDENTITY) as again:
+    with repaired(record, r"t@4\.parquet is damaged") as again:
         assert not again.has("t", 4)
     assert load(record).curves["t"].ranks == (1, 2)
 
@@ -125,7 +212,9 @@ def test_a_half_written_cell_is_named_and_measured_again(record: Path) -> None:
 def test_a_cell_under_another_name_is_damage(record: Path) -> None:
     interrupt(record, [make_cell("t", 4, [0, 1, 0, 0])])
     (record / "cells" / "t@4.parquet").rename(record / "cells" / "t@8.parquet")
-    with pytest.raises(RecordError, match=r"t@8\.parquet is damaged: it says that it holds t at rank 4"):
+    with pytest.raises(
+        RecordError, match=r"t@8\.parquet is damaged at cell t, rank 8: it says that it holds t at rank 4"
+    ):
         load(record)
 
 

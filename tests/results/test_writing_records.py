@@ -168,11 +168,11 @@ def test_task_names_cannot_leave_the_folder(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_what_was_there(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_table: object, path: Path, **_options: object) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pq, "write_table", full)
+    monkeypatch.setattr(pq, "ParquetWriter", full)
     before = (record / "documents.parquet").read_bytes()
     with pytest.raises(OSError, match="No space left on device"):
         write(record, [make_cell("t", 4, [1, 1, 1, 1])])

@@ -1,0 +1,104 @@
+"""The rows of cells as parquet: columns, order, checksums, and which failures to read them mean damage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aurac.results.layout import write_atomically
+
+COLUMNS = {
+    "task": "string",
+    "rank": "int32",
+    "doc_id": "int64",
+    "doc_hash": "string",
+    "prompt_hash": "string",
+    "filter": "string",
+    "metric": "string",
+    "score": "float64",
+    "weight": "float64",
+}
+DOCUMENT_COLUMNS = tuple(name for name in COLUMNS if name not in ("task", "rank"))
+"""Columns of `Cell.columns`."""
+_ORDER = ("task", "rank", "metric", "filter", "doc_id")
+_METADATA, _CHECKSUM = b"aurac", b"aurac_sha256"
+
+
+class DamagedTableError(Exception):
+    """A parquet file, or a part of it, whose content cannot be read; never leaves this room."""
+
+
+def schema() -> Any:
+    """Return the pyarrow schema of the rows."""
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()])
+
+
+def sort(table: Any) -> Any:
+    """Return the rows in an order that does not depend on when they were measured."""
+    return table.sort_by([(name, "ascending") for name in _ORDER])
+
+
+def write_tables(file: Path, tables: Iterable[Any], about: Mapping[str, Any]) -> None:
+    """Write tables as one file, whole or not at all: each a part with checksums of its own, `about` beside them."""
+    import pyarrow.parquet as pq
+
+    text = json.dumps(about, allow_nan=False, sort_keys=True).encode()
+    metadata = {_METADATA: text, _CHECKSUM: hashlib.sha256(text).hexdigest()}
+
+    def write(path: Path) -> None:
+        settings = {"compression": "zstd", "write_page_checksum": True}
+        with pq.ParquetWriter(path, schema().with_metadata(metadata), **settings) as writer:
+            for table in tables:
+                writer.write_table(table.replace_schema_metadata(metadata))
+
+    write_atomically(file, write)
+
+
+def open_parquet(file: Path) -> Any:
+    """Open a parquet file; its checksums are compared when parts are read.
+
+    Raises:
+        DamagedTableError: If it is none; other failures to read (permissions, a broken disk) are raised as they are.
+    """
+    import pyarrow.parquet as pq
+
+    return guarded(lambda: pq.ParquetFile(file, page_checksum_verification=True))
+
+
+def read_part(parquet: Any, number: int | None = None) -> Any:
+    """Return the rows of one part, or of all of them, with the columns of `COLUMNS`.
+
+    Raises:
+        DamagedTableError: If they cannot be read.
+    """
+    table = guarded(lambda: parquet.read() if number is None else parquet.read_row_group(number))
+    return guarded(lambda: table.select(list(COLUMNS)).cast(schema().with_metadata(table.schema.metadata)))
+
+
+def about_of(parquet: Any) -> dict[str, Any] | None:
+    """Return what was written beside the rows; None where it is absent."""
+    metadata = guarded(lambda: parquet.schema_arrow).metadata or {}
+    if _METADATA not in metadata:
+        return None
+    if hashlib.sha256(metadata[_METADATA]).hexdigest().encode() != metadata.get(_CHECKSUM):
+        raise DamagedTableError("what it says about itself does not have its checksum")
+    return guarded(lambda: dict(json.loads(metadata[_METADATA])))
+
+
+def guarded(read: Callable[[], Any]) -> Any:
+    """Call `read`, and tell damage from a disk that fails or a file that may not be read: those have an errno."""
+    import pyarrow as pa
+
+    try:
+        return read()
+    except OSError as exc:
+        if exc.errno is not None:
+            raise
+        raise DamagedTableError(str(exc)) from exc
+    except (pa.ArrowException, KeyError, ValueError, TypeError, RecursionError) as exc:
+        raise DamagedTableError(str(exc)) from exc
