@@ -11,6 +11,7 @@ from typing import Any
 from lm_eval.api.metrics import mean
 from lm_eval.api.model import LM
 
+from aurac.harness.broken_logits import Watch, watching
 from aurac.harness.per_document import split
 from aurac.harness.seeds import evaluation_seeds
 from aurac.harness.tasks import Document, Leaf, aggregation_name
@@ -28,16 +29,20 @@ def measure_cell(lm: LM, leaf: Leaf, rank: int) -> Cell:
 
     Returns:
         The cell: all metrics under all filters, for the corpus as lm-eval reports them and for each document where
-        the metric has a value for one. A cell with a log-likelihood that is not a number is marked as failed.
+        the metric has a value for one. A cell is marked as failed where a log-likelihood is not a number, where the
+        model's logits were NaN while it wrote a text, and where the task's own code cannot judge an answer.
     """
     started = time.perf_counter()
     _forget_answers(leaf)
     try:
         with evaluation_seeds():
-            _ask(lm, leaf)
-            if error := _not_numbers(leaf):
+            with watching(lm) as watch:
+                _ask(lm, leaf)
+            if error := _not_numbers(leaf) or _broken_texts(leaf, watch):
                 return Cell(leaf.name, rank, time.perf_counter() - started, {}, _rows([]), error)
             metrics, rows = _judge(leaf)
+    except _JudgeError as exc:
+        return Cell(leaf.name, rank, time.perf_counter() - started, {}, _rows([]), str(exc))
     finally:
         _forget_answers(leaf)
     return Cell(leaf.name, rank, time.perf_counter() - started, metrics, _rows(rows))
@@ -69,14 +74,36 @@ def _not_numbers(leaf: Leaf) -> str | None:
     )
 
 
+def _broken_texts(leaf: Leaf, watch: Watch) -> str | None:
+    """Say that logits were NaN while texts were written; log-likelihoods show it themselves."""
+    written = sum(instance.request_type == "generate_until" for instance in leaf.task.instances)
+    if not written or not watch.found():
+        return None
+    return (
+        f"logits were not numbers (NaN) while {written} texts were generated. The adapter's weights at this rank, or "
+        "the dtype, overflow."
+    )
+
+
 def _log_likelihood(answer: Any) -> float:
     """Return the number in an answer: (log-likelihood, is greedy), a log-likelihood, or 0 for a generated text."""
     value = answer[0] if isinstance(answer, tuple) else answer
     return 0.0 if isinstance(value, str) else float(value)
 
 
+class _JudgeError(Exception):
+    """The task's own code failed on an answer."""
+
+
 def _judge(leaf: Leaf) -> tuple[dict[str, float], list[tuple[Any, ...]]]:
     """Return "metric,filter" -> value over the corpus, and the rows of all documents."""
+    try:
+        return _judge_answers(leaf)
+    except Exception as exc:  # tasks are other people's code
+        raise _JudgeError(f"the task cannot judge the answers: {type(exc).__name__}: {exc}") from exc
+
+
+def _judge_answers(leaf: Leaf) -> tuple[dict[str, float], list[tuple[Any, ...]]]:
     task = leaf.task
     task.apply_filters()
     values: dict[tuple[str, str], list[tuple[Document, Any]]] = {}

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from lm_eval.api.model import LM, CacheHook, CachingLM
 from tqdm import tqdm
 
-from aurac.errors import RankError, RefusedError
+from aurac.errors import ModelError, RankError, RefusedError
+from aurac.harness.engine.batches import is_out_of_memory
 from aurac.harness.judge import measure_cell
 from aurac.harness.quiet import answering
 from aurac.harness.tasks import Suite
@@ -75,6 +76,7 @@ def measure_cells(
         progress: Whether to show the bar.
 
     Raises:
+        ModelError: If memory runs out even for the smallest batch.
         RefusedError: If the model caches answers: lm-eval's cache does not know the rank and would return another's.
     """
     if isinstance(lm, CachingLM):
@@ -92,7 +94,7 @@ def measure_cells(
                 adapter.set_rank(rank)
                 current = rank
             bar.set_description(f"{task}, rank {rank}")
-            with _counting(lm, bar):
+            with _counting(lm, bar), _enough_memory(task, rank):
                 cell = measure_cell(lm, leaf, rank)
             keep(replace(cell, work=lm.reset_work().to_dict()) if hasattr(lm, "reset_work") else cell)
             done += leaf.n_requests
@@ -107,6 +109,21 @@ def _counting(lm: LM, bar: Any) -> Iterator[None]:
         yield
     finally:
         lm.set_cache_hook(CacheHook(None))
+
+
+@contextmanager
+def _enough_memory(task: str, rank: int) -> Iterator[None]:
+    """Make one error line of an out-of-memory error that smaller batches did not cure."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        cause = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
+        raise ModelError(
+            f"out of memory in task {task!r} at rank {rank}: {cause}. What was finished is kept; the same command goes "
+            "on from there with a smaller --batch-size, or on a device with more memory."
+        ) from error
 
 
 class _ProgressHook(CacheHook):  # type: ignore[misc]

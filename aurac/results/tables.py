@@ -87,7 +87,8 @@ def about_of(parquet: Any) -> dict[str, Any] | None:
         return None
     if hashlib.sha256(metadata[_METADATA]).hexdigest().encode() != metadata.get(_CHECKSUM):
         raise DamagedTableError("what it says about itself does not have its checksum")
-    return guarded(lambda: dict(json.loads(metadata[_METADATA])))
+    about: dict[str, Any] = guarded(lambda: dict(json.loads(metadata[_METADATA])))
+    return about
 
 
 def guarded(read: Callable[[], Any]) -> Any:

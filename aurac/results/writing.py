@@ -156,7 +156,7 @@ class RunRecord:
         try:
             return read_run_json(self.folder)
         except DamagedRunJsonError as error:
-            run = self._new_run() | (read_documents(self.folder).about or {})
+            run = {**self._new_run(), **(read_documents(self.folder).about or {})}
             lost = [self.folder / RUN_JSON] if run["cells"] else self._all_files()
             places = [set_aside(file, self.folder) for file in lost]
             rest = "the cells in documents.parquet are kept" if run["cells"] else "nothing else says what was measured"

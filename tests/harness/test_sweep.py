@@ -146,14 +146,19 @@ def test_nan_fails_the_cell_and_the_sweep_goes_on(score: Scorer, suite: Suite, a
     adapter.break_rank(4)
     run = score(suite)
     assert [(cell["task"], cell["rank"]) for cell in run.failures] == [
-        (task, rank) for task in ("colours", "few", "prose") for rank in (4, 8)
+        (task, rank) for task in ("colours", "few", "spell", "prose") for rank in (4, 8)
     ]
     assert run.failures[0]["error"] == (
         "96 of 96 log-likelihoods are not numbers (NaN), the first for document 0. The adapter's weights at this rank, "
         "or the dtype, overflow."
     )
-    assert run.tasks == ("spell",)
-    assert sorted(run.problems) == ["pooled", "prose"]
+    spelling = [cell["error"] for cell in run.failures if cell["task"] == "spell"]
+    assert set(spelling) == {
+        "logits were not numbers (NaN) while 24 texts were generated. "
+        "The adapter's weights at this rank, or the dtype, overflow."
+    }
+    assert run.tasks == ()
+    assert sorted(run.problems) == ["pooled", "prose", "spell"]
 
 
 def test_other_shots_do_not_enter_the_record(score: Scorer, task_folder: Path) -> None:

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -39,9 +40,11 @@ class Budget:
     vocabulary: int
     enough: int = CPU_ENOUGH
 
-    def halve(self, error: Exception, *, work: Work) -> None:
-        """Halve the token budget after an out-of-memory error and say so."""
+    def halve(self, error: Exception, *, work: Work, shrinks: Callable[[], bool]) -> None:
+        """Halve the token budget after an out-of-memory error until the next batch shrinks, and say so."""
         self.tokens //= 2
+        while self.tokens > 1 and not shrinks():  # generation takes more than the budget
+            self.tokens //= 2
         work.backed_off += 1
         work.token_budget = self.tokens
         message = str(error).splitlines()[0]
@@ -116,13 +119,22 @@ def run_batches(
         try:
             run(batch)
         except (RuntimeError, MemoryError) as error:
-            if len(batch) == 1 or not (isinstance(error, MemoryError) or should_reduce_batch_size(error)):
+            if len(batch) == 1 or not is_out_of_memory(error):
                 raise
             budget.tokens = min(budget.tokens, _size(batch))
-            budget.halve(error, work=work)
+            budget.halve(error, work=work, shrinks=partial(_is_shorter, take, items[done:], len(batch)))
             continue
         done += len(batch)
         yield batch
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether a smaller batch may cure the error; torch and its backends say so in several ways."""
+    return isinstance(error, MemoryError) or (isinstance(error, Exception) and should_reduce_batch_size(error))
+
+
+def _is_shorter(take: Callable[[Sequence[Item]], list[Item]], items: Sequence[Item], length: int) -> bool:
+    return len(take(items)) < length
 
 
 def _size(batch: Sequence[object]) -> int:

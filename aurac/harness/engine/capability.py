@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from aurac.harness.engine.batches import Budget
+from aurac.harness.engine.batches import Budget, is_out_of_memory
 from aurac.harness.engine.forward import Forward, cache_keyword
 from aurac.harness.engine.plan import make_plan
 from aurac.harness.engine.queries import Query, make_query
@@ -34,10 +34,16 @@ class Capability:
         level: "shared": each distinct prefix once. "rows": every input on its own, logits only where asked. "hflm":
             HFLM's own code.
         reason: Why the level is not "shared"; None if it is.
+        provisional: Whether the trial decided nothing, because the model's logits were not numbers at this rank.
     """
 
     level: Literal["shared", "rows", "hflm"]
     reason: str | None = None
+    provisional: bool = False
+
+
+class _NotNumbersError(Exception):
+    """The model's own logits are not numbers, so there is nothing to compare with."""
 
 
 def inspect_model(lm: Any) -> Capability:
@@ -46,10 +52,13 @@ def inspect_model(lm: Any) -> Capability:
         return Capability("hflm", "encoder-decoder model")
     if not isinstance(lm.model.get_output_embeddings(), torch.nn.Module):
         return Capability("hflm", "the model names no output embedding")
-    reason = _refusal(lm) or _trial(lm, share=True)
-    if reason is None:
-        return Capability("shared")
-    failed = _trial(lm, share=False)
+    try:
+        reason = _refusal(lm) or _trial(lm, share=True)
+        if reason is None:
+            return Capability("shared")
+        failed = _trial(lm, share=False)
+    except _NotNumbersError:
+        return Capability("hflm", "the model's logits are not numbers at this rank", provisional=True)
     return Capability("rows", reason) if failed is None else Capability("hflm", f"{reason}; {failed}")
 
 
@@ -82,7 +91,11 @@ def _trial(lm: Any, *, share: bool) -> str | None:
             answers = score(plan, make_forward(lm, Work()), budget=Budget(4096, None, lm.vocab_size))
             wanted = np.array([_plainly(lm, query) for query in queries])
     except (AttributeError, IndexError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
         return f"the model refused it ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+    if not np.isfinite(wanted).all():
+        raise _NotNumbersError
     off = float(np.abs(answers.total[list(plan.slots)] - wanted).max())
     if not off <= TOLERANCE.get(_dtype(lm), LOW_PRECISION_TOLERANCE):
         return f"a trial gave other numbers (off by {off:.2g})"

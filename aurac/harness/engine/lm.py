@@ -79,7 +79,10 @@ class AuracLM(HFLM):  # type: ignore[misc]
     def capability(self) -> Capability:
         """How this model is driven; tried out on first use, and said once if it is not the fast way."""
         if self._capability is None:
-            self._capability = inspect_model(self)
+            found = inspect_model(self)
+            if found.provisional:
+                return found
+            self._capability = found
             if self._capability.reason is not None:
                 warnings.warn(f"slower path for this model: {self._capability.reason}", stacklevel=3)
         return self._capability
