@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from aurac.errors import AdapterError
+from aurac_adapters.config_kinds import check_kinds
 from aurac_adapters.lora import Lora
 
 _PREFIX = "base_model.model."
 _FLOAT32_MAX = 3.4e38
+_MOST_RANKS = 2**31
 _NOT_INDEXED_BY_RANK = ("use_dora", "lora_bias")
 _NO_STACK_OF_RANKS = ("target_parameters", "layer_replication", "megatron_config", "alora_invocation_tokens")
 _CHANGES_BASE = "changes the base weights; a prefix would not belong to the base"
@@ -45,15 +47,13 @@ def check_config(config: Mapping[str, Any], where: object) -> None:
                 f"{where} was initialised with {init!r}, which {reason}. Train with init_lora_weights=true, or convert "
                 "it to plain LoRA with PEFT first (path_initial_model_for_weight_conversion)."
             )
-    for pattern in ("rank_pattern", "alpha_pattern"):
-        if not isinstance(config.get(pattern) or {}, dict):
-            raise AdapterError(f"{where} has {pattern} {config[pattern]!r}; an object of layer names is needed.")
+    check_kinds(config, where)
     ranks = [config.get("r"), *(config.get("rank_pattern") or {}).values()]
-    if not all(isinstance(rank, int) and not isinstance(rank, bool) and rank > 0 for rank in ranks):
-        raise AdapterError(f"{where} has rank {ranks}; ranks are whole numbers from 1.")
+    if not all(isinstance(rank, int) and not isinstance(rank, bool) and 0 < rank < _MOST_RANKS for rank in ranks):
+        raise AdapterError(f"{where} has rank {ranks!s:.100}; ranks are whole numbers from 1.")
     for alpha in (config.get("lora_alpha"), *(config.get("alpha_pattern") or {}).values()):
         if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < _FLOAT32_MAX:
-            raise AdapterError(f"{where} has lora_alpha {alpha!r}; a positive number is needed.")
+            raise AdapterError(f"{where} has lora_alpha {alpha!s:.100}; a positive number is needed.")
 
 
 def has_patterns(config: Mapping[str, Any]) -> str | None:

@@ -50,8 +50,9 @@ class AdapterFolder:
         rule = f"scaling rule {self.method.scaling}, gain {self.method.gain:g}"
         if self.has_sidecar:
             return f"{self.method.name}, {rule}, inference {self.inference}"
-        mirror = (self.config.get("auto_mapping") or {}).get("aurac")
-        was = f" (PEFT saved it again from a {mirror.get('method')} adapter)" if isinstance(mirror, dict) else ""
+        mapping = self.config.get("auto_mapping")
+        mirror = mapping.get("aurac") if isinstance(mapping, dict) else None
+        was = f" (PEFT saved it again from a {mirror.get('method')!s:.40} adapter)" if isinstance(mirror, dict) else ""
         return f"no sidecar{was}: scored as prefixes of a plain LoRA, with its own factor at every rank ({rule})"
 
 

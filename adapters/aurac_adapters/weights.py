@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from aurac.errors import AdapterError
 from aurac_adapters.config import layer_rank
 
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 _PREFIX = "base_model.model."
 # PEFT names the factors of linear layers and of embedding layers differently; both are A (r, in) and B (out, r).
 _FACTORS = ((".lora_A.weight", ".lora_B.weight"), (".lora_embedding_A", ".lora_embedding_B"))
@@ -55,15 +55,22 @@ def read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, torch.Tenso
     """
     try:
         tensors: dict[str, torch.Tensor] = load_file(path)
-    except (SafetensorError, ValueError, OSError) as exc:
+    except Exception as exc:  # a stranger's file fails in many ways
+        if isinstance(exc, OSError) and exc.errno is not None:
+            raise
         raise AdapterError(
             f"{path} is damaged or no safetensors file: {exc}. Fetch or save the adapter again."
         ) from exc
     layers = lora_layers_of(tensors)
     if not layers:
         raise AdapterError(f"{path} holds no lora_A and lora_B tensors. Give a LoRA adapter of linear layers.")
+    for layer in layers:
+        for key in (layer.a, layer.b):
+            if key in tensors and tensors[key].dtype not in _DTYPES:
+                kind = str(tensors[key].dtype).removeprefix("torch.")
+                raise AdapterError(f"{path}: {key} is of type {kind}; float32, bfloat16 or float16 is needed.")
     for key, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        if tensor.dtype in _DTYPES and not torch.isfinite(tensor).all():
             raise AdapterError(
                 f"{path}: {key} holds NaN or infinity; the training diverged. Use an earlier checkpoint."
             )

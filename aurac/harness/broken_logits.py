@@ -35,7 +35,7 @@ class Watch:
 def watching(lm: LM) -> Iterator[Watch]:
     """Watch the output embedding of the model, whichever engine calls it; a model without one is not watched."""
     watch = Watch()
-    model = getattr(lm, "model", None)
+    model: Any = getattr(lm, "model", None)
     output: Any = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     handle = None if output is None else output.register_forward_hook(watch.look)
     try:

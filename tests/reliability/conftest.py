@@ -31,6 +31,7 @@ class Called:
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Called]:
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back what the command line changes
+    monkeypatch.setattr("aurac.report.plots.save_curves", lambda *_, **__: None)  # most of the time of these commands
 
     def run(*argv: str | Path) -> Called:
         status = main([str(arg) for arg in argv])
