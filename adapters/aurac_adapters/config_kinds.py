@@ -18,7 +18,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "modules_to_save": (list,),
     "layers_pattern": (str, list),
 }
-_NAMES = {str: "a text", dict: "an object of layer names", list: "a list"}
+_NAMES: Mapping[type, str] = {str: "a text", dict: "an object of layer names", list: "a list"}
 _LONGEST, _REPETITIONS = 2000, 6
 # A repeated group may match a text in exponentially many ways; Python's re has no limit of time.
 _REPEATED_GROUP = re.compile(r"(?<!\\)(?:\\\\)*\)[*+{]")

@@ -8,8 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aurac.report.table import printable
+
 DIGITS = 12
 """Significant digits of a number: all that can be meant, and none of those in which processors differ."""
+
+# The wide forms are read like the plain ones by spreadsheets in East Asian languages.
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -51,4 +56,7 @@ def rounded(content: Any) -> Any:
 
 
 def _no_formula(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    if not isinstance(value, str):
+        return value
+    value = printable(value)
+    return f"'{value}" if value.lstrip().startswith(_FORMULA) else value

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from aurac.errors import UnknownNameError
 from aurac.report.formats import html, markdown
+from aurac.report.formats.html import escape
 from aurac.report.table import Table
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aurac.errors import AuracError
+from aurac.report.table import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,8 +78,9 @@ def error_bars(ax: Axes, x: Any, band: Band, look: dict[str, Any], unit: float) 
 
 
 def label(text: str) -> str:
-    """Return text that matplotlib prints as it is; a `$` in a name would start mathematics."""
-    return text.replace("$", r"\$")
+    """Return text that matplotlib prints as it is: a `$` would start mathematics, a `_` in front hides."""
+    text = printable(text).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def check_suffix(path: Path) -> None:

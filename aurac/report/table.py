@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""Control characters, and those that turn the direction of what follows."""
+_HALVES = re.compile("[\ud800-\udfff]")
+"""Halves of characters: what Python makes of a folder's name that is no UTF-8."""
+
+
+def printable(text: str) -> str:
+    r"""Return the text without what would move a cursor, reorder a line, or could not be written as UTF-8.
+
+    Example:
+        >>> printable("a\x1b[31m")
+        'a [31m'
+    """
+    return _HALVES.sub("\ufffd", _UNSEEN.sub(" ", text))
 
 
 @dataclass(frozen=True)

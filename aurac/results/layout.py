@@ -71,7 +71,8 @@ def wrong_parts(run: Mapping[str, Any]) -> list[str]:
 def write_run_json(folder: Path, run: Mapping[str, Any]) -> None:
     """Replace `run.json`; numbers that are not finite become null, since JSON has none."""
     text = json.dumps(plain(run), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    write_atomically(folder / RUN_JSON, lambda path: path.write_text(text, encoding="utf-8"))
+    # A folder's name that is no UTF-8 reaches Python as halves of characters; as escapes they are JSON.
+    write_atomically(folder / RUN_JSON, lambda path: path.write_bytes(text.encode("utf-8", "backslashreplace")))
 
 
 def write_atomically(file: Path, write: Callable[[Path], Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,10 @@ def write_tables(file: Path, tables: Iterable[Any], about: Mapping[str, Any]) ->
 
     def write(path: Path) -> None:
         settings = {"compression": "zstd", "write_page_checksum": True}
-        with pq.ParquetWriter(path, schema().with_metadata(metadata), **settings) as writer:
+        with (
+            path.open("wb") as stream,
+            pq.ParquetWriter(stream, schema().with_metadata(metadata), **settings) as writer,
+        ):
             for table in tables:
                 writer.write_table(table.replace_schema_metadata(metadata))
 
@@ -67,7 +71,8 @@ def open_parquet(file: Path) -> Any:
     """
     import pyarrow.parquet as pq
 
-    return guarded(lambda: pq.ParquetFile(file, page_checksum_verification=True))
+    data = BytesIO(file.read_bytes())  # pyarrow opens no file whose name is no UTF-8
+    return guarded(lambda: pq.ParquetFile(data, page_checksum_verification=True))
 
 
 def read_part(parquet: Any, number: int | None = None) -> Any:

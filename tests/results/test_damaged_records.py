@@ -173,10 +173,10 @@ def test_a_second_damage_does_not_overwrite_what_was_set_aside(record: Path) -> 
 
 
 def test_a_disk_that_cannot_be_read_is_no_damage(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
+    def fail(_: Path) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(pq, "ParquetFile", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
     with pytest.raises(OSError, match="Input/output error"), RunRecord(record, IDENTITY):
         pass
     assert not (record / "damaged").exists()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow.parquet as pq
 import pytest
@@ -168,8 +169,8 @@ def test_task_names_cannot_leave_the_folder(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_what_was_there(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, *_: object, **__: object) -> None:
-        path.write_bytes(b"half")
+    def full(stream: BinaryIO, *_: object, **__: object) -> None:
+        stream.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pq, "ParquetWriter", full)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from html import escape
+import html
 
-from aurac.report.table import Cell, Table
+from aurac.report.table import Cell, Table, printable
+
+
+def escape(text: str) -> str:
+    """Make text harmless in HTML, in attributes too.
+
+    Example:
+        >>> escape('<b>&"')
+        '&lt;b&gt;&amp;&quot;'
+    """
+    return html.escape(printable(text))
 
 
 def _cell(cell: Cell, *, tag: str) -> str:

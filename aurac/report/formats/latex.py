@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aurac.report.table import Cell, Table
+from aurac.report.table import Cell, Table, printable
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -39,7 +39,7 @@ def escape(text: str) -> str:
         >>> escape("a_b<c>&")
         'a\\_b\\textless{}c\\textgreater{}\\&'
     """
-    return "".join(_SPECIAL.get(c, c) for c in " ".join(text.split()))
+    return "".join(_SPECIAL.get(c, c) for c in " ".join(printable(text).split()))
 
 
 def _cell(cell: Cell, marks: int) -> str:

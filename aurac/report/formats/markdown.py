@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from aurac.report.table import Cell, Table
+from aurac.report.table import Cell, Table, printable
 
 
 def escape(text: str) -> str:
@@ -14,7 +14,7 @@ def escape(text: str) -> str:
         >>> escape("a_b<c>&|")
         'a\\_b&lt;c&gt;&amp;\\|'
     """
-    text = " ".join(text.split())
+    text = " ".join(printable(text).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", text)
 
@@ -33,5 +33,5 @@ def render(table: Table) -> str:
     lines.append("|" + "|".join([" :-- "] + [" --: "] * (len(table.columns) - 1)) + "|")
     lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in table.rows]
     for note in table.notes:
-        lines += ["", f"`{note.replace('`', chr(39))}`" if note.startswith("AURAC|") else escape(note)]
+        lines += ["", f"`{printable(note).replace('`', chr(39))}`" if note.startswith("AURAC|") else escape(note)]
     return "\n".join(lines) + "\n"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import textwrap
 import unicodedata
 
-from aurac.report.table import Cell, Table
+from aurac.report.table import Cell, Table, printable
 
 # Unicode has raised forms of these; others are printed as they are.
 _RAISED = str.maketrans("abcdefghijklmnoprstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ")
@@ -16,21 +15,16 @@ COLUMNS = 120
 """Width that notes are wrapped at."""
 
 
-def _clean(text: str) -> str:
-    """Drop control characters, so that a name from a file cannot move the cursor or change colours."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)
-
-
 def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _text(cell: Cell) -> str:
-    return _clean(cell.text)
+    return printable(cell.text)
 
 
 def _raised(cell: Cell) -> str:
-    return _clean(cell.superscript).translate(_RAISED)
+    return printable(cell.superscript).translate(_RAISED)
 
 
 def colour_wanted() -> bool:
@@ -53,7 +47,7 @@ def render(table: Table, *, bold: bool | None = None) -> str:
     texts = [max(texts[i], *(_width(line) - raised[i] for line in headings[i])) for i in columns]
     height = max(map(len, headings))
     padded = [[""] * (height - len(lines)) + lines for lines in headings]
-    lines = [_clean(table.title), ""] if table.title else []
+    lines = [printable(table.title), ""] if table.title else []
     for number in range(height):
         lines.append(_line([(column[number], "") for column in padded], _sums(texts, raised), [0] * len(raised)))
     lines.append("  ".join("─" * width for width in _sums(texts, raised)))
@@ -68,7 +62,7 @@ def _sums(texts: list[int], raised: list[int]) -> list[int]:
 
 def _heading(text: str, width: int) -> list[str]:
     """Break a heading at its spaces where it is clearly wider than its cells."""
-    text = _clean(text)
+    text = printable(text)
     if _width(text) <= width + 3:
         return [text]
     return textwrap.wrap(text, max(width, 8), break_long_words=False, break_on_hyphens=False) or [""]
@@ -87,5 +81,7 @@ def _line(cells: list[tuple[str, str]], texts: list[int], raised: list[int], bol
 def _note(text: str) -> str:
     """Wrap a note; a signature stays on one line, where it can be copied."""
     if text.startswith("AURAC|"):
-        return _clean(text)
-    return textwrap.fill(_clean(text), COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        return printable(text)
+    return textwrap.fill(
+        printable(text), COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
