@@ -10,9 +10,9 @@ from torch.nn.functional import pad
 
 from aurac_adapters.config import layer_scaling
 from aurac_adapters.folder import read_folder
-from aurac_adapters.slices import write_folder
 from aurac_adapters.svd_lora import SvdLora
 from aurac_adapters.weights import lora_layers_of
+from aurac_adapters.writing import write_folder
 
 
 def svd_rotate(folder: str | os.PathLike[str], out: str | os.PathLike[str], *, inference: str | None = None) -> Path:
@@ -42,8 +42,8 @@ def svd_rotate(folder: str | os.PathLike[str], out: str | os.PathLike[str], *, i
         missing = rank - len(a)  # a layer of smaller rank is filled with zeros
         tensors[layer.a] = pad(new_a, (0, 0, 0, missing)).to(a.dtype).contiguous()
         tensors[layer.b] = pad(new_b, (0, missing)).to(b.dtype).contiguous()
-    changes = {"r": rank, "lora_alpha": rank}
-    return write_folder(found, tensors, changes, Path(out), method=SvdLora(max_rank=rank))
+    config = {**found.config, "r": rank, "lora_alpha": rank}
+    return write_folder(config, tensors, Path(out), method=SvdLora(max_rank=rank))
 
 
 def rotate(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

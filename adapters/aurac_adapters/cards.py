@@ -1,0 +1,117 @@
+"""Model cards: where a slice or a merged model comes from, and how it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCardData
+
+from aurac_adapters.folder import AdapterFolder
+
+_SLICE = """\
+# Rank {rank} of {source}
+
+A plain LoRA adapter of rank {r}{padding}, for PEFT and for servers that read PEFT folders.
+
+{facts}
+
+```python
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+base = AutoModelForCausalLM.from_pretrained("{base}")
+model = PeftModel.from_pretrained(base, "{out}")
+```
+"""
+
+_MERGED = """\
+# {base} with rank {rank} of {source}
+
+A base model into which a LoRA adapter was merged; weights in {dtype}, to which the sum was rounded.
+
+{facts}
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("{out}")
+tokenizer = AutoTokenizer.from_pretrained("{out}")
+```
+"""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What was cut.
+
+    Attributes:
+        folder: The adapter folder.
+        rank: The sub-rank, 1..R.
+        inference: The inference rule, "prefix" or "trained".
+    """
+
+    folder: AdapterFolder
+    rank: int
+    inference: str
+
+    def facts(self) -> str:
+        """Return a table of what the folder was and what was cut from it."""
+        method = self.folder.method
+        rows = {
+            "cut from": f"{self.folder.path.resolve().name}, rank {method.max_rank}",
+            "rank": self.rank,
+            "method": f"{method.name}, trained at ranks {', '.join(map(str, method.train_ranks))}",
+            "scaling": f"rule {method.scaling}, gain {method.gain:g}",
+            "inference rule": self.inference,
+            "sha256 of the source's weights": f"`{self.folder.sha256}`",
+            "made with": f"aurac {version('aurac')}, PEFT {version('peft')}",
+        }
+        if not self.folder.has_sidecar:
+            rows["method"] = "plain LoRA (the source has no sidecar)"
+        return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def slice_card(origin: Origin, config: Mapping[str, Any], *, out: Path) -> str:
+    """Return the README of a slice.
+
+    Args:
+        origin: What was cut.
+        config: PEFT's configuration of the slice.
+        out: The folder that the slice goes to.
+    """
+    base, width = config.get("base_model_name_or_path"), config["r"]
+    data = ModelCardData(base_model=base, library_name="peft", pipeline_tag=_pipeline(config), tags=["lora"])
+    text = _SLICE.format(
+        rank=origin.rank,
+        source=origin.folder.path.resolve().name,
+        r=width,
+        padding=f" (rank {origin.rank}, filled up with zeros)" if width > origin.rank else "",
+        facts=origin.facts(),
+        base=base or "BASE MODEL",
+        out=out.name,
+    )
+    return f"---\n{data.to_yaml()}\n---\n\n{text}"
+
+
+def merged_card(origin: Origin, base: str, *, dtype: str, out: Path) -> str:
+    """Return the README of a merged model.
+
+    Args:
+        origin: What was merged.
+        base: Name of the base model.
+        dtype: Of the weights.
+        out: The folder that the model goes to.
+    """
+    pipeline = _pipeline(origin.folder.config)
+    data = ModelCardData(base_model=base, library_name="transformers", pipeline_tag=pipeline, tags=["lora", "merged"])
+    source = origin.folder.path.resolve().name
+    text = _MERGED.format(base=base, rank=origin.rank, source=source, dtype=dtype, facts=origin.facts(), out=out.name)
+    return f"---\n{data.to_yaml()}\n---\n\n{text}"
+
+
+def _pipeline(config: Mapping[str, Any]) -> str | None:
+    return "text-generation" if config.get("task_type") == "CAUSAL_LM" else None

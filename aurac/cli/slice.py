@@ -1,0 +1,59 @@
+"""Write sub-ranks of an adapter as plain PEFT folders, or merged into the base model.
+
+Examples:
+  aurac slice runs/matryoshka --rank 16 --out rank-16
+  aurac slice runs/matryoshka --rank 4,8,16 --pad-to 16 --out slices
+  aurac slice runs/matryoshka --rank 16 --merge --base MODEL --out merged-16
+
+A slice has the logits that aurac score measured at that rank, in any program that loads PEFT folders. One rank is
+written to DIR itself, several to DIR/rank-4, DIR/rank-8 ... Nothing is overwritten.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from aurac.cli.options import rank_list
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    from aurac_adapters.method import INFERENCES
+
+    parser.add_argument("adapter", metavar="ADAPTER_DIR", help="a PEFT LoRA folder, made by this project or not")
+    parser.add_argument("--rank", required=True, type=rank_list, metavar="R[,...]", help="sub-rank, or several")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write; new or empty")
+    parser.add_argument("--inference", choices=INFERENCES, help="rule at sub-ranks (default: what the adapter says)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--pad-to", type=int, metavar="N", help="fill up with zeros to rank N, for servers that allow few ranks"
+    )
+    form.add_argument("--merge", action="store_true", help="write a whole model, with the slice merged into the base")
+    parser.add_argument(
+        "--base", metavar="MODEL", help="base model: folder or hub name (default: what the adapter names)"
+    )
+    parser.add_argument(
+        "--trust-remote-code", action="store_true", help="with --merge: run code that comes with the base model"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the folders and print them."""
+    from aurac_adapters import export_merged, export_slice, read_adapter
+    from aurac_adapters.method import check_rank
+    from aurac_adapters.writing import check_new
+
+    folders = {rank: args.out if len(args.rank) == 1 else args.out / f"rank-{rank}" for rank in args.rank}
+    max_rank = read_adapter(args.adapter).method.max_rank
+    for rank, folder in folders.items():  # all of them before the first is written
+        check_rank(rank, max_rank)
+        check_new(folder)
+    shared = {"inference": args.inference, "base": args.base}
+    for rank, folder in folders.items():
+        if args.merge:
+            export_merged(args.adapter, rank, folder, trust_remote_code=args.trust_remote_code, **shared)
+        else:
+            export_slice(args.adapter, rank, folder, pad_to=args.pad_to, **shared)
+        print(folder)
+    return 0

@@ -1,0 +1,68 @@
+"""`aurac slice`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from aurac import testbed
+from aurac_adapters import load_adapter
+
+Call = Callable[..., Any]
+TOKENS = torch.tensor([[1, 2, 3, 4, 5, 6]])
+
+
+def base() -> Any:
+    return AutoModelForCausalLM.from_pretrained(testbed.MODEL, dtype=torch.float32)
+
+
+def logits(model: Any) -> torch.Tensor:
+    with torch.no_grad():
+        return model.double()(TOKENS).logits
+
+
+def test_several_ranks_become_folders_that_plain_peft_loads(
+    call: Call, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    done = call("slice", adapters["one"], "--rank", "1,3", "--pad-to", "8", "--out", tmp_path / "slices")
+    folders = [tmp_path / "slices" / f"rank-{rank}" for rank in (1, 3)]
+    assert (done.status, done.out.split()) == (0, [str(folder) for folder in folders])
+    ours = load_adapter(base(), adapters["one"])
+    for rank, folder in zip((1, 3), folders, strict=True):
+        ours.set_rank(rank)
+        plain = PeftModel.from_pretrained(base(), folder)
+        assert plain.peft_config["default"].r == 8
+        torch.testing.assert_close(logits(plain), logits(ours.model), rtol=0, atol=2e-6)
+
+
+def test_one_rank_is_merged_into_the_folder_itself(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
+    done = call("slice", adapters["one"], "--rank", "2", "--merge", "--base", testbed.MODEL, "--out", tmp_path / "m")
+    assert (done.status, done.out) == (0, f"{tmp_path / 'm'}\n")
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "m").num_parameters() == base().num_parameters()
+
+
+def test_nothing_is_written_if_one_of_the_ranks_cannot_be(
+    call: Call, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "slices"
+    done = call("slice", adapters["one"], "--rank", "2,9", "--out", out)
+    assert (done.status, done.out) == (1, "")
+    assert "rank 9 is out of range; allowed: 1 to 4" in done.error
+    assert not out.exists()
+    (out / "rank-4").mkdir(parents=True)
+    (out / "rank-4" / "notes.txt").write_text("mine")
+    done = call("slice", adapters["one"], "--rank", "2,4", "--out", out)
+    assert "rank-4 is not empty. Give a folder that does not exist yet" in done.error
+    assert [path.name for path in out.iterdir()] == ["rank-4"]
+
+
+def test_padding_and_merging_exclude_each_other(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        call("slice", adapters["one"], "--rank", "2", "--merge", "--pad-to", "8", "--out", tmp_path / "m")
+    assert stopped.value.code == 2
