@@ -13,6 +13,7 @@ from typing import Any
 
 _PUBLIC = {
     "METHODS": "aurac_adapters.methods",
+    "AdapterFacts": "aurac_adapters.facts",
     "AdapterFolder": "aurac_adapters.folder",
     "DyLora": "aurac_adapters.dylora",
     "Lora": "aurac_adapters.lora",
@@ -26,6 +27,7 @@ _PUBLIC = {
     "export_slice": "aurac_adapters.slices",
     "load_adapter": "aurac_adapters.loading",
     "read_adapter": "aurac_adapters.folder",
+    "read_facts": "aurac_adapters.facts",
     "save_adapter": "aurac_adapters.folder",
     "svd_rotate": "aurac_adapters.svd",
 }

@@ -90,7 +90,9 @@ def foreign_method(config: Mapping[str, Any], *, max_rank: int) -> Lora:
 
 
 def _by_pattern(config: Mapping[str, Any], pattern: str, name: str, default: float) -> float:
+    values: Mapping[str, float] = config.get(pattern) or {}
+    if not values:
+        return default
     from peft.utils.other import get_pattern_key
 
-    values: Mapping[str, float] = config.get(pattern) or {}
     return values.get(get_pattern_key(values.keys(), name.removeprefix(_PREFIX)), default)

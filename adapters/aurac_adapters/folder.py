@@ -13,11 +13,12 @@ from typing import Any
 import torch
 
 from aurac.errors import AdapterError
-from aurac_adapters.config import check_config, foreign_method, has_patterns
+from aurac_adapters.config import foreign_method, has_patterns
+from aurac_adapters.layers import lora_layers_of
 from aurac_adapters.method import NestedMethod
 from aurac_adapters.nested import NestedAdapter
-from aurac_adapters.sidecar import CONFIG, SIDECAR, WEIGHTS, file_sha256, read_json, read_sidecar, write_sidecar_of
-from aurac_adapters.weights import lora_layers_of, read_weights
+from aurac_adapters.sidecar import CONFIG, SIDECAR, WEIGHTS, file_sha256, read_config, read_sidecar, write_sidecar_of
+from aurac_adapters.weights import read_weights
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,7 @@ def read_adapter(folder: str | os.PathLike[str]) -> AdapterFolder:
 def read_folder(folder: str | os.PathLike[str]) -> tuple[AdapterFolder, dict[str, torch.Tensor]]:
     """Do what `read_adapter` does, and return the tensors too."""
     path = Path(folder)
-    if not path.is_dir():
-        raise AdapterError(f"no such folder: {path}. Give the folder of a PEFT LoRA adapter.")
-    if not (path / CONFIG).is_file():
-        raise AdapterError(f"{path} is no PEFT adapter: it has no {CONFIG}. Give the folder of a PEFT LoRA adapter.")
-    config = read_json(path / CONFIG)
-    check_config(config, path / CONFIG)
-    if not (path / WEIGHTS).is_file():
-        pickled = " (adapter_model.bin is a pickle and is not read)" if (path / "adapter_model.bin").exists() else ""
-        raise AdapterError(f"{path} has no {WEIGHTS}{pickled}. Save the adapter with safetensors.")
+    config = read_config(path)
     tensors = read_weights(path / WEIGHTS, config)
     digest = file_sha256(path / WEIGHTS)
     has_sidecar = (path / SIDECAR).exists()

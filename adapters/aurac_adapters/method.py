@@ -89,6 +89,10 @@ class NestedMethod(ABC):
     def kept_diagonal(self, rank: int) -> Diagonal:
         """Return p at a sub-rank when the trained diagonal is kept, shape (R,)."""
 
+    def mean_diagonal(self) -> Diagonal:
+        """Return the mean of p over all steps, shape (R,); to be overridden where p depends on the step."""
+        return self.training_diagonal(0)
+
     def gradient_mask(self, step: int) -> Diagonal | None:
         """Return 0/1 for each row of A and column of B that this step may change, shape (R,); None for all."""
         return None

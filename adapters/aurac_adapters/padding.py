@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import pad
 
 from aurac.errors import RankError
-from aurac_adapters.weights import Layer
+from aurac_adapters.layers import Layer
 
 
 def check_padding(rank: int, pad_to: int) -> None:

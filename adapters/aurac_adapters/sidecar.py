@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aurac.errors import AdapterError, AuracError
-from aurac_adapters.config import layer_scaling
+from aurac_adapters.config import check_config, layer_scaling
 from aurac_adapters.method import INFERENCES, NestedMethod
 from aurac_adapters.methods import METHODS
 
@@ -71,6 +71,20 @@ def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[
         raise AdapterError(f"{where}: {exc}") from exc
     _check_against_config(where, method, config)
     return method, inference
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return PEFT's configuration of a folder that has weights beside it and sub-ranks, or raise `AdapterError`."""
+    if not path.is_dir():
+        raise AdapterError(f"no such folder: {path}. Give the folder of a PEFT LoRA adapter.")
+    if not (path / CONFIG).is_file():
+        raise AdapterError(f"{path} is no PEFT adapter: it has no {CONFIG}. Give the folder of a PEFT LoRA adapter.")
+    config = read_json(path / CONFIG)
+    check_config(config, path / CONFIG)
+    if not (path / WEIGHTS).is_file():
+        pickled = " (adapter_model.bin is a pickle and is not read)" if (path / "adapter_model.bin").exists() else ""
+        raise AdapterError(f"{path} has no {WEIGHTS}{pickled}. Save the adapter with safetensors.")
+    return config
 
 
 def file_sha256(path: Path) -> str:

@@ -11,8 +11,8 @@ from aurac.errors import AdapterError
 from aurac_adapters.cards import Origin, slice_card
 from aurac_adapters.config import has_patterns
 from aurac_adapters.folder import read_folder
+from aurac_adapters.layers import lora_layers_of
 from aurac_adapters.padding import check_padding, pad_layers
-from aurac_adapters.weights import lora_layers_of
 from aurac_adapters.writing import write_folder
 
 

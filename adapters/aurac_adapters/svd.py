@@ -10,8 +10,8 @@ from torch.nn.functional import pad
 
 from aurac_adapters.config import layer_scaling
 from aurac_adapters.folder import read_folder
+from aurac_adapters.layers import lora_layers_of
 from aurac_adapters.svd_lora import SvdLora
-from aurac_adapters.weights import lora_layers_of
 from aurac_adapters.writing import write_folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +11,9 @@ from safetensors.torch import load_file
 
 from aurac.errors import AdapterError
 from aurac_adapters.config import layer_rank
+from aurac_adapters.layers import Layer, lora_layers_of
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-_PREFIX = "base_model.model."
-# PEFT names the factors of linear layers and of embedding layers differently; both are A (r, in) and B (out, r).
-_FACTORS = ((".lora_A.weight", ".lora_B.weight"), (".lora_embedding_A", ".lora_embedding_B"))
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The keys of the two factors of one adapted layer.
-
-    Attributes:
-        name: Key up to `.lora_A`, for instance `base_model.model.model.layers.0.self_attn.q_proj`.
-        a: Key of A, shape (r, in).
-        b: Key of B, shape (out, r).
-    """
-
-    name: str
-    a: str
-    b: str
-
-    @property
-    def inner(self) -> str:
-        """The name of the layer in the base model."""
-        return self.name.removeprefix(_PREFIX)
 
 
 def read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -81,18 +58,6 @@ def read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, torch.Tenso
             f"{path}: all updates are 0, so the adapter does nothing; it was not trained. Train it first."
         )
     return tensors
-
-
-def lora_layers_of(tensors: Mapping[str, torch.Tensor]) -> list[Layer]:
-    """Return the adapted layers, in the order of the file; one of a layer's factors may be missing."""
-    found = (
-        Layer(name, name + ends[0], name + ends[1])
-        for key in tensors
-        for ends in _FACTORS
-        for end in ends
-        if (name := key.removesuffix(end)) != key
-    )
-    return list(dict.fromkeys(found))
 
 
 def check_fits(tensors: Mapping[str, torch.Tensor], base: torch.nn.Module, path: Path) -> None:

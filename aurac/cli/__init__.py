@@ -26,6 +26,7 @@ COMMANDS = {
     "compute": "aurac.cli.compute",
     "compare": "aurac.cli.compare",
     "recommend": "aurac.cli.recommend",
+    "info": "aurac.cli.info",
     "slice": "aurac.cli.slice",
     "plot": "aurac.cli.plot",
     "report": "aurac.cli.report",
