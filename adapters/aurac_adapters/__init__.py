@@ -23,6 +23,7 @@ _PUBLIC = {
     "SvdLora": "aurac_adapters.svd_lora",
     "at_rank": "aurac_adapters.nested",
     "attach": "aurac_adapters.nested",
+    "convert_checkpoint": "aurac_adapters.convert",
     "export_merged": "aurac_adapters.merged",
     "export_slice": "aurac_adapters.slices",
     "load_adapter": "aurac_adapters.loading",

@@ -8,26 +8,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from aurac.errors import ModelError, UnknownNameError
-
-
-def load_config(name: str, *, trust_remote_code: bool = False) -> Any:
-    """Return the configuration of a base model, without its weights.
-
-    Args:
-        name: A folder or a name on the hub.
-        trust_remote_code: Whether code that comes with the model may run.
-
-    Raises:
-        ModelError: If there is no such model, or its configuration cannot be read.
-    """
-    _check_folder(name)
-    try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError) as error:
-        raise _cannot_load(name, error) from error
 
 
 def load_base(name: str, *, dtype: torch.dtype, trust_remote_code: bool = False) -> tuple[PreTrainedModel, Any]:
@@ -41,29 +24,21 @@ def load_base(name: str, *, dtype: torch.dtype, trust_remote_code: bool = False)
     Raises:
         ModelError: If there is no such model, or it cannot be read; weights other than safetensors are not read.
     """
-    _check_folder(name)
+    if (name.count("/") > 1 or name.startswith(("/", "."))) and not Path(name).is_dir():
+        raise ModelError(f"no such base model folder: {name}. Give a folder, or a hub name like organisation/model.")
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
         model = AutoModelForCausalLM.from_pretrained(
             name, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code
         )
     except (OSError, ValueError, SafetensorError) as error:
-        raise _cannot_load(name, error) from error
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"cannot load the base model {name}: {reason:.300} "
+            "Give a folder or a hub name of a causal language model with safetensors weights."
+        ) from error
     model.config.use_cache = False  # keys and values are kept for generation only
     return model, tokenizer
-
-
-def _check_folder(name: str) -> None:
-    if (name.count("/") > 1 or name.startswith(("/", "."))) and not Path(name).is_dir():
-        raise ModelError(f"no such base model folder: {name}. Give a folder, or a hub name like organisation/model.")
-
-
-def _cannot_load(name: str, error: Exception) -> ModelError:
-    reason = " ".join(str(error).split())
-    return ModelError(
-        f"cannot load the base model {name}: {reason:.300} "
-        "Give a folder or a hub name of a causal language model with safetensors weights."
-    )
 
 
 def context_length(model: PreTrainedModel, tokenizer: Any) -> int:

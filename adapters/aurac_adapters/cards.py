@@ -11,6 +11,8 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from aurac_adapters.folder import AdapterFolder
+from aurac_adapters.method import NestedMethod
+from aurac_adapters.sidecar import file_sha256
 
 _SLICE = """\
 # Rank {rank} of {source}
@@ -44,6 +46,16 @@ tokenizer = AutoTokenizer.from_pretrained("{out}")
 """
 
 
+_CONVERTED = """\
+# A LoRA adapter of rank {rank}, converted
+
+A PEFT folder at full rank. Method and scaling are what was said when it was converted; the checkpoint does not hold
+them.
+
+{facts}
+"""
+
+
 @dataclass(frozen=True)
 class Origin:
     """What was cut.
@@ -72,7 +84,7 @@ class Origin:
         }
         if not self.folder.has_sidecar:
             rows["method"] = "plain LoRA (the source has no sidecar)"
-        return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+        return _table(rows)
 
 
 def slice_card(origin: Origin, config: Mapping[str, Any], *, out: Path) -> str:
@@ -111,6 +123,24 @@ def merged_card(origin: Origin, base: str, *, dtype: str, out: Path) -> str:
     source = origin.folder.path.resolve().name
     text = _MERGED.format(base=base, rank=origin.rank, source=source, dtype=dtype, facts=origin.facts(), out=out.name)
     return f"---\n{data.to_yaml()}\n---\n\n{text}"
+
+
+def converted_card(checkpoint: Path, maker: str, method: NestedMethod, base: str) -> str:
+    """Return the README of a folder that was made from a checkpoint of another program."""
+    data = ModelCardData(base_model=base, library_name="peft", pipeline_tag="text-generation", tags=["lora"])
+    rows = {
+        "checkpoint": f"`{checkpoint.name}`, {maker}",
+        "sha256 of the checkpoint": f"`{file_sha256(checkpoint)}`",
+        "method": f"{method.name}, trained at ranks {', '.join(map(str, method.train_ranks))}",
+        "scaling": f"rule {method.scaling}, gain {method.gain:g}",
+        "made with": f"aurac {version('aurac')}, PEFT {version('peft')}",
+    }
+    text = _CONVERTED.format(rank=method.max_rank, facts=_table(rows))
+    return f"---\n{data.to_yaml()}\n---\n\n{text}"
+
+
+def _table(rows: Mapping[str, object]) -> str:
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
 
 
 def _pipeline(config: Mapping[str, Any]) -> str | None:

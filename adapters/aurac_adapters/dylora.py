@@ -43,13 +43,13 @@ class DyLora(NestedMethod):
         """Return s_b * 1[i <= b]."""
         return self.prefix_diagonal(self.sampled_rank(step))
 
-    def mean_diagonal(self) -> Diagonal:
-        """Return the mean over b in S of s_b * 1[i <= b]: MatryoshkaLoRA's diagonal, normalised."""
-        return np.asarray(np.mean([self.prefix_diagonal(rank) for rank in self.train_ranks], axis=0))
-
     def kept_diagonal(self, rank: int) -> Diagonal:
         """Return the prefix diagonal, which is what this rank was trained with."""
         return self.prefix_diagonal(rank)
+
+    def mean_diagonal(self) -> Diagonal:
+        """Return the mean over b in S of s_b * 1[i <= b]: MatryoshkaLoRA's diagonal, normalised."""
+        return np.asarray(np.mean([self.prefix_diagonal(rank) for rank in self.train_ranks], axis=0))
 
     def gradient_mask(self, step: int) -> Diagonal | None:
         """Return 1[i = b] in frozen mode, else None."""

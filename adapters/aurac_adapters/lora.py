@@ -21,6 +21,7 @@ class Lora(NestedMethod):
     """
 
     name: ClassVar[str] = "lora"
+    has_train_ranks: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Train at the full rank only."""

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from aurac.errors import AdapterError, ModelError
-from aurac_adapters.base_model import load_base, load_config
+from aurac_adapters.base_config import load_config
+from aurac_adapters.base_model import load_base
 from aurac_adapters.cards import Origin, merged_card
 from aurac_adapters.folder import read_adapter
 from aurac_adapters.loading import load_adapter

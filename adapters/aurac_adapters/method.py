@@ -39,6 +39,7 @@ class NestedMethod(ABC):
     """
 
     name: ClassVar[str]
+    has_train_ranks: ClassVar[bool] = True
     trainable: ClassVar[bool] = True
 
     max_rank: int

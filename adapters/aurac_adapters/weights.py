@@ -38,6 +38,12 @@ def read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, torch.Tenso
         raise AdapterError(
             f"{path} is damaged or no safetensors file: {exc}. Fetch or save the adapter again."
         ) from exc
+    check_tensors(tensors, config, path)
+    return tensors
+
+
+def check_tensors(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any], path: Path) -> None:
+    """Raise `AdapterError` for NaN, an untrained or incomplete adapter, or ranks that contradict the configuration."""
     layers = lora_layers_of(tensors)
     if not layers:
         raise AdapterError(f"{path} holds no lora_A and lora_B tensors. Give a LoRA adapter of linear layers.")
@@ -57,7 +63,6 @@ def read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, torch.Tenso
         raise AdapterError(
             f"{path}: all updates are 0, so the adapter does nothing; it was not trained. Train it first."
         )
-    return tensors
 
 
 def check_fits(tensors: Mapping[str, torch.Tensor], base: torch.nn.Module, path: Path) -> None:

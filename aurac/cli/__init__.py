@@ -28,6 +28,7 @@ COMMANDS = {
     "recommend": "aurac.cli.recommend",
     "info": "aurac.cli.info",
     "slice": "aurac.cli.slice",
+    "convert": "aurac.cli.convert",
     "plot": "aurac.cli.plot",
     "report": "aurac.cli.report",
     "card": "aurac.cli.card",

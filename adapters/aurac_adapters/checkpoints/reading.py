@@ -1,0 +1,48 @@
+"""Reading a checkpoint file without running anything that is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from aurac.errors import AdapterError
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a .safetensors file, or of a file that `torch.save` wrote.
+
+    A pickle can run any code when it is read. torch's `weights_only` reader builds tensors and containers and refuses
+    everything else before it is called.
+
+    Raises:
+        AdapterError: If there is no such file, it is damaged, or it holds anything but a dictionary of tensors.
+    """
+    if not path.is_file():
+        raise AdapterError(f"no such file: {path}. Give a checkpoint file, .safetensors or one that torch.save wrote.")
+    if path.suffix == ".safetensors":
+        try:
+            return dict(load_file(path))
+        except (SafetensorError, ValueError, OSError) as exc:
+            raise AdapterError(f"{path} is damaged or no safetensors file: {exc}. Fetch or save it again.") from exc
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as exc:  # a stranger's file fails in many ways
+        if isinstance(exc, MemoryError):
+            raise
+        reason = str(exc).strip().split("\n")[0]
+        raise AdapterError(
+            f"{path} is damaged, or holds more than tensors, which is refused and was not run: {reason:.200} Save a "
+            "dictionary of tensors."
+        ) from exc
+    if not isinstance(content, dict) or not content:
+        raise AdapterError(f"{path} holds {type(content).__name__}, not a dictionary of tensors. Save the state dict.")
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise AdapterError(
+                f"{path} holds {type(value).__name__} under {key!r}; a dictionary of names and tensors is needed. Save "
+                "the state dict alone."
+            )
+    return {key: value.detach() for key, value in content.items()}
