@@ -23,6 +23,8 @@ _INITS = {
     "loftq": _CHANGES_BASE,
     "orthogonal": "cancels at the full rank only; a prefix would not start at the base",
 }
+_WHOLE = ("modules_to_save", "trainable_token_indices")
+_OTHER_LAYERS = ("use_qalora", "use_bdlora", "kasa_config", "velora_config", "monteclora_config", "arrow_config")
 
 
 def check_config(config: Mapping[str, Any], where: object) -> None:
@@ -40,6 +42,9 @@ def check_config(config: Mapping[str, Any], where: object) -> None:
     for option in _NO_STACK_OF_RANKS:
         if config.get(option):
             raise AdapterError(f"{where} uses {option}, whose weights are no stack of ranks. Train without it.")
+    for option in _OTHER_LAYERS:
+        if config.get(option):
+            raise AdapterError(f"{where} uses {option}, which is another layer than B A. Train without it.")
     init = config.get("init_lora_weights")
     for name, reason in _INITS.items():
         if isinstance(init, str) and init.startswith(name):
@@ -59,6 +64,13 @@ def check_config(config: Mapping[str, Any], where: object) -> None:
 def has_patterns(config: Mapping[str, Any]) -> str | None:
     """Return the name of the pattern that gives layers different ranks or factors, if there is one."""
     return next((name for name in ("rank_pattern", "alpha_pattern") if config.get(name)), None)
+
+
+def trained_whole(config: Mapping[str, Any]) -> str | None:
+    """Return the option by which more than the factors was trained; servers refuse it."""
+    if config.get("bias") not in {None, "none"}:
+        return "bias"
+    return next((name for name in _WHOLE if config.get(name)), None)
 
 
 def layer_rank(config: Mapping[str, Any], name: str) -> int:

@@ -44,7 +44,10 @@ def export_slice(
     """
     found, tensors = read_folder(folder)
     if pattern := has_patterns(found.config):
-        raise AdapterError(f"{found.path} has a {pattern}, which servers refuse. svd_rotate it, then slice the result.")
+        raise AdapterError(
+            f"{found.path} has layers with ranks or factors of their own ({pattern}), which servers refuse. Merge it "
+            "(aurac slice --merge), or make it uniform with aurac_adapters.svd_rotate and slice the result."
+        )
     inference = inference or found.inference
     p = torch.tensor(found.method.inference_diagonal(rank, inference)[:rank])
     check_padding(rank, pad_to or rank)

@@ -12,6 +12,7 @@ written to DIR itself, several to DIR/rank-4, DIR/rank-8 ... Nothing is overwrit
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from aurac.cli.options import rank_list
@@ -41,14 +42,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the folders and print them."""
     from aurac_adapters import export_merged, export_slice, read_adapter
+    from aurac_adapters.config import trained_whole
     from aurac_adapters.method import check_rank
     from aurac_adapters.writing import check_new
 
     folders = {rank: args.out if len(args.rank) == 1 else args.out / f"rank-{rank}" for rank in args.rank}
-    max_rank = read_adapter(args.adapter).method.max_rank
+    found = read_adapter(args.adapter)
     for rank, folder in folders.items():  # all of them before the first is written
-        check_rank(rank, max_rank)
+        check_rank(rank, found.method.max_rank)
         check_new(folder)
+    if not args.merge and (option := trained_whole(found.config)):
+        print(
+            f"note: with {option} more than the factors was trained. PEFT keeps it whole in a slice, servers refuse "
+            "it; --merge writes a model that has it.",
+            file=sys.stderr,
+        )
     shared = {"inference": args.inference, "base": args.base}
     for rank, folder in folders.items():
         if args.merge:

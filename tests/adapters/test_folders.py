@@ -216,6 +216,8 @@ def test_pickles_are_never_read(make_foreign: Make) -> None:
         ({"peft_type": "IA3"}, r"is of type 'IA3'; only LORA has sub-ranks"),
         ({"use_dora": True}, r"uses use_dora, which no rank indexes"),
         ({"lora_bias": True}, r"uses lora_bias, which no rank indexes"),
+        ({"kasa_config": {"beta": 1e-4}}, r"uses kasa_config, which is another layer than B A. Train without it"),
+        ({"use_bdlora": {"nblocks": 2}}, r"uses use_bdlora, which is another layer than B A"),
         ({"target_parameters": ["experts"]}, r"uses target_parameters, whose weights are no stack of ranks"),
         (
             {"init_lora_weights": "pissa_niter_4"},
@@ -279,5 +281,7 @@ def test_a_slice_never_overwrites_and_never_leaves_half_a_folder(make_foreign: M
 
 
 def test_an_adapter_with_patterns_is_scored_but_not_sliced(make_foreign: Make, tmp_path: Path) -> None:
-    with pytest.raises(AdapterError, match=r"has a rank_pattern, which servers refuse. svd_rotate it, then slice"):
-        export_slice(make_foreign(rank_pattern={"q_proj": 4}), 2, tmp_path / "r2")
+    for pattern in ("rank_pattern", "alpha_pattern"):
+        folder = make_foreign(pattern, **{pattern: {"q_proj": 4}})
+        with pytest.raises(AdapterError, match=rf"has layers .* \({pattern}\), which servers refuse. Merge it \(aurac"):
+            export_slice(folder, 2, tmp_path / "r2")

@@ -11,6 +11,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from aurac import testbed
@@ -26,6 +27,7 @@ from aurac_adapters import (
     load_adapter,
     svd_rotate,
 )
+from aurac_adapters.config import trained_whole
 from aurac_adapters.training import train
 from short_training import base_model, config
 from tiny import logits, tiny_llama
@@ -182,6 +184,34 @@ def test_layers_of_different_ranks_can_be_merged(make_foreign: Make, saved_base:
     ours = load_adapter(tiny_llama(), folder)
     ours.set_rank(6)
     torch.testing.assert_close(logits(merged), logits(ours.model), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"modules_to_save": ["lm_head"]}, {"trainable_token_indices": [1, 2]}], ids=list)
+def test_what_was_trained_whole_is_merged_whole(
+    options: dict[str, Any], make_foreign: Make, saved_base: Make, tmp_path: Path
+) -> None:
+    folder = make_foreign(target_modules=["q_proj"], **options)
+    file = folder / "adapter_model.safetensors"
+    save_file({key: w if "lora_" in key else w + 0.1 for key, w in load_file(file).items()}, file)
+    merged = AutoModelForCausalLM.from_pretrained(export_merged(folder, 2, tmp_path / "m", base=str(saved_base())))
+    ours = load_adapter(tiny_llama(), folder)
+    ours.set_rank(2)
+    torch.testing.assert_close(logits(merged), logits(ours.model), rtol=0, atol=1e-5)
+    expected = {name: weight for name, weight in tiny_llama().named_parameters() if "q_proj" not in name}
+    assert not all(torch.equal(merged.get_parameter(name), weight) for name, weight in expected.items())
+
+
+@pytest.mark.parametrize(
+    ("config", "option"),
+    [
+        ({"bias": "none", "modules_to_save": None}, None),
+        ({"bias": "all"}, "bias"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
+        ({"trainable_token_indices": {"embed_tokens": [1]}}, "trainable_token_indices"),
+    ],
+)
+def test_options_that_train_more_than_the_factors_are_known(config: dict[str, Any], option: str | None) -> None:
+    assert trained_whole(config) == option
 
 
 def test_merging_needs_a_base_that_is_there(make_foreign: Make, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,16 @@ def test_nothing_is_written_if_one_of_the_ranks_cannot_be(
     done = call("slice", adapters["one"], "--rank", "2,4", "--out", out)
     assert "rank-4 is not empty. Give a folder that does not exist yet" in done.error
     assert [path.name for path in out.iterdir()] == ["rank-4"]
+
+
+def test_a_note_says_what_servers_will_refuse(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "biased"
+    shutil.copytree(adapters["one"], folder)
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"bias": "lora_only"}))
+    done = call("slice", folder, "--rank", "2", "--out", tmp_path / "r2")
+    assert done.status == 0
+    assert done.err.startswith("note: with bias more than the factors was trained. PEFT keeps it whole in a slice")
 
 
 def test_padding_and_merging_exclude_each_other(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
