@@ -76,8 +76,7 @@ def adapter_rows(facts: AdapterFacts) -> list[tuple[str, str]]:
     """Return name and value of every fact of the adapter."""
     method, config = facts.method, facts.config
     trained = f"{method.name}, trained at ranks {', '.join(map(str, method.train_ranks))}"
-    targets = config.get("target_modules")
-    shown = targets if isinstance(targets, str) else ", ".join(sorted(targets or ()))
+    targets = ", ".join(sorted({name.rpartition(".")[2] for name in facts.layers}))
     revision = f" (revision {config['revision']})" if config.get("revision") else ""
     return [
         ("method", trained if facts.has_sidecar else "plain LoRA (no sidecar: whatever it was, it is read as LoRA)"),
@@ -86,7 +85,7 @@ def adapter_rows(facts: AdapterFacts) -> list[tuple[str, str]]:
         ("P in training", diagonal(facts)),
         ("inference rule", facts.inference),
         ("base model", f"{config.get('base_model_name_or_path') or 'not named'}{revision}"),
-        ("target modules", f"{shown} ({len(facts.layers)} layers)"),
+        ("target modules", f"{targets} ({len(facts.layers)} layers)"),
         ("parameters", f"{facts.parameters:,} ({facts.weights_bytes:,} bytes, {', '.join(facts.dtypes)})"),
         ("sha256", facts.sha256),
         ("made with", ", ".join(f"{name} {version}" for name, version in facts.versions.items()) or "not known"),

@@ -32,7 +32,7 @@ def test_it_prints_what_the_adapter_is_and_what_it_was_scored_on(call: Call, wit
     assert facts["method"].startswith("plain LoRA (no sidecar")
     assert (facts["full rank"], facts["scaling"]) == ("4", "rule one, gain 2 (lora_alpha 8)")
     assert facts["P in training"] == "p_4 = 2"
-    assert facts["target modules"].endswith("(14 layers)")
+    assert facts["target modules"] == "down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj (14 layers)"
     score = aurac.compute(aurac.load(with_record).curve("tilt"))
     expected = f"tilt: AURAC {100 * score.value:.2f} ± {100 * score.stderr:.2f} (acc, ranks 1, 2, 4)"
     assert f"  scored on       {expected}\n" in done.out
