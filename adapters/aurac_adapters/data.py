@@ -1,20 +1,22 @@
 """Training data: where prompts and completions come from, and how they become token ids with a completion-only loss.
 
-A training example is a prompt and its completion. `DATA` names published sets with their published prompt formats;
-anything else is the path of a JSONL file with the keys `prompt` and `completion`.
+A training example is a prompt and its completion, or a chat. `DATA` names published sets with their published prompt
+formats, from the hub or, as `NAME=PATH`, from a copy; anything else is the path of a JSONL file.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
 from aurac.errors import DataError, UnknownNameError
 from aurac.registry import Registry
+from aurac_adapters.data_files import read_jsonl
+from aurac_adapters.examples import Chat, Example, TemplatedText
 
 DATA = Registry(
     "data set",
@@ -27,14 +29,6 @@ DATA = Registry(
 
 IGNORED = -100
 """The label that transformers' loss leaves out."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """A prompt, and the completion that is to follow it without anything in between."""
-
-    prompt: str
-    completion: str
 
 
 @dataclass(frozen=True)
@@ -56,67 +50,45 @@ class TokenizedData:
     sha256: str
 
 
-def load_examples(data: str) -> list[Example]:
+def load_examples(data: str) -> list[Example | Chat]:
     """Return the examples of a named set or of a JSONL file.
 
     Args:
-        data: A name in `DATA`, or a path. A file that is named like a set needs a path with a slash ("./gsm8k").
+        data: A name in `DATA`; `NAME=PATH` for a copy of that set on this machine; or the path of a JSONL file. A file
+            that is named like a set needs a path with a slash ("./gsm8k").
 
     Raises:
         UnknownNameError: If it is neither a name nor a file.
         DataError: If the file or the set cannot be read, or holds nothing.
     """
+    name, _, copy = data.partition("=")
+    examples: list[Example | Chat]
     if data in DATA:
-        examples: list[Example] = DATA[data]()
+        examples = DATA[data]()
     elif Path(data).is_file():
         examples = read_jsonl(Path(data))
+    elif name in DATA:
+        examples = DATA[name](copy)
     elif Path(data).name != data or Path(data).suffix:
         raise DataError(f"no such data file: {data}. Give a JSONL file, or one of the sets {', '.join(sorted(DATA))}.")
     else:
-        raise UnknownNameError("data set", data, DATA, advice="The path of a JSONL file also works.")
+        raise UnknownNameError("data set", name, DATA, advice="The path of a JSONL file also works.")
     if not examples:
         raise DataError(f"the data {data} holds no example; at least one is needed to train.")
     return examples
 
 
-def read_jsonl(path: Path) -> list[Example]:
-    """Return the examples of a file with one `{"prompt": ..., "completion": ...}` a line; empty lines are skipped.
-
-    Raises:
-        DataError: With file and line number, if a line is not JSON, lacks a key, or holds something else than text.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}).") from error
-    return [_parse(line, f"{path}, line {i}") for i, line in enumerate(lines, start=1) if line.strip()]
-
-
-def _parse(line: str, where: str) -> Example:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where} is not JSON: {error.msg} (column {error.colno}).") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{where} holds {row!r:.40}, not an object with the keys prompt and completion.")
-    if missing := [key for key in ("prompt", "completion") if key not in row]:
-        raise DataError(f"{where} lacks the key {' and '.join(missing)}; it has {', '.join(row) or 'none'}.")
-    for key in ("prompt", "completion"):
-        if not isinstance(row[key], str):
-            raise DataError(f"{where}: {key} is {row[key]!r:.40}, not text.")
-    return Example(row["prompt"], row["completion"])
-
-
-def tokenize(examples: Sequence[Example], tokenizer: Any, *, max_length: int) -> TokenizedData:
-    """Return token ids, with labels that leave out the prompt and an end-of-text token after the completion.
+def tokenize(examples: Sequence[Example | TemplatedText], tokenizer: Any, *, max_length: int) -> TokenizedData:
+    """Return token ids, with labels that leave out what is given, and an end-of-text token after a completion.
 
     Prompt and completion are tokenised together, as they are when the model is scored. The completion begins at the
     first token in which the joint text differs from the prompt alone: a token across the border counts as completion.
+    The text of a chat template is cut in the same way at each of its borders; it has its own marks, so none is added.
 
     Args:
         examples: What to train on.
         tokenizer: A transformers tokenizer.
-        max_length: Tokens that an example may have; more are cut from the end of the completion.
+        max_length: Tokens that an example may have; more are cut from the end.
 
     Raises:
         DataError: If no example is left, because every prompt alone fills `max_length`.
@@ -125,18 +97,17 @@ def tokenize(examples: Sequence[Example], tokenizer: Any, *, max_length: int) ->
         With the words of "a b = c d" as tokens 1 2 3 4 5, `<s>` 0 put in front and `</s>` 9, the prompt "a b =" and the
         completion " c d" give input_ids [0, 1, 2, 3, 4, 5, 9] and labels [-100, -100, -100, -100, 4, 5, 9].
     """
-    prompts = _token_ids(tokenizer, [example.prompt for example in examples])
-    joint = _token_ids(tokenizer, [example.prompt + example.completion for example in examples])
     rows, n_truncated, digest = [], 0, sha256()
-    for prompt, tokens in zip(prompts, joint, strict=True):
-        if tokenizer.eos_token_id is not None and tokens[-1:] != [tokenizer.eos_token_id]:
-            tokens = [*tokens, tokenizer.eos_token_id]
-        border = _common_prefix_length(prompt, tokens)
-        if border >= max_length:
+    for tokens, borders in _with_borders(examples, tokenizer):
+        if borders[0] >= max_length:
             continue
         n_truncated += len(tokens) > max_length
-        row = {"input_ids": tokens[:max_length], "labels": ([IGNORED] * border + tokens[border:])[:max_length]}
-        digest.update(repr((border, row["input_ids"])).encode())
+        labels = [IGNORED] * len(tokens)
+        edges = [*borders, len(tokens)]
+        for begin, end in zip(edges[::2], edges[1::2], strict=False):
+            labels[begin:end] = tokens[begin:end]
+        row = {"input_ids": tokens[:max_length], "labels": labels[:max_length]}
+        digest.update(repr((*borders, row["input_ids"])).encode())
         rows.append(row)
     if not rows:
         raise DataError(
@@ -146,9 +117,25 @@ def tokenize(examples: Sequence[Example], tokenizer: Any, *, max_length: int) ->
     return TokenizedData(tuple(rows), len(examples), n_truncated, len(examples) - len(rows), digest.hexdigest())
 
 
-def _token_ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+def _with_borders(examples: Sequence[Example | TemplatedText], tokenizer: Any) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the token ids of each example, and where what is learned begins, ends, begins again, ..."""
+    # What is given, the same with what is learned after it, the same with what is given next, ... and the whole.
+    prefixes = [list(accumulate(example.parts)) for example in examples]
+    templated = isinstance(examples[0], TemplatedText)
+    ids = iter(_token_ids(tokenizer, [text for texts in prefixes for text in texts], add_special_tokens=not templated))
+    for texts in prefixes:
+        *earlier, tokens = islice(ids, len(texts))
+        eos = tokenizer.eos_token_id
+        if not templated and eos is not None and tokens[-1:] != [eos]:
+            tokens = [*tokens, eos]
+        yield tokens, [_common_prefix_length(prefix, tokens) for prefix in earlier]
+
+
+def _token_ids(tokenizer: Any, texts: list[str], *, add_special_tokens: bool) -> list[list[int]]:
     # Not verbose: the tokenizer would warn of texts longer than the context, which are cut and counted here.
-    ids: list[list[int]] = tokenizer(texts, return_attention_mask=False, verbose=False)["input_ids"]
+    ids: list[list[int]] = tokenizer(
+        texts, add_special_tokens=add_special_tokens, return_attention_mask=False, verbose=False
+    )["input_ids"]
     return ids
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model
@@ -23,78 +22,17 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from aurac.errors import TrainingError
 from aurac_adapters import training_record
 from aurac_adapters.base_model import check_target_modules, context_length, load_base
+from aurac_adapters.chat import apply_chat_template, plain_examples
 from aurac_adapters.data import IGNORED, TokenizedData, load_examples, tokenize
 from aurac_adapters.folder import save_adapter
-from aurac_adapters.method import NestedMethod
 from aurac_adapters.nested import attach
 from aurac_adapters.sidecar import SIDECAR
 from aurac_adapters.training_callbacks import LossBar, MethodCallback, require_finite
+from aurac_adapters.training_config import TrainingConfig
+
+__all__ = ["FiniteTrainer", "TrainingConfig", "train"]
 
 logger = logging.getLogger(__name__)
-
-FREE = ("out", "checkpoint_steps", "report_to", "progress")
-"""Fields that do not change the adapter: a training may go on with others."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """Everything that decides what a training makes.
-
-    The optimizer is AdamW without weight decay; the learning rate rises over the first 5 % of the steps and then falls
-    linearly to 0; gradients are clipped to norm 1. The loss is the mean over the completion tokens of a step.
-
-    Attributes:
-        method: Which diagonal is trained, with its maximal rank and its train ranks.
-        model: Base model: a folder or a name on the hub.
-        data: A name in `DATA`, or a JSONL file of prompt and completion.
-        out: Folder for the adapter; checkpoints go into `out/checkpoints`.
-        target_modules: Layers that get an adapter: "all-linear" (all but the output head), a regular expression, names.
-        learning_rate: Its peak. The default is a usual one for LoRA on large models, not tuned for any method.
-        epochs: Passes over the data.
-        max_steps: Optimizer steps; overrides `epochs`.
-        batch_size: Examples for each device and forward pass.
-        gradient_accumulation: Forward passes for each optimizer step.
-        max_length: Tokens of an example, at most the model's context; the rest is cut, counted and reported.
-        seed: Of the adapter's initial weights and the order of the data. A method that samples has its own.
-        dtype: Of the base model in memory; "auto" is bfloat16 on a GPU that has it, else float32; adapters are float32.
-        gradient_checkpointing: Compute activations twice instead of keeping them.
-        checkpoint_steps: Optimizer steps between checkpoints; the last two are kept.
-        trust_remote_code: Run code that comes with the model.
-        report_to: Trackers that transformers knows ("tensorboard", "wandb").
-        progress: Show a bar on standard error.
-    """
-
-    method: NestedMethod
-    model: str
-    data: str
-    out: Path
-    target_modules: str | tuple[str, ...] = "all-linear"
-    learning_rate: float = 2e-4
-    epochs: float = 3.0
-    max_steps: int | None = None
-    batch_size: int = 8
-    gradient_accumulation: int = 4
-    max_length: int = 1024
-    seed: int = 42
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    gradient_checkpointing: bool = False
-    checkpoint_steps: int = 500
-    trust_remote_code: bool = False
-    report_to: tuple[str, ...] = ()
-    progress: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be trained."""
-        self.method.training_diagonal(0)  # raises for a method that is made from a trained adapter
-        positive = ("learning_rate", "epochs", "batch_size", "gradient_accumulation", "max_length", "checkpoint_steps")
-        for name in (*positive, *(["max_steps"] if self.max_steps is not None else [])):
-            if not getattr(self, name) > 0:
-                raise TrainingError(f"{name} is {getattr(self, name)}; it must be greater than 0.")
-
-    def identity(self) -> dict[str, Any]:
-        """Return what makes two trainings the same, as JSON values."""
-        fields = {name: value for name, value in vars(self).items() if name not in FREE}
-        return {**fields, "method": self.method.to_dict()}
 
 
 class FiniteTrainer(Trainer):  # type: ignore[misc]
@@ -137,10 +75,7 @@ def train(config: TrainingConfig) -> Path:
         config.model, dtype=torch.bfloat16 if bfloat16 else torch.float32, trust_remote_code=config.trust_remote_code
     )
     check_target_modules(base, config.target_modules)
-    data = tokenize(
-        load_examples(config.data), tokenizer, max_length=min(config.max_length, context_length(base, tokenizer))
-    )
-    _warn_of_cuts(data)
+    data = _tokenized_data(config, base, tokenizer)
 
     set_seed(config.seed)
     adapter = attach(_add_adapter(base, config), config.method)
@@ -237,6 +172,14 @@ def _arguments(config: TrainingConfig, *, bfloat16: bool) -> TrainingArguments:
         report_to=list(config.report_to) or "none",
         disable_tqdm=not config.progress,
     )
+
+
+def _tokenized_data(config: TrainingConfig, base: PreTrainedModel, tokenizer: Any) -> TokenizedData:
+    examples = load_examples(config.data)
+    texts = apply_chat_template(examples, tokenizer) if config.chat_template else plain_examples(examples)
+    data = tokenize(texts, tokenizer, max_length=min(config.max_length, context_length(base, tokenizer)))
+    _warn_of_cuts(data)
+    return data
 
 
 def _gpu_has_bfloat16() -> bool:

@@ -97,7 +97,8 @@ def write(folder: Path, record: Record) -> None:
 
 def _require_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     found, wanted = _flat(found), _flat(wanted)
-    if different := sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key)):
+    # A record from before a switch existed lacks it, which means the same as off.
+    if different := sorted(key for key in {*found, *wanted} if (found.get(key) or None) != (wanted.get(key) or None)):
         changes = ", ".join(f"{key} is {found.get(key)} there and {wanted.get(key)} here" for key in different)
         raise RecordError(f"{folder} holds another training: {changes}. Give a new folder, or repeat that command.")
 

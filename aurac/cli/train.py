@@ -5,7 +5,8 @@ Examples:
   aurac train --method dylora --model MODEL --data train.jsonl --rank 32 --train-ranks 4,8,16,32 --out runs/dylora
   aurac train --method lora --model MODEL --data arc --max-steps 100 --learning-rate 2e-4 --out runs/lora
 
-DATA is the name of a set, or a JSONL file with the keys prompt and completion. The loss is taken on completions only.
+DATA is the name of a set, or a JSONL file whose rows hold prompt and completion, or instruction, input and output, or
+messages (with --chat-template). The loss is taken on what follows the prompt, in chats on the assistant's turns.
 The same command goes on where it was interrupted.
 """
 
@@ -28,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trainable = [name for name in METHODS if METHODS[name].trainable]
     parser.add_argument("--method", required=True, choices=trainable, help="what is put between A and B")
     parser.add_argument("--model", required=True, help="base model: folder or hub name")
-    parser.add_argument("--data", required=True, help=f"JSONL file, or one of {', '.join(DATA)}")
+    parser.add_argument("--data", required=True, help=f"JSONL file, one of {', '.join(DATA)}, or NAME=PATH of its copy")
+    parser.add_argument("--chat-template", action="store_true", help="write examples as the tokenizer's template does")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="adapter folder to write")
     parser.add_argument("--rank", type=int, default=16, metavar="R", help="maximal rank (default: 16)")
     parser.add_argument(
@@ -99,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
         max_length=args.max_length,
         seed=args.seed,
         dtype=args.dtype,
+        chat_template=args.chat_template,
         gradient_checkpointing=args.gradient_checkpointing,
         checkpoint_steps=args.checkpoint_steps,
         trust_remote_code=args.trust_remote_code,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import datasets
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +11,7 @@ from transformers import AutoTokenizer
 
 from aurac import testbed
 from aurac.errors import DataError, UnknownNameError
-from aurac_adapters import datasets_hub
-from aurac_adapters.data import DATA, IGNORED, Example, load_examples, read_jsonl, tokenize
+from aurac_adapters.data import IGNORED, Example, load_examples, tokenize
 
 
 class Words:
@@ -107,38 +104,6 @@ def test_training_ids_are_the_ids_that_scoring_asks_for() -> None:
     assert sum(label == IGNORED for label in row["labels"]) == 1 + len(example.prompt.split())
 
 
-def test_a_jsonl_file_is_read_line_by_line(tmp_path: Path) -> None:
-    path = tmp_path / "data.jsonl"
-    path.write_text(
-        '{"prompt": "a", "completion": " b"}\n\n{"prompt": "ä", "completion": "", "id": 7}\n', encoding="utf-8"
-    )
-    assert read_jsonl(path) == [Example("a", " b"), Example("ä", "")]
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ('{"prompt": "a"', r"data.jsonl, line 2 is not JSON: .* \(column \d+\)"),
-        ('["a", "b"]', r"line 2 holds \['a', 'b'\], not an object with the keys prompt and completion"),
-        ('{"prompt": "a", "answer": "b"}', r"line 2 lacks the key completion; it has prompt, answer\."),
-        ("{}", r"line 2 lacks the key prompt and completion; it has none\."),
-        ('{"prompt": "a", "completion": 3}', r"line 2: completion is 3, not text"),
-    ],
-)
-def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
-    path = tmp_path / "data.jsonl"
-    path.write_text('{"prompt": "a", "completion": " b"}\n' + line)
-    with pytest.raises(DataError, match=message):
-        load_examples(str(path))
-
-
-def test_a_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "data.jsonl"
-    path.write_bytes(b'{"prompt": "\xff"}')
-    with pytest.raises(DataError, match=r"data.jsonl is not UTF-8 text \(invalid start byte at byte 12\)"):
-        load_examples(str(path))
-
-
 def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     path.touch()
@@ -155,51 +120,3 @@ def test_a_missing_file_and_an_unknown_name_are_told_apart() -> None:
         UnknownNameError, match=r"unknown data set 'gsm8'\. Did you mean 'gsm8k'\?.*JSONL file also works"
     ):
         load_examples("gsm8")
-
-
-ROWS: dict[str, list[dict[str, Any]]] = {
-    "openai/gsm8k": [{"question": "2 + 3?", "answer": "It is <<2+3=5>>5.\n#### 5"}],
-    "allenai/ai2_arc": [
-        {"question": "Which?", "choices": {"text": ["this", "that"], "label": ["A", "B"]}, "answerKey": "B"},
-        {"question": "Who?", "choices": {"text": ["she", "he"], "label": ["1", "2"]}, "answerKey": "1"},
-    ],
-    "garage-bAInd/Open-Platypus": [
-        {"instruction": "Add.", "input": "2 3", "output": "5"},
-        {"instruction": "Add.", "input": "", "output": "?"},
-    ],
-}
-PUBLISHED = {
-    "gsm8k": [Example("Question: 2 + 3?\nAnswer:", " It is <<2+3=5>>5.\n#### 5")],
-    "arc": [Example("Question: Which?\nAnswer:", " that"), Example("Question: Who?\nAnswer:", " she")],
-    "platypus": [
-        Example(
-            "Below is an instruction that describes a task, paired with an input that provides further context. "
-            "Write a response that appropriately completes the request.\n\n"
-            "### Instruction:\nAdd.\n\n### Input:\n2 3\n\n### Response:\n",
-            "5",
-        ),
-        Example(
-            "Below is an instruction that describes a task. "
-            "Write a response that appropriately completes the request.\n\n"
-            "### Instruction:\nAdd.\n\n### Response:\n",
-            "?",
-        ),
-    ],
-}
-
-
-@pytest.mark.parametrize("name", DATA)
-def test_a_named_set_has_its_published_format(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets_hub, "_train_split", lambda path, _name: ROWS[path])
-    assert load_examples(name) == PUBLISHED[name]
-
-
-@pytest.mark.parametrize("name", DATA)
-def test_a_set_that_cannot_be_reached_is_one_clear_error(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
-    message = r"cannot load the data set .*/.*: Couldn't reach .*Check the network, or use a JSONL file of prompt and"
-    with pytest.raises(DataError, match=message):
-        load_examples(name)
