@@ -15,15 +15,15 @@ from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model
-from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from aurac.errors import TrainingError
 from aurac_adapters import training_record
 from aurac_adapters.base_model import check_target_modules, context_length, load_base
+from aurac_adapters.batches import collate, packing_collator
 from aurac_adapters.chat import apply_chat_template, plain_examples
-from aurac_adapters.data import IGNORED, TokenizedData, load_examples, tokenize
+from aurac_adapters.data import TokenizedData, load_examples, tokenize
 from aurac_adapters.folder import save_adapter
 from aurac_adapters.nested import attach
 from aurac_adapters.sidecar import SIDECAR
@@ -76,6 +76,7 @@ def train(config: TrainingConfig) -> Path:
     )
     check_target_modules(base, config.target_modules)
     data = _tokenized_data(config, base, tokenizer)
+    collator = packing_collator(base) if config.packing else collate
 
     set_seed(config.seed)
     adapter = attach(_add_adapter(base, config), config.method)
@@ -88,7 +89,7 @@ def train(config: TrainingConfig) -> Path:
         model=adapter.model,
         args=arguments,
         train_dataset=data.rows,
-        data_collator=collate,
+        data_collator=collator,
         callbacks=[MethodCallback(adapter)],
     )
     for noisy in (ProgressCallback, PrinterCallback):
@@ -114,22 +115,6 @@ def train(config: TrainingConfig) -> Path:
         )
         training_record.write(config.out, finished)
     return config.out
-
-
-def collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-    """Return a batch, (batch, longest), padded on the right; the padding is masked, so any token id serves.
-
-    Example:
-        >>> collate([{"input_ids": [5, 6], "labels": [-100, 6]}, {"input_ids": [7], "labels": [7]}])["labels"].tolist()
-        [[-100, 6], [7, -100]]
-    """
-    tokens = [torch.tensor(row["input_ids"]) for row in rows]
-    labels = [torch.tensor(row["labels"]) for row in rows]
-    return {
-        "input_ids": pad_sequence(tokens, batch_first=True),
-        "attention_mask": pad_sequence([torch.ones_like(row) for row in tokens], batch_first=True),
-        "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
-    }
 
 
 def _add_adapter(base: PreTrainedModel, config: TrainingConfig) -> PeftModel:
@@ -165,7 +150,7 @@ def _arguments(config: TrainingConfig, *, bfloat16: bool) -> TrainingArguments:
         logging_steps=10,
         logging_first_step=True,
         logging_nan_inf_filter=False,  # it would log the mean of earlier losses instead of NaN
-        include_num_input_tokens_seen="non_padding",
+        include_num_input_tokens_seen="all" if config.packing else "non_padding",
         remove_unused_columns=False,
         dataloader_num_workers=0,  # the rows are in memory, as token ids
         dataloader_pin_memory=on_gpu,

@@ -37,6 +37,7 @@ class TrainingConfig:
         gradient_checkpointing: Compute activations twice instead of keeping them.
         checkpoint_steps: Optimizer steps between checkpoints; the last two are kept.
         chat_template: Write the examples in the tokenizer's chat template; data of messages need it.
+        packing: Put the examples of a forward pass into one row without padding; the loss is the same.
         trust_remote_code: Run code that comes with the model.
         report_to: Trackers that transformers knows ("tensorboard", "wandb").
         progress: Show a bar on standard error.
@@ -58,6 +59,7 @@ class TrainingConfig:
     gradient_checkpointing: bool = False
     checkpoint_steps: int = 500
     chat_template: bool = False
+    packing: bool = False
     trust_remote_code: bool = False
     report_to: tuple[str, ...] = ()
     progress: bool = True

@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-length", type=int, default=1024, metavar="N", help="tokens of an example (default: 1024)"
     )
+    parser.add_argument("--packing", action="store_true", help="examples of a pass in one row, without padding")
     parser.add_argument("--seed", type=int, default=42, help="default: 42")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto",
                         help="of the base model (default: bfloat16 on a GPU that has it, else float32)")  # fmt: skip
@@ -102,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         dtype=args.dtype,
         chat_template=args.chat_template,
+        packing=args.packing,
         gradient_checkpointing=args.gradient_checkpointing,
         checkpoint_steps=args.checkpoint_steps,
         trust_remote_code=args.trust_remote_code,
