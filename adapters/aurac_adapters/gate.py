@@ -38,6 +38,7 @@ class RankState:
         self.inference = inference
         self.rank: int | tuple[int, ...] = method.max_rank
         self.step = 0
+        self.rows: Sequence[int] = (0,)
         self._live: dict[tuple[Kind, torch.device, torch.dtype], torch.Tensor] = {}
 
     def set_rank(self, rank: Ranks) -> None:
@@ -51,14 +52,14 @@ class RankState:
         self.rank = tuple(int(each) for each in ranks) if isinstance(given, Sequence) else int(ranks[0])
         self._refresh("inference")
 
-    def set_step(self, step: int) -> None:
-        """Train with the diagonal of this optimizer step from now on."""
-        self.step = step
+    def set_step(self, step: int, *, rows: Sequence[int] = (0,)) -> None:
+        """Train with the diagonal of this optimizer step, or with those of these rows of its batch, from now on."""
+        self.step, self.rows = step, rows
         self._refresh("training")
         self._refresh("gradient")
 
     def gate(self, training: bool, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-        """Return the live gate, shape (R,), or (batch, R) when every row has its own rank."""
+        """Return the live gate, shape (R,), or (batch, R) where every row has its own diagonal."""
         return self.live("training" if training else "inference", device, dtype)
 
     def live(self, kind: Kind, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
@@ -73,7 +74,8 @@ class RankState:
             mask = method.gradient_mask(self.step)
             return np.ones(method.max_rank) if mask is None else mask
         if kind == "training":
-            p = method.training_diagonal(self.step)
+            of_rows = method.row_diagonals(self.step, self.rows)
+            p = method.training_diagonal(self.step) if of_rows is None else of_rows
         elif isinstance(self.rank, int):
             p = method.inference_diagonal(self.rank, self.inference)
         else:
@@ -133,6 +135,8 @@ class NestedVariant(LoraVariant):  # type: ignore[misc]
         """Return g * h for the activation h of shape (batch, ..., R)."""
         gate = self.state.gate(module.training, h.device, h.dtype)[..., : module.r[adapter]]
         if gate.dim() == 2:
+            if module.training and h.dim() > 2:
+                gate = gate[: len(h)]  # the last batch of an epoch may be shorter
             if len(gate) != len(h):
                 raise AdapterError(f"{len(gate)} ranks were set for a batch of {len(h)} rows. Give one rank a row.")
             gate = gate.view(len(gate), *[1] * (h.dim() - 2), -1)

@@ -41,6 +41,8 @@ class NestedMethod(ABC):
     name: ClassVar[str]
     has_train_ranks: ClassVar[bool] = True
     trainable: ClassVar[bool] = True
+    added_later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that older sidecars lack; there they had the value that is the default."""
 
     max_rank: int
     train_ranks: Sequence[int] = ()
@@ -98,6 +100,21 @@ class NestedMethod(ABC):
         """Return 0/1 for each row of A and column of B that this step may change, shape (R,); None for all."""
         return None
 
+    def row_diagonals(self, step: int, rows: Sequence[int]) -> Diagonal | None:
+        """Return p for each row of the batch, shape (len(rows), R); None where all rows share `training_diagonal`.
+
+        Args:
+            step: Optimizer step, 0-based.
+            rows: Positions of the rows in the whole batch of the step, over all processes and passes. A function of
+                them does not depend on how the batch is shared out.
+        """
+        return None
+
+    @property
+    def draws_each_row(self) -> bool:
+        """Whether the rows of a batch are trained with diagonals of their own."""
+        return self.row_diagonals(0, (0,)) is not None
+
     def prefix_diagonal(self, rank: int) -> Diagonal:
         """Return s_r * 1[i <= r], shape (R,)."""
         return np.where(np.arange(1, self.max_rank + 1) <= rank, self.scale(rank), 0.0)
@@ -154,7 +171,7 @@ class NestedMethod(ABC):
                 raise UnknownNameError(f"key of method {cls.name!r}", key, known)
             if isinstance(known[key], bool) and not isinstance(value, bool):
                 raise AdapterError(f"{key} of method {cls.name!r} is {value!r}; it must be true or false.")
-        if missing := known.keys() - values.keys():
+        if missing := known.keys() - values.keys() - cls.added_later:
             raise AdapterError(f"method {cls.name!r} lacks {', '.join(sorted(missing))}.")
         return cls(**values)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import isclose
@@ -78,9 +78,15 @@ class NestedAdapter:
             raise AdapterError("the adapter is merged, so its rank is fixed. Unmerge it first.")
         self.state.set_rank(rank)
 
-    def set_step(self, step: int) -> None:
-        """Train with the diagonal of optimizer step `step` (0-based) from now on; only between steps."""
-        self.state.set_step(step)
+    def set_step(self, step: int, *, rows: Sequence[int] = (0,)) -> None:
+        """Train with the diagonal of optimizer step `step` (0-based) from now on; never between forward and backward.
+
+        Args:
+            step: Optimizer step.
+            rows: For a method that draws for each row: the positions, in the whole batch of the step, of the rows that
+                the next forward pass will see.
+        """
+        self.state.set_step(step, rows=rows)
 
 
 def attach(

@@ -82,6 +82,11 @@ def train(config: TrainingConfig) -> Path:
     adapter = attach(_add_adapter(base, config), config.method)
 
     arguments = _arguments(config, bfloat16=bfloat16)
+    if config.method.draws_each_row and arguments.n_gpu > 1:
+        raise TrainingError(
+            f"{arguments.n_gpu} GPUs in one process share out the rows of a batch, but every row has its own rank. "
+            "Start one process for each GPU with torchrun, or show one GPU (CUDA_VISIBLE_DEVICES=0)."
+        )
     record = training_record.begin(config.identity(), data, previous=previous)
     if arguments.should_save:  # the first of the processes
         training_record.write(config.out, record)

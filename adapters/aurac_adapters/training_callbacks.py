@@ -19,15 +19,24 @@ class MethodCallback(TrainerCallback):  # type: ignore[misc]
 
     The rank must not change between the forward and the backward pass (with gradient checkpointing that would be wrong
     without a word), so `on_step_begin` is the only place where it does. Gradient accumulation then sees one diagonal.
+    Where every row draws its own, the rows of the next pass are set when the backward pass of the last one is over.
     """
 
     def __init__(self, adapter: NestedAdapter) -> None:
         """Keep the handle of the adapter in training."""
         self.adapter = adapter
+        self.passes = 0
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Set the diagonal of this step: a function of seed and step alone, so a resumed training draws the same."""
-        self.adapter.set_step(state.global_step)
+        self.passes = 0
+        self._set_step(args, state)
+
+    def on_substep_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Set the diagonals of the rows that the next pass of the same step will see."""
+        self.passes += 1
+        if self.adapter.method.draws_each_row:
+            self._set_step(args, state)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Save no checkpoint after the last step (the adapter is saved then), nor one that is not finite; log at both.
@@ -44,6 +53,15 @@ class MethodCallback(TrainerCallback):  # type: ignore[misc]
         """Put the sidecar into the checkpoint, last of all: a checkpoint with a sidecar is complete."""
         if state.is_world_process_zero:
             write_sidecar(self.adapter, Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+    def _set_step(self, args: TrainingArguments, state: TrainerState) -> None:
+        if not self.adapter.method.draws_each_row:
+            self.adapter.set_step(state.global_step)
+            return
+        # A pass takes one batch for each process, in this order, from the rows that one process would take at once.
+        n_rows = args.per_device_train_batch_size
+        begin = (self.passes * args.world_size + args.process_index) * n_rows
+        self.adapter.set_step(state.global_step, rows=range(begin, begin + n_rows))
 
 
 class LossBar(ProgressCallback):  # type: ignore[misc]

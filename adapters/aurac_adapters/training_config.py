@@ -68,6 +68,11 @@ class TrainingConfig:
         """Refuse what cannot be trained."""
         self.method.training_diagonal(0)  # raises for a method that is made from a trained adapter
         positive = ("learning_rate", "epochs", "batch_size", "gradient_accumulation", "max_length", "checkpoint_steps")
+        if self.packing and self.method.draws_each_row:
+            raise TrainingError(
+                "packing puts all examples of a pass into one row, so they cannot have ranks of their own (per_row). "
+                "Choose one of the two."
+            )
         for name in (*positive, *(["max_steps"] if self.max_steps is not None else [])):
             if not getattr(self, name) > 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be greater than 0.")

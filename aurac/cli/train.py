@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gain", type=float, default=1.0, metavar="C", help="factor before the rule (default: 1)")
     for name in trainable:
         for field in own_fields(METHODS[name], NestedMethod):
-            parser.add_argument(f"--{field.name}", action="store_true", help=f"{name} only, see docs/methods.md")
+            parser.add_argument(_switch(field), action="store_true", help=f"{name} only, see docs/methods.md")
     parser.add_argument("--target-modules", default="all-linear", metavar="a,b", help="default: all-linear")
     parser.add_argument("--learning-rate", type=float, default=2e-4, metavar="X", help="peak (default: 2e-4)")
     parser.add_argument("--epochs", type=float, default=3.0, metavar="N", help="default: 3")
@@ -68,6 +68,10 @@ def own_fields(method: Any, base: Any) -> list[Any]:
     return [field for field in dataclasses.fields(method) if field.name not in shared]
 
 
+def _switch(field: Any) -> str:
+    return f"--{field.name.replace('_', '-')}"
+
+
 def run(args: argparse.Namespace) -> int:
     """Train and print the adapter's folder."""
     from aurac.errors import AdapterError
@@ -79,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     for name in METHODS:
         for field in own_fields(METHODS[name], NestedMethod):
             if getattr(args, field.name, False) and field.name not in own:
-                raise AdapterError(f"--{field.name} is for method {name}, not for {args.method}. Leave it out.")
+                raise AdapterError(f"{_switch(field)} is for method {name}, not for {args.method}. Leave it out.")
     settings: dict[str, Any] = {"scaling": args.scaling} if args.scaling else {}
     config = TrainingConfig(
         method=method(

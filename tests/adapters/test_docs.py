@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from aurac_adapters import METHODS, NestedMethod
+from aurac_adapters import METHODS, DyLora, Lora, MatryoshkaLora, NestedMethod, SvdLora
 from aurac_adapters.scaling import SCALINGS
 from tiny import logits, nested, tiny_llama
 
@@ -19,6 +19,31 @@ TEXT = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="u
 @pytest.mark.parametrize("name", [*METHODS, *SCALINGS])
 def test_every_method_and_scaling_rule_has_its_row(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", TEXT, flags=re.MULTILINE)
+
+
+NUMBERS = r"[0-9. ]+|-"
+WORKED = [
+    ("lora", Lora(4, scaling="sqrt")),
+    ("dylora", DyLora(4, scaling="sqrt", seed=next(s for s in range(99) if DyLora(4, seed=s).sampled_rank(0) == 2))),
+    ("matryoshka", MatryoshkaLora(4)),
+    ("matryoshka`, `normalize", MatryoshkaLora(4, normalize=True)),
+    ("svd-lora", SvdLora(4)),
+]
+
+
+@pytest.mark.parametrize(("name", "method"), WORKED, ids=[name for name, _ in WORKED])
+def test_the_diagonals_that_are_written_out_are_those_of_the_code(name: str, method: NestedMethod) -> None:
+    row = re.search(rf"^\| `{name}`[^|]*\| ({NUMBERS}) \| ({NUMBERS}) \| ({NUMBERS}) \|$", TEXT, flags=re.MULTILINE)
+    assert row is not None
+    written = [None if cell == "-" else [float(x) for x in cell.split()] for cell in row.groups()]
+    diagonals = [
+        method.training_diagonal(0) if method.trainable else None,
+        method.inference_diagonal(2, "prefix"),
+        method.inference_diagonal(2, "trained"),
+    ]
+    for cell, p in zip(written, diagonals, strict=True):
+        assert (cell is None) == (p is None)
+        assert p is None or np.allclose(np.array(cell), p, rtol=0, atol=0.0051)
 
 
 def test_the_documented_method_works_as_it_stands() -> None:

@@ -71,6 +71,7 @@ def test_training_prints_the_folder_and_records_the_method(call: Call, tmp_path:
     ("options", "message"),
     [
         (("--frozen",), "--frozen is for method dylora, not for matryoshka"),
+        (("--per-row",), "--per-row is for method dylora, not for matryoshka"),
         (("--train-ranks", "2,8"), "train rank 8 is out of range; allowed: 1 to 4"),
         (("--target-modules", "q_prj"), "Did you mean 'q_proj'"),
         (("--data", "gsm9k"), "gsm8k"),
