@@ -65,12 +65,15 @@ def train(config: TrainingConfig) -> Path:
         UnknownNameError: If a target module or the data set has no such name.
         TrainingError: If the loss or a weight is not finite; the last checkpoints are kept.
     """
+    bfloat16 = config.dtype == "bfloat16" or (config.dtype == "auto" and _gpu_has_bfloat16())
+    arguments = _arguments(config, bfloat16=bfloat16)
+    _check_devices(config, arguments)
     previous = training_record.read(config.out, config.identity())
+    arguments.distributed_state.wait_for_everyone()  # all have read before the first writes
     if previous is not None and previous["status"] == "finished":
         logger.warning("%s holds this training, finished; it is left as it is.", config.out)
         return config.out
 
-    bfloat16 = config.dtype == "bfloat16" or (config.dtype == "auto" and _gpu_has_bfloat16())
     base, tokenizer = load_base(
         config.model, dtype=torch.bfloat16 if bfloat16 else torch.float32, trust_remote_code=config.trust_remote_code
     )
@@ -81,15 +84,11 @@ def train(config: TrainingConfig) -> Path:
     set_seed(config.seed)
     adapter = attach(_add_adapter(base, config), config.method)
 
-    arguments = _arguments(config, bfloat16=bfloat16)
-    if config.method.draws_each_row and arguments.n_gpu > 1:
-        raise TrainingError(
-            f"{arguments.n_gpu} GPUs in one process share out the rows of a batch, but every row has its own rank. "
-            "Start one process for each GPU with torchrun, or show one GPU (CUDA_VISIBLE_DEVICES=0)."
-        )
     record = training_record.begin(config.identity(), data, previous=previous)
     if arguments.should_save:  # the first of the processes
         training_record.write(config.out, record)
+        _remove_incomplete_checkpoints(config.out)
+    arguments.distributed_state.wait_for_everyone()
     trainer = FiniteTrainer(
         model=adapter.model,
         args=arguments,
@@ -97,6 +96,7 @@ def train(config: TrainingConfig) -> Path:
         data_collator=collator,
         callbacks=[MethodCallback(adapter)],
     )
+    refuse_sharding(trainer)
     for noisy in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(noisy)
     if config.progress:
@@ -186,12 +186,31 @@ def _warn_of_cuts(data: TokenizedData) -> None:
         )
 
 
-def _last_checkpoint(out: Path) -> int | None:
-    """Return the step of the last complete checkpoint; one without sidecar was being saved when it was killed."""
-    steps = [
-        int(path.parent.name.removeprefix("checkpoint-")) for path in out.glob(f"checkpoints/checkpoint-*/{SIDECAR}")
-    ]
+def _remove_incomplete_checkpoints(out: Path) -> None:
+    """Remove checkpoints without sidecar, which were being saved when the training was killed."""
     for folder in out.glob("checkpoints/checkpoint-*"):
         if not (folder / SIDECAR).exists():
             shutil.rmtree(folder)
-    return max(steps, default=None)
+
+
+def _last_checkpoint(out: Path) -> int | None:
+    """Return the step of the last complete checkpoint."""
+    folders = out.glob(f"checkpoints/checkpoint-*/{SIDECAR}")
+    return max((int(path.parent.name.removeprefix("checkpoint-")) for path in folders), default=None)
+
+
+def _check_devices(config: TrainingConfig, arguments: TrainingArguments) -> None:
+    if config.method.draws_each_row and arguments.n_gpu > 1:
+        raise TrainingError(
+            f"{arguments.n_gpu} GPUs in one process share out the rows of a batch, but every row has its own rank. "
+            "Start one process for each GPU with torchrun, or show one GPU (CUDA_VISIBLE_DEVICES=0)."
+        )
+
+
+def refuse_sharding(trainer: Trainer) -> None:
+    """Raise `TrainingError` where weights are shared out: the adapter is saved from the weights of one process."""
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        raise TrainingError(
+            "FSDP or DeepSpeed was asked for, but an adapter whose weights are shared out could not be saved. Start "
+            "with torchrun, where every process holds the base model."
+        )

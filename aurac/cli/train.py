@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -113,5 +114,7 @@ def run(args: argparse.Namespace) -> int:
         trust_remote_code=args.trust_remote_code,
         report_to=tuple(filter(None, args.report_to.split(","))),
     )
-    print(train(config))
+    folder = train(config)
+    if int(os.environ.get("RANK", "0")) == 0:  # of the processes that torchrun starts
+        print(folder)
     return 0

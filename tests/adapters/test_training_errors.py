@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import Trainer
 
 from aurac import testbed
 from aurac.errors import AdapterError, DataError, ModelError, RankError, TrainingError, UnknownNameError
@@ -83,3 +84,15 @@ def test_methods_say_at_the_door_what_they_refuse(tmp_path: Path) -> None:
         config(tmp_path, method=SvdLora(max_rank=4))
     with pytest.raises(RankError, match="train rank 8 is out of range"):
         config(tmp_path, method=DyLora(max_rank=4, train_ranks=[8]))
+
+
+def test_sharded_training_is_refused_before_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Trainer.create_accelerator_and_postprocess
+
+    def sharded(self: Any) -> None:
+        original(self)
+        self.is_fsdp_enabled = True  # what accelerate does on GPUs only
+
+    monkeypatch.setattr(Trainer, "create_accelerator_and_postprocess", sharded)
+    with pytest.raises(TrainingError, match=r"FSDP or DeepSpeed was asked for, .* not be saved\. Start with torchrun"):
+        train(config(tmp_path / "out"))

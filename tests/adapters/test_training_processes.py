@@ -1,0 +1,72 @@
+"""Two processes make the adapter that one process makes of the same batches."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from aurac_adapters.training import train
+from distributed_training import CASES, case
+from sharded_steps import SHARDED_METHODS, trained
+from short_training import record, weights
+
+# PEFT 0.21 still asks transformers 5.24 under an old name.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")]
+
+
+def in_two_processes(script: str, *arguments: str) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [str(Path(__file__).parent / script), *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr[-5000:]
+
+
+def written_by(folder: Path, process: int) -> list[str]:
+    return json.loads((folder / f"written-{process}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All cases, trained by two processes in two passes of 2 rows a step."""
+    folder = tmp_path_factory.mktemp("processes") / "both"
+    in_two_processes(
+        "distributed_training.py",
+        str(folder),
+        json.dumps({"cases": list(CASES), "batch_size": 2, "gradient_accumulation": 2}),
+    )
+    return folder
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_processes_make_the_adapter_of_one(name: str, both: Path, tmp_path: Path) -> None:
+    alone = train(case(name, tmp_path, batch_size=8))
+    difference = max((w - weights(both / name)[key]).abs().max().item() for key, w in weights(alone).items())
+    assert difference < 1e-5
+    ours, theirs = record(both / name), record(alone)
+    assert ours["n_processes"] == 2
+    assert ours["tokens"] == theirs["tokens"]
+    assert [e["loss"] for e in ours["losses"]] == pytest.approx([e["loss"] for e in theirs["losses"]], rel=1e-5)
+
+
+def test_only_the_first_process_writes(both: Path) -> None:
+    second = written_by(both.parent, 1)
+    # Each process keeps the state of its own random numbers in a checkpoint.
+    assert {Path(line.split(maxsplit=1)[1]).name for line in second} <= {"checkpoint-2", "rng_state_1.pth"}
+    assert any("adapter_model.safetensors" in line for line in written_by(both.parent, 0))
+
+
+def test_sharded_weights_learn_what_whole_ones_learn(tmp_path: Path) -> None:
+    in_two_processes("sharded_steps.py", str(tmp_path))
+    for name, method in SHARDED_METHODS.items():
+        sharded = load_file(tmp_path / f"{name}.safetensors")
+        whole = trained(method)
+        assert sharded.keys() == whole.keys()
+        difference = max((whole[key] - w).abs().max().item() for key, w in sharded.items())
+        assert difference < 1e-5, f"{name}: {difference}"
