@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -13,25 +14,30 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from aurac.errors import ModelError, UnknownNameError
 
 
-def load_base(name: str, *, dtype: torch.dtype, trust_remote_code: bool = False) -> tuple[PreTrainedModel, Any]:
+def load_base(
+    name: str, *, dtype: torch.dtype, load_in: Literal["4bit", "8bit"] | None = None, trust_remote_code: bool = False
+) -> tuple[PreTrainedModel, Any]:
     """Return a causal language model and its tokenizer.
 
     Args:
         name: A folder or a name on the hub.
-        dtype: Of the weights in memory.
+        dtype: Of the weights in memory; of the arithmetic, where they are quantised.
+        load_in: Quantise the linear layers with bitsandbytes.
         trust_remote_code: Whether code that comes with the model may run.
 
     Raises:
-        ModelError: If there is no such model, or it cannot be read; weights other than safetensors are not read.
+        ModelError: If there is no such model, or it cannot be read; weights other than safetensors are not read. If
+            bitsandbytes is asked for and not installed.
     """
     if (name.count("/") > 1 or name.startswith(("/", "."))) and not Path(name).is_dir():
         raise ModelError(f"no such base model folder: {name}. Give a folder, or a hub name like organisation/model.")
+    options = {"quantization_config": _quantization(load_in, dtype)} if load_in else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
         model = AutoModelForCausalLM.from_pretrained(
-            name, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code
+            name, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code, **options
         )
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(
             f"cannot load the base model {name}: {reason:.300} "
@@ -39,6 +45,21 @@ def load_base(name: str, *, dtype: torch.dtype, trust_remote_code: bool = False)
         ) from error
     model.config.use_cache = False  # keys and values are kept for generation only
     return model, tokenizer
+
+
+def _quantization(load_in: Literal["4bit", "8bit"], dtype: torch.dtype) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise ModelError(
+            f"load_in={load_in!r} needs bitsandbytes, which is not installed. Install it (pip install "
+            '"aurac[quantized]"), or leave load_in out.'
+        )
+    if load_in == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(  # as in QLoRA (arXiv 2305.14314)
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
 
 
 def context_length(model: PreTrainedModel, tokenizer: Any) -> int:

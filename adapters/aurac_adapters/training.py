@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel, get_peft_model
+from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
 from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
@@ -75,7 +75,10 @@ def train(config: TrainingConfig) -> Path:
         return config.out
 
     base, tokenizer = load_base(
-        config.model, dtype=torch.bfloat16 if bfloat16 else torch.float32, trust_remote_code=config.trust_remote_code
+        config.model,
+        dtype=torch.bfloat16 if bfloat16 else torch.float32,
+        load_in=config.load_in,
+        trust_remote_code=config.trust_remote_code,
     )
     check_target_modules(base, config.target_modules)
     data = _tokenized_data(config, base, tokenizer)
@@ -123,6 +126,9 @@ def train(config: TrainingConfig) -> Path:
 
 
 def _add_adapter(base: PreTrainedModel, config: TrainingConfig) -> PeftModel:
+    if config.load_in:
+        # Norms and embeddings in float32; checkpointing is the Trainer's business.
+        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     with warnings.catch_warnings():
         # PEFT 0.21 asks transformers 5.24 under the old name whether activations are checkpointed.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
@@ -148,6 +154,7 @@ def _arguments(config: TrainingConfig, *, bfloat16: bool) -> TrainingArguments:
         use_cpu=not on_gpu,
         bf16=bfloat16,
         activation_checkpointing=config.gradient_checkpointing,
+        torch_compile=config.compile,
         ddp_find_unused_parameters=False,
         save_strategy="steps",
         save_steps=config.checkpoint_steps,

@@ -37,6 +37,8 @@ class TrainingConfig:
         gradient_checkpointing: Compute activations twice instead of keeping them.
         checkpoint_steps: Optimizer steps between checkpoints; the last two are kept.
         chat_template: Write the examples in the tokenizer's chat template; data of messages need it.
+        compile: Compile the model with torch.compile; one graph serves all ranks.
+        load_in: Quantise the base model with bitsandbytes while loading it; None keeps it in `dtype`.
         packing: Put the examples of a forward pass into one row without padding; the loss is the same.
         trust_remote_code: Run code that comes with the model.
         report_to: Trackers that transformers knows ("tensorboard", "wandb").
@@ -59,6 +61,8 @@ class TrainingConfig:
     gradient_checkpointing: bool = False
     checkpoint_steps: int = 500
     chat_template: bool = False
+    compile: bool = False
+    load_in: Literal["4bit", "8bit"] | None = None
     packing: bool = False
     trust_remote_code: bool = False
     report_to: tuple[str, ...] = ()

@@ -57,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=42, help="default: 42")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto",
                         help="of the base model (default: bfloat16 on a GPU that has it, else float32)")  # fmt: skip
+    quantised = parser.add_mutually_exclusive_group()
+    for bits in ("4bit", "8bit"):
+        quantised.add_argument(f"--load-in-{bits}", dest="load_in", action="store_const", const=bits,
+                               help=f"base model in {bits.removesuffix('bit')} bits (bitsandbytes)")  # fmt: skip
+    parser.add_argument("--compile", action="store_true", help="compile the model with torch.compile")
     parser.add_argument("--gradient-checkpointing", action="store_true", help="less memory, more time")
     parser.add_argument("--checkpoint-steps", type=int, default=500, metavar="N", help="default: 500")
     parser.add_argument("--report-to", default="", metavar="a,b", help="trackers that transformers knows")
@@ -109,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
         dtype=args.dtype,
         chat_template=args.chat_template,
         packing=args.packing,
+        compile=args.compile,
+        load_in=args.load_in,
         gradient_checkpointing=args.gradient_checkpointing,
         checkpoint_steps=args.checkpoint_steps,
         trust_remote_code=args.trust_remote_code,
