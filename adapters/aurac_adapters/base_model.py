@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from aurac.errors import ModelError, UnknownNameError
+from aurac.errors import AdapterError, ModelError, UnknownNameError
 
 
 def load_base(
@@ -71,13 +72,24 @@ def context_length(model: PreTrainedModel, tokenizer: Any) -> int:
 def check_target_modules(model: PreTrainedModel, target_modules: str | Sequence[str]) -> None:
     """Raise `UnknownNameError` with the near names if a target matches no module; PEFT complains only if none does.
 
-    A string is PEFT's business: "all-linear" or a regular expression over full names.
+    Args:
+        model: The base model.
+        target_modules: "all-linear", a regular expression over full names, or names as PEFT takes them.
+
+    Raises:
+        UnknownNameError: For a name or an expression that matches nothing.
+        AdapterError: For an expression that is none.
     """
-    if isinstance(target_modules, str):
+    if target_modules == "all-linear":
         return
     names = [name for name, _ in model.named_modules() if name]
-    for target in target_modules:
-        if not any(name == target or name.endswith(f".{target}") for name in names):
+    for target in [target_modules] if isinstance(target_modules, str) else target_modules:
+        pattern = target if isinstance(target_modules, str) else rf"(.*\.)?{re.escape(target)}"
+        try:
+            found = any(re.fullmatch(pattern, name) for name in names)
+        except re.error as error:
+            raise AdapterError(f"the target modules {target!r} are no regular expression: {error}.") from error
+        if not found:
             linear = {name.rpartition(".")[2] for name, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
             raise UnknownNameError(
                 "target module", target, linear, advice='"all-linear" takes all but the output head.'

@@ -18,7 +18,7 @@ from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
 from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from aurac.errors import TrainingError
+from aurac.errors import AdapterError, TrainingError
 from aurac_adapters import training_record
 from aurac_adapters.base_model import check_target_modules, context_length, load_base
 from aurac_adapters.batches import collate, packing_collator
@@ -26,7 +26,9 @@ from aurac_adapters.chat import apply_chat_template, plain_examples
 from aurac_adapters.data import TokenizedData, load_examples, tokenize
 from aurac_adapters.folder import save_adapter
 from aurac_adapters.nested import attach
+from aurac_adapters.saving import saving_to
 from aurac_adapters.sidecar import SIDECAR
+from aurac_adapters.trackers import check_trackers
 from aurac_adapters.training_callbacks import LossBar, MethodCallback, require_finite
 from aurac_adapters.training_config import TrainingConfig
 
@@ -36,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class FiniteTrainer(Trainer):  # type: ignore[misc]
-    """A Trainer that stops at a loss that is no number, before the optimizer can spread it."""
+    """A Trainer that stops at a loss that is no number, before the optimizer can spread it, and at a full disk."""
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the loss of one forward and backward pass."""
@@ -47,6 +49,10 @@ class FiniteTrainer(Trainer):  # type: ignore[misc]
                 f"{self.args.output_dir}; a lower learning rate, in another folder, may help."
             )
         return loss
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        with saving_to(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"):
+            super()._save_checkpoint(*args, **kwargs)
 
 
 def train(config: TrainingConfig) -> Path:
@@ -63,11 +69,12 @@ def train(config: TrainingConfig) -> Path:
         ModelError: If the base model cannot be loaded.
         DataError: If the data cannot be read or leave nothing to learn.
         UnknownNameError: If a target module or the data set has no such name.
-        TrainingError: If the loss or a weight is not finite; the last checkpoints are kept.
+        TrainingError: If the loss or a weight is not finite, or the disk is full; the last checkpoints are kept.
     """
     bfloat16 = config.dtype == "bfloat16" or (config.dtype == "auto" and _gpu_has_bfloat16())
     arguments = _arguments(config, bfloat16=bfloat16)
     _check_devices(config, arguments)
+    check_trackers(config.report_to)
     previous = training_record.read(config.out, config.identity())
     arguments.distributed_state.wait_for_everyone()  # all have read before the first writes
     if previous is not None and previous["status"] == "finished":
@@ -89,8 +96,9 @@ def train(config: TrainingConfig) -> Path:
 
     record = training_record.begin(config.identity(), data, previous=previous)
     if arguments.should_save:  # the first of the processes
-        training_record.write(config.out, record)
-        _remove_incomplete_checkpoints(config.out)
+        with saving_to(config.out):
+            _remove_incomplete(config.out)
+            training_record.write(config.out, record)
     arguments.distributed_state.wait_for_everyone()
     trainer = FiniteTrainer(
         model=adapter.model,
@@ -110,7 +118,8 @@ def train(config: TrainingConfig) -> Path:
     )
     require_finite(adapter, result.global_step)
     if arguments.should_save:
-        save_adapter(adapter, config.out)
+        with saving_to(config.out):
+            save_adapter(adapter, config.out)
         finished = training_record.finish(
             record,
             log_history=trainer.state.log_history,
@@ -121,7 +130,8 @@ def train(config: TrainingConfig) -> Path:
             resumed_from_step=start,
             train_seconds=result.metrics["train_runtime"],  # since the resumed step
         )
-        training_record.write(config.out, finished)
+        with saving_to(config.out):
+            training_record.write(config.out, finished)
     return config.out
 
 
@@ -132,7 +142,11 @@ def _add_adapter(base: PreTrainedModel, config: TrainingConfig) -> PeftModel:
     with warnings.catch_warnings():
         # PEFT 0.21 asks transformers 5.24 under the old name whether activations are checkpointed.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
-        return get_peft_model(base, config.method.lora_config(target_modules=config.target_modules))
+        try:
+            return get_peft_model(base, config.method.lora_config(target_modules=config.target_modules))
+        except ValueError as error:  # norms and the like
+            reason = " ".join(str(error).split())
+            raise AdapterError(f"PEFT cannot put LoRA on {config.target_modules}: {reason:.300}") from error
 
 
 def _arguments(config: TrainingConfig, *, bfloat16: bool) -> TrainingArguments:
@@ -193,10 +207,10 @@ def _warn_of_cuts(data: TokenizedData) -> None:
         )
 
 
-def _remove_incomplete_checkpoints(out: Path) -> None:
-    """Remove checkpoints without sidecar, which were being saved when the training was killed."""
-    for folder in out.glob("checkpoints/checkpoint-*"):
-        if not (folder / SIDECAR).exists():
+def _remove_incomplete(out: Path) -> None:
+    """Remove what was being saved when the training was killed; a checkpoint gets its sidecar last."""
+    for folder in (*out.glob("checkpoints/checkpoint-*"), *out.glob(".unfinished-*")):
+        if not (folder / SIDECAR).exists() or folder.parent == out:
             shutil.rmtree(folder)
 
 

@@ -12,6 +12,7 @@ from transformers.trainer_callback import ProgressCallback
 from aurac.errors import TrainingError
 from aurac_adapters.folder import write_sidecar
 from aurac_adapters.nested import NestedAdapter
+from aurac_adapters.saving import saving_to
 
 
 class MethodCallback(TrainerCallback):  # type: ignore[misc]
@@ -52,7 +53,9 @@ class MethodCallback(TrainerCallback):  # type: ignore[misc]
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Put the sidecar into the checkpoint, last of all: a checkpoint with a sidecar is complete."""
         if state.is_world_process_zero:
-            write_sidecar(self.adapter, Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            with saving_to(folder):
+                write_sidecar(self.adapter, folder)
 
     def _set_step(self, args: TrainingArguments, state: TrainerState) -> None:
         if not self.adapter.method.draws_each_row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,17 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
+        (
+            {"target_modules": r".*\.v_prj"},
+            UnknownNameError,
+            r"unknown target module '\.\*\\\\\.v_prj'\. .*Known: down_proj",
+        ),
+        ({"target_modules": "(q_proj"}, AdapterError, r"the target modules '\(q_proj' are no regular expression: miss"),
+        (
+            {"target_modules": ("input_layernorm",)},
+            AdapterError,
+            r"PEFT cannot put LoRA on \('input_layernorm',\): Target module LlamaRMSNorm.* is not supported",
+        ),
         ({"target_modules": ("q_proj", "v_prj")}, UnknownNameError, r"target module 'v_prj'\. Did you mean 'v_proj'"),
         (
             {"model": "no/such/folder"},
@@ -53,6 +65,8 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
         ),
         ({"model": "no-such/model"}, ModelError, r"cannot load the base model no-such/model: .*safetensors weights"),
         ({"data": "no-such.jsonl"}, DataError, r"no such data file: no-such\.jsonl"),
+        ({"report_to": ("wandbb",)}, UnknownNameError, r"unknown tracker 'wandbb'\. Did you mean 'wandb'"),
+        ({"report_to": ("wandb",)}, TrainingError, r"the tracker wandb is not installed\. Install its library"),
         ({"max_length": 3}, DataError, r"all \d+ prompts have 3 tokens or more"),
     ],
 )
@@ -62,6 +76,26 @@ def test_bad_input_is_one_clear_error_and_leaves_no_folder(
     with pytest.raises(error, match=message):
         train(config(tmp_path / "out", **changes))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_prompt_longer_than_the_context_of_the_model_is_left_out_or_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = tmp_path / "data.jsonl"
+    long = json.dumps({"prompt": " ".join(["eats"] * 500), "completion": " cabbage"}) + "\n"
+    data.write_text(long + json.dumps({"prompt": "eats", "completion": " cabbage"}) + "\n")
+    out = train(config(tmp_path / "out", data=str(data), max_steps=1))
+    assert record(out)["data"]["n_dropped"] == 1
+    assert "1 left out because their prompt alone fills it" in caplog.text
+    data.write_text(long)
+    with pytest.raises(DataError, match=r"all 1 prompts have 64 tokens or more, .*the model's context permitting"):
+        train(config(tmp_path / "none", data=str(data)))
+
+
+def test_an_empty_data_set_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "data.jsonl").write_text("\n\n")
+    with pytest.raises(DataError, match=r"data\.jsonl holds no example; at least one is needed"):
+        train(config(tmp_path / "out", data=str(tmp_path / "data.jsonl")))
 
 
 def test_a_truncated_base_model_is_one_clear_error(tmp_path: Path) -> None:
