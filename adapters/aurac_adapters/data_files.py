@@ -46,9 +46,11 @@ def read_jsonl(path: Path) -> list[Example | Chat]:
         DataError: With file and line number, if a line is not JSON, lacks a key, or holds something else than text.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: JSON may hold U+2028 as it is
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # not splitlines: JSON may hold U+2028 as it is
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}).") from error
+    if lines[0].strip() == "[":
+        raise DataError(f"{path} is one JSON array; write each row as a line of its own (jq -c '.[]').")
     examples: list[Example | Chat] = []
     row_format = None
     for i, line in enumerate(lines, start=1):

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from aurac.errors import TrainingError
+from aurac.errors import TrainingError, UnknownNameError
 from aurac_adapters.method import NestedMethod
+
+DTYPES = ("auto", "float32", "bfloat16")
+LOAD_IN = ("4bit", "8bit")
 
 FREE = ("out", "checkpoint_steps", "report_to", "progress")
 """Fields that do not change the adapter: a training may go on with others."""
@@ -77,6 +80,9 @@ class TrainingConfig:
                 "packing puts all examples of a pass into one row, so they cannot have ranks of their own (per_row). "
                 "Choose one of the two."
             )
+        for name, allowed in (("dtype", DTYPES), ("load_in", (None, *LOAD_IN))):
+            if getattr(self, name) not in allowed:
+                raise UnknownNameError(name, str(getattr(self, name)), map(str, allowed))
         for name in (*positive, *(["max_steps"] if self.max_steps is not None else [])):
             if not getattr(self, name) > 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be greater than 0.")

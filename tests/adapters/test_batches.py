@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import MambaConfig, MambaForCausalLM
+from transformers import BloomConfig, BloomForCausalLM, MambaConfig, MambaForCausalLM
 
 from aurac.errors import ModelError
 from aurac_adapters import MatryoshkaLora
@@ -67,11 +68,20 @@ def test_a_packed_training_makes_the_adapter_of_the_padded_one(tmp_path: Path) -
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-def test_a_model_that_lets_packed_examples_see_each_other_is_refused() -> None:
+def mamba() -> Any:
+    return MambaForCausalLM(MambaConfig(hidden_size=16, num_hidden_layers=1, vocab_size=32))
+
+
+def bloom() -> Any:
+    """Has attention, but takes no positions, and says nothing when it is given some."""
+    return BloomForCausalLM(BloomConfig(hidden_size=16, n_layer=1, n_head=2, vocab_size=32, use_cache=False))
+
+
+@pytest.mark.parametrize("make", [mamba, bloom])
+def test_a_model_that_lets_packed_examples_see_each_other_is_refused(make: Callable[[], Any]) -> None:
     torch.manual_seed(0)
-    mamba = MambaForCausalLM(MambaConfig(hidden_size=16, num_hidden_layers=1, vocab_size=32)).eval()
-    with pytest.raises(ModelError, match=r"MambaForCausalLM lets packed examples see each other .* Train without pack"):
-        packing_collator(mamba)
+    with pytest.raises(ModelError, match=r"ForCausalLM lets packed examples see each other .* Train without packing"):
+        packing_collator(make().eval())
 
 
 def test_a_model_without_positions_is_refused() -> None:

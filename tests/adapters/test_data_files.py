@@ -61,6 +61,19 @@ def test_a_line_separator_inside_a_text_is_no_new_line(tmp_path: Path) -> None:
     assert read_jsonl(path) == [Example("a\u2028b\u0085c", " d")]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_data(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"prompt": "a", "completion": "b"}', encoding="utf-8-sig")
+    assert read_jsonl(path) == [Example("a", "b")]
+
+
+def test_a_json_array_is_told_from_lines(tmp_path: Path) -> None:
+    path = tmp_path / "alpaca_data.json"
+    path.write_text(json.dumps([{"instruction": "a", "output": "b"}], indent=2))
+    with pytest.raises(DataError, match=r"alpaca_data\.json is one JSON array; write each row as a line of its own"):
+        read_jsonl(path)
+
+
 def test_rows_of_instruction_input_and_output_get_alpacas_template(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     rows = [

@@ -13,8 +13,9 @@ from transformers import TrainingArguments
 
 from aurac import testbed
 from aurac.errors import ModelError
-from aurac_adapters import DyLora, MatryoshkaLora, load_adapter, read_adapter, training
+from aurac_adapters import DyLora, MatryoshkaLora, load_adapter, read_adapter, training_arguments
 from aurac_adapters.base_model import load_base
+from aurac_adapters.batches import packing_collator
 from aurac_adapters.training import train
 from short_training import base_model, config, record, weights
 
@@ -36,7 +37,9 @@ def test_one_graph_serves_all_ranks_of_a_compiled_training(
     options = {"method": method, "data": str(data), "max_steps": 6, "checkpoint_steps": 4}
     plain = train(config(tmp_path / "plain", **options))
     # This backend runs the traced graph as it is; what is counted, the tracing, is the same for all backends.
-    monkeypatch.setattr(training, "TrainingArguments", partial(TrainingArguments, torch_compile_backend="eager"))
+    monkeypatch.setattr(
+        training_arguments, "TrainingArguments", partial(TrainingArguments, torch_compile_backend="eager")
+    )
     torch._dynamo.reset()
     counters.clear()
     compiled = train(config(tmp_path / "compiled", compile=True, **options))
@@ -44,6 +47,13 @@ def test_one_graph_serves_all_ranks_of_a_compiled_training(
     assert not counters["graph_break"]
     assert all(torch.equal(w, weights(compiled)[key]) for key, w in weights(plain).items())
     assert read_adapter(compiled / "checkpoints" / "checkpoint-4").method == method
+
+
+@pytest.mark.parametrize("load_in", ["4bit", "8bit"])
+def test_a_quantised_base_keeps_packed_examples_apart(load_in: str) -> None:
+    pytest.importorskip("bitsandbytes")
+    model, _ = load_base(str(testbed.MODEL), dtype=torch.float32, load_in=load_in)  # type: ignore[arg-type]
+    assert packing_collator(model)
 
 
 @pytest.mark.parametrize("load_in", ["4bit", "8bit"])

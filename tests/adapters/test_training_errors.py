@@ -113,6 +113,12 @@ def test_a_number_that_cannot_be_meant_is_refused(name: str, tmp_path: Path) -> 
         config(tmp_path, **{name: 0})
 
 
+@pytest.mark.parametrize(("name", "value", "near"), [("dtype", "bfloat", "bfloat16"), ("load_in", "4bits", "4bit")])
+def test_a_kind_of_numbers_that_is_not_known_is_refused(name: str, value: str, near: str, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=f"unknown {name} '{value}'. Did you mean '{near}'"):
+        config(tmp_path, **{name: value})
+
+
 def test_methods_say_at_the_door_what_they_refuse(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="svd-lora is made from a trained adapter"):
         config(tmp_path, method=SvdLora(max_rank=4))

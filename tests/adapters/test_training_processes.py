@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from aurac_adapters.training import train
@@ -53,6 +55,22 @@ def test_two_processes_make_the_adapter_of_one(name: str, both: Path, tmp_path: 
     assert ours["n_processes"] == 2
     assert ours["tokens"] == theirs["tokens"]
     assert [e["loss"] for e in ours["losses"]] == pytest.approx([e["loss"] for e in theirs["losses"]], rel=1e-5)
+
+
+def test_two_processes_go_on_where_two_were_interrupted(both: Path, tmp_path: Path) -> None:
+    name = "dylora-per-row"
+    shutil.copytree(both / name, tmp_path / name)
+    content = record(tmp_path / name)
+    (tmp_path / name / "training.json").write_text(json.dumps(content | {"status": "running"}))
+    (tmp_path / name / "adapter_model.safetensors").unlink()
+    in_two_processes(
+        "distributed_training.py",
+        str(tmp_path),
+        json.dumps({"cases": [name], "batch_size": 2, "gradient_accumulation": 2}),
+    )
+    assert record(tmp_path / name)["resumed_from_step"] == 2
+    resumed = weights(tmp_path / name)
+    assert all(torch.equal(w, resumed[key]) for key, w in weights(both / name).items())
 
 
 def test_only_the_first_process_writes(both: Path) -> None:
