@@ -22,7 +22,6 @@ from aurac_adapters import training_record
 from aurac_adapters.base_model import check_target_modules, context_length, load_base
 from aurac_adapters.batches import collate, packing_collator
 from aurac_adapters.chat import apply_chat_template, plain_examples
-from aurac_adapters.checkpoints import last_checkpoint, remove_incomplete
 from aurac_adapters.data import TokenizedData, load_examples, tokenize
 from aurac_adapters.folder import save_adapter
 from aurac_adapters.nested import attach
@@ -30,6 +29,7 @@ from aurac_adapters.saving import saving_to
 from aurac_adapters.trackers import check_trackers
 from aurac_adapters.training_arguments import base_dtype, refuse_data_parallel, refuse_sharding, training_arguments
 from aurac_adapters.training_callbacks import LossBar, MethodCallback, require_finite
+from aurac_adapters.training_checkpoints import last_checkpoint, remove_incomplete
 from aurac_adapters.training_config import TrainingConfig
 
 __all__ = ["FiniteTrainer", "TrainingConfig", "train"]
