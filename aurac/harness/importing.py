@@ -20,7 +20,8 @@ Outputs = Mapping[int, Mapping[str, ResultsFile]]
 """Rank -> task or group -> the file that has it."""
 _SAME = ("model", "model_dtype", "fewshot_seed", "limit")
 """Keys of lm-eval's `config` that have to be equal at every rank."""
-_SAME_PROMPTS = ("chat_template_sha", "system_instruction_sha", "fewshot_as_multiturn")
+_SAME_PROMPTS = ("chat_template_sha", "system_instruction", "fewshot_as_multiturn")
+"""Likewise, of the results themselves."""
 
 
 def import_lm_eval(
@@ -195,17 +196,24 @@ def _identity(files: Sequence[ResultsFile], adapter: Mapping[str, Any]) -> dict[
                     f"({file.path}). Run lm_eval at every rank with the same settings."
                 )
     s = said[0]
-    base = {"name_or_path": s["base model"]}
-    prompts = {key: s[key] for key in _SAME_PROMPTS if s[key]}
     return {
         "adapter": dict(adapter),
-        "base": base,
+        "base": {"name_or_path": s["base model"]},
         "dtype": None if s["model_dtype"] is None else str(s["model_dtype"]).removeprefix("torch."),
         "engine": f"lm-eval {s['model']}",
         "fewshot_seed": s["fewshot_seed"],
         "limit": s["limit"],
-        **prompts,
+        **_chat(s),
     }
+
+
+def _chat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what wraps the prompts, as `aurac.harness.chat.Chat` does."""
+    system = {"system_instruction": settings["system_instruction"]}
+    if settings["chat_template_sha"]:
+        turns = {"fewshot_as_multiturn": settings["fewshot_as_multiturn"]}
+        return {"chat_template_sha256": settings["chat_template_sha"], **system, **turns}
+    return system if settings["system_instruction"] is not None else {}
 
 
 def _settings(file: ResultsFile) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from aurac.results import Run, load
 RANKS = (2, 8)
 KINDS = ("pooled", "binary", "spell", "prose", "ending", "hits")
 ADAPTER = {"method": "lora"}
+CONFIG = {"model": "hf", "model_args": "pretrained=me/base,peft=x", "limit": 5}
 
 
 def run_lm_eval(model: Any, tokenizer: Any, task_folder: Path, tasks: list[str], out: Path) -> None:
@@ -276,6 +277,28 @@ def test_an_aggregation_that_is_not_said_is_that_of_lm_eval(written: tuple[Path,
     run = import_lm_eval(folders(parent), out=tmp_path / "run", adapter=ADAPTER, requests=parse_tasks("prose"))
     assert run.curve("prose").scores is not None
     assert run.record["tasks"]["prose"]["metrics"] == written[1].record["tasks"]["prose"]["metrics"]
+
+
+def test_the_identity_names_what_lm_eval_ran_with(written: tuple[Path, Run], tmp_path: Path) -> None:
+    parent = copytree(written[0], tmp_path / "lm-eval")
+    said = {"chat_template_sha": "ab", "system_instruction": "Be brief.", "fewshot_as_multiturn": True}
+    for folder in folders(parent).values():
+        edit_results(folder, lambda content: content.update(said))
+        edit_results(folder, lambda content: content["config"].update(CONFIG))
+    run = import_lm_eval(folders(parent), out=tmp_path / "run", adapter=ADAPTER, requests=parse_tasks("prose"))
+    assert run.record["identity"] == {
+        "adapter": ADAPTER,
+        "base": {"name_or_path": "me/base"},
+        "dtype": "float32",
+        "engine": "lm-eval hf",
+        "fewshot_seed": 1234,
+        "limit": 5,
+        "chat_template_sha256": "ab",
+        "system_instruction": "Be brief.",
+        "fewshot_as_multiturn": True,
+    }
+    assert [entry["rank"] for entry in run.record["imported"]["results"]] == list(RANKS)
+    assert {cell["seconds"] for cell in run.record["cells"]} == {None}
 
 
 def test_a_record_is_never_written_over(imported: Run, written: tuple[Path, Run]) -> None:
