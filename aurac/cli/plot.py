@@ -16,7 +16,7 @@ from pathlib import Path
 from aurac.cli.options import add_by, fraction
 from aurac.errors import AuracError
 from aurac.quadrature import AXES
-from aurac.report.measured_cost import COSTS, SIZE
+from aurac.report.cost_axis import COSTS, SIZE
 from aurac.report.plot_kinds import KINDS
 
 

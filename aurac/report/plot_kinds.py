@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from aurac.errors import AuracError, UnknownNameError
 from aurac.report.axes import Plottable, unit_of
 from aurac.report.comparison import compare
+from aurac.report.cost_axis import SIZE
 from aurac.report.joining import common_tasks, distinct
-from aurac.report.measured_cost import SIZE
 from aurac.report.plots import figure_curves
 from aurac.report.plots_difference import figure_difference
 from aurac.report.plots_intervals import plot_intervals

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aurac.errors import CurveError, RecordError
+from aurac.errors import CurveError
 from aurac.report import style
-from aurac.report.adapter_size import full_rank, parameters
 from aurac.report.axes import Plottable, items_of, new_axes
-from aurac.report.measured_cost import MEASURED, SIZE, measured_costs
+from aurac.report.cost_axis import SIZE, cost_axis
 from aurac.results import Run
 
 if TYPE_CHECKING:
@@ -75,11 +73,11 @@ def plot_pareto(
         if not isinstance(item, Run):
             raise CurveError("a curve says nothing about the size of its adapter. Give runs.")
         loaded.append(item)
-    scale = _scale(loaded, cost)
+    axis = cost_axis(loaded, cost)
     names = [tasks] if isinstance(tasks, str) else list(loaded[0].tasks if tasks is None else tasks)
     if not names:
         raise CurveError(f"run {loaded[0].name!r} has no curve. {' '.join(loaded[0].problems.values())}".strip())
-    groups = [_points(run, costs, names) for run, costs in zip(loaded, scale.costs, strict=True)]
+    groups = [_points(run, costs, names) for run, costs in zip(loaded, axis.costs, strict=True)]
     curve = loaded[0].curve(names[0])
     unit = 100.0 if curve.bounded else 1.0
     front = pareto_front([p for group in groups for p in group], higher_is_better=curve.higher_is_better)
@@ -94,7 +92,7 @@ def plot_pareto(
         for point in front:
             ax.annotate(f"r={point.rank}", (point.size, point.score * unit), xytext=(0, 4),
                         textcoords="offset points", ha="center", fontsize=6)  # fmt: skip
-        scale.dress(ax, sorted({p.size for group in groups for p in group}))
+        axis.dress(ax, sorted({p.size for group in groups for p in group}))
         what = style.label(names[0]) if len(names) == 1 else "mean over tasks"
         ax.set_ylabel(f"{what}{' (points)' if unit == 100 else ''}")
         ax.margins(y=0.12)
@@ -103,60 +101,7 @@ def plot_pareto(
     return ax
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """Rank -> cost of each run, and how the axis shows it."""
-
-    costs: Sequence[Callable[[int], float]]
-    dress: Callable[[Axes, Sequence[float]], None]
-
-
-def _scale(runs: Sequence[Run], cost: str) -> _Scale:
-    if cost != SIZE:
-        found = measured_costs(runs, cost)
-        look_up = [partial(_profiled, run, costs) for run, costs in zip(runs, found, strict=True)]
-        return _Scale(look_up, partial(_dress_times, MEASURED[cost].label))
-    sizes = [parameters(run) for run in runs]
-    if all(size is not None for size in sizes):
-        shares = [(size or 0) / full_rank(run) for run, size in zip(runs, sizes, strict=True)]
-        return _Scale([share.__mul__ for share in shares], _dress_parameters)
-    return _Scale([float for _ in runs], _dress_ranks)
-
-
-def _profiled(run: Run, costs: Mapping[int, float], rank: int) -> float:
-    if rank not in costs:
-        raise RecordError(
-            f"run {run.name!r} was scored at rank {rank}, which its profile lacks. Run `aurac profile` with all ranks."
-        )
-    return costs[rank]
-
-
-def _dress_parameters(ax: Axes, _: Sequence[float]) -> None:
-    """Give the x axis ticks that can be read: 1, 2, 5 times powers of ten."""
-    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
-
-    ax.set_xscale("log", base=10)
-    ax.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("adapter parameters")
-
-
-def _dress_ranks(ax: Axes, ranks: Sequence[float]) -> None:
-    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
-
-    ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_locator(FixedLocator(ranks))
-    ax.xaxis.set_major_formatter(FixedFormatter([f"{rank:g}" for rank in ranks]))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("rank")
-
-
-def _dress_times(label: str, ax: Axes, _: Sequence[float]) -> None:
-    ax.set_xlabel(label)
-
-
-def _points(run: Run, cost: Callable[[int], float], tasks: Sequence[str]) -> list[Point]:
+def _points(run: Run, costs: Mapping[int, float], tasks: Sequence[str]) -> list[Point]:
     curves = [run.curve(name) for name in tasks]
     if len(curves) > 1 and not all(curve.bounded and curve.higher_is_better for curve in curves):
         raise CurveError(
@@ -164,4 +109,4 @@ def _points(run: Run, cost: Callable[[int], float], tasks: Sequence[str]) -> lis
         )
     ranks = sorted(set.intersection(*(set(curve.ranks) for curve in curves)))
     scores = [float(np.mean([curve.accuracy_at(rank) for curve in curves])) for rank in ranks]
-    return [Point(run.name, rank, cost(rank), score) for rank, score in zip(ranks, scores, strict=True)]
+    return [Point(run.name, rank, costs[rank], score) for rank, score in zip(ranks, scores, strict=True)]
