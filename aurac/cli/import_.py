@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--adapter", metavar="ADAPTER_DIR", help="the adapter whose ranks these are; the record then names its weights"
     )
+    parser.add_argument(
+        "--base",
+        metavar="MODEL",
+        help="base model, where lm_eval was given merged weights (default: as it says)",
+    )
     parser.add_argument("--method", metavar="NAME", help="method that tables show, where there is no --adapter")
     add_integration(parser)
     parser.add_argument("--format", choices=OUTPUTS, default="terminal", help="default: terminal")
@@ -55,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
     folders = _folders(args)
     requests = parse_tasks(args.tasks, protocol=args.protocol) if args.tasks else None
-    record = import_lm_eval(folders, out=args.out, adapter=_adapter(args), requests=requests)
+    record = import_lm_eval(folders, out=args.out, adapter=_adapter(args), base=args.base, requests=requests)
     for name, problem in record.problems.items():
         print(f"no curve for {name}: {problem}", file=sys.stderr)
     if record.tasks:

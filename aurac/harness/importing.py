@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from aurac.errors import RecordError, UnknownNameError
 from aurac.harness.imported_cell import Samples, make_cell, reported, shots, task_settings
+from aurac.harness.imported_identity import identity_of, origin_of
 from aurac.harness.lm_eval_output import ResultsFile, read_folder
 from aurac.harness.per_document import group_value
 from aurac.harness.suites import TaskRequest
@@ -18,14 +18,15 @@ from aurac.results.layout import RUN_JSON
 
 Outputs = Mapping[int, Mapping[str, ResultsFile]]
 """Rank -> task or group -> the file that has it."""
-_SAME = ("model", "model_dtype", "fewshot_seed", "limit")
-"""Keys of lm-eval's `config` that have to be equal at every rank."""
-_SAME_PROMPTS = ("chat_template_sha", "system_instruction", "fewshot_as_multiturn")
-"""Likewise, of the results themselves."""
 
 
 def import_lm_eval(
-    folders: Mapping[int, Path], *, out: Path, adapter: Mapping[str, Any], requests: Sequence[TaskRequest] | None = None
+    folders: Mapping[int, Path],
+    *,
+    out: Path,
+    adapter: Mapping[str, Any],
+    base: str | None = None,
+    requests: Sequence[TaskRequest] | None = None,
 ) -> Run:
     """Write a run record from lm-eval's output, and return it.
 
@@ -33,6 +34,7 @@ def import_lm_eval(
         folders: Rank -> folder that `lm_eval --log_samples --output_path` wrote at this rank.
         out: Folder of the record; made.
         adapter: What is known of the adapter: method, and sha256, max_rank ... where its folder is at hand.
+        base: The base model, where lm_eval was given merged weights; by default what its results say.
         requests: Which tasks and headline metrics; by default every group, and every task of none.
 
     Raises:
@@ -43,7 +45,7 @@ def import_lm_eval(
         raise RecordError(f"{out} holds a run record already. Give another folder with --out, or delete this one.")
     outputs = {rank: read_folder(rank, folder) for rank, folder in sorted(folders.items())}
     files = [file for by_name in outputs.values() for file in dict.fromkeys(by_name.values())]
-    identity = _identity(files, adapter)
+    identity = identity_of(files, adapter, base)
     chosen = _default_requests(outputs) if requests is None else list(requests)
     leaves = {request.name: _members(outputs, request.task) for request in chosen}
     for request in chosen:
@@ -63,7 +65,7 @@ def import_lm_eval(
             },
             ranks=sorted(outputs),
         )
-        record.note(**_origin(files))
+        record.note(**origin_of(files))
         for cell in cells:
             record.add(cell)
     return load(out)
@@ -183,64 +185,3 @@ def _averages(
     values = [reported(file.content["results"][leaf]).get(key, math.nan) for leaf in leaves]
     wanted = reported(file.groups[group]).get(key, math.nan)
     return math.isclose(group_value(values, sizes, pooled=pooled), wanted, rel_tol=1e-9, abs_tol=1e-9)
-
-
-def _identity(files: Sequence[ResultsFile], adapter: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the identity of the run, after checking that all ranks were measured alike."""
-    said = [_settings(file) for file in files]
-    for file, settings in zip(files, said, strict=True):
-        for key, value in said[0].items():
-            if settings[key] != value:
-                raise RecordError(
-                    f"{key} is {value!r} at rank {files[0].rank} and {settings[key]!r} at rank {file.rank} "
-                    f"({file.path}). Run lm_eval at every rank with the same settings."
-                )
-    s = said[0]
-    return {
-        "adapter": dict(adapter),
-        "base": {"name_or_path": s["base model"]},
-        "dtype": None if s["model_dtype"] is None else str(s["model_dtype"]).removeprefix("torch."),
-        "engine": f"lm-eval {s['model']}",
-        "fewshot_seed": s["fewshot_seed"],
-        "limit": s["limit"],
-        **_chat(s),
-    }
-
-
-def _chat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what wraps the prompts, as `aurac.harness.chat.Chat` does."""
-    system = {"system_instruction": settings["system_instruction"]}
-    if settings["chat_template_sha"]:
-        turns = {"fewshot_as_multiturn": settings["fewshot_as_multiturn"]}
-        return {"chat_template_sha256": settings["chat_template_sha"], **system, **turns}
-    return system if settings["system_instruction"] is not None else {}
-
-
-def _settings(file: ResultsFile) -> dict[str, Any]:
-    config = file.content["config"]
-    arguments = config.get("model_args") or {}
-    if isinstance(arguments, str):
-        arguments = dict(part.partition("=")[::2] for part in arguments.split(","))
-    return {
-        "base model": arguments.get("pretrained") or arguments.get("model"),  # model_name is the adapter's
-        **{key: config.get(key) for key in _SAME},
-        **{key: file.content.get(key) for key in _SAME_PROMPTS},
-    }
-
-
-def _origin(files: Sequence[ResultsFile]) -> dict[str, Any]:
-    """Return what the record keeps of where its numbers come from; the machine is not known."""
-    first = files[0].content
-    versions = {"aurac": version("aurac"), "lm_eval": first.get("lm_eval_version")}
-    if first.get("transformers_version"):
-        versions["transformers"] = first["transformers_version"]
-    imported = [
-        {
-            "rank": file.rank,
-            "file": file.path.name,
-            "date": file.content.get("date"),
-            "git_hash": file.content.get("git_hash"),
-        }
-        for file in files
-    ]
-    return {"versions": versions, "hardware": {}, "imported": {"from": "lm-eval", "results": imported}}

@@ -301,6 +301,17 @@ def test_the_identity_names_what_lm_eval_ran_with(written: tuple[Path, Run], tmp
     assert {cell["seconds"] for cell in run.record["cells"]} == {None}
 
 
+def test_merged_weights_need_the_name_of_their_base_model(written: tuple[Path, Run], tmp_path: Path) -> None:
+    parent = copytree(written[0], tmp_path / "lm-eval")
+    for rank, folder in folders(parent).items():
+        edit_results(folder, lambda content, rank=rank: content["config"].update(model_args={"pretrained": f"r{rank}"}))
+    options: dict[str, Any] = {"out": tmp_path / "run", "adapter": ADAPTER, "requests": parse_tasks("prose")}
+    with pytest.raises(RecordError, match=r"base model is 'r2' at rank 2 and 'r8' .* name their base model"):
+        import_lm_eval(folders(parent), **options)
+    run = import_lm_eval(folders(parent), base="me/base", **options)
+    assert run.record["identity"]["base"] == {"name_or_path": "me/base"}
+
+
 def test_a_record_is_never_written_over(imported: Run, written: tuple[Path, Run]) -> None:
     assert imported.path is not None
     with pytest.raises(RecordError, match=r"holds a run record already. Give another folder with --out"):
