@@ -12,6 +12,8 @@ from typing import Any
 from aurac.errors import RecordError
 
 _RANK = re.compile(r"(?:rank|r)[-_]?(\d+)", re.IGNORECASE)
+_PATTERNS = ("results_*.json", "*_????-??-??T*.json")
+"""Names of results files: in a folder of --output_path, and beside an --output_path that ends in .json."""
 _LOG_SAMPLES = "Run lm_eval again with --log_samples and --output_path."
 _PARTS = {"results": dict, "configs": dict, "versions": dict, "n-shot": dict, "config": dict}
 _SAMPLE = {"doc_id": int, "doc_hash": str, "prompt_hash": str, "filter": str, "metrics": list}
@@ -56,7 +58,8 @@ class ResultsFile:
         Raises:
             RecordError: If the file is missing, incomplete or damaged; the message names file, line and rank.
         """
-        file = self.path.with_name(f"samples_{task}_{self.path.stem.removeprefix('results_')}.jsonl")
+        date = self.path.stem.rpartition("_")[2]
+        file = self.path.with_name(f"samples_{task}_{date}.jsonl")
         if not file.is_file():
             raise RecordError(
                 f"rank {self.rank}: there is no {file}, so the scores of the documents are not known. {_LOG_SAMPLES}"
@@ -135,7 +138,7 @@ def read_folder(rank: int, folder: Path) -> dict[str, ResultsFile]:
     Raises:
         RecordError: If there is none, one is damaged, or two have the same task.
     """
-    files = sorted(folder.rglob("results_*.json"))
+    files = sorted({file for pattern in _PATTERNS for file in folder.rglob(pattern)})
     if not files:
         raise RecordError(f"rank {rank}: {folder} holds no results_*.json. Give a folder that lm_eval wrote.")
     found: dict[str, ResultsFile] = {}

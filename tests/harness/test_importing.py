@@ -301,6 +301,15 @@ def test_the_identity_names_what_lm_eval_ran_with(written: tuple[Path, Run], tmp
     assert {cell["seconds"] for cell in run.record["cells"]} == {None}
 
 
+def test_an_output_path_that_ends_in_json_is_read_too(written: tuple[Path, Run], tmp_path: Path) -> None:
+    parent = copytree(written[0], tmp_path / "lm-eval")
+    for folder in folders(parent).values():
+        file = the_file(folder, "results_*.json")
+        file.rename(file.with_name(file.name.replace("results_", "mine_")))
+    run = import_lm_eval(folders(parent), out=tmp_path / "run", adapter=ADAPTER, requests=parse_tasks("prose"))
+    assert run.tasks == ("prose",)
+
+
 def test_merged_weights_need_the_name_of_their_base_model(written: tuple[Path, Run], tmp_path: Path) -> None:
     parent = copytree(written[0], tmp_path / "lm-eval")
     for rank, folder in folders(parent).items():
