@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from peft.tuners.lora.layer import Embedding as LoraEmbedding
 from peft.tuners.lora.layer import Linear as LoraLinear
+from torch import nn
 
 from aurac.errors import AdapterError
 from aurac_adapters.nested import NestedAdapter, lora_layers
@@ -62,18 +65,21 @@ class MergedAdapter:
 
 def obstacle(nested: NestedAdapter) -> str | None:
     """Return why an adapter should not be merged for a sweep, None where it can be."""
-    layers = list(lora_layers(nested.model, nested.adapter_name))
-    owners: dict[int, int] = {}
-    for module in nested.model.modules():
-        weight = getattr(module, "weight", None)
-        if isinstance(weight, torch.Tensor) and not hasattr(module, "base_layer"):
-            owners[weight.data_ptr()] = owners.get(weight.data_ptr(), 0) + 1
-    for name, layer in layers:
+    users = Counter(_plain_weights(nested.model))
+    for name, layer in lora_layers(nested.model, nested.adapter_name):
         weight: Any = layer.get_base_layer().weight
         if type(layer) not in (LoraLinear, LoraEmbedding):
             return f"layer {name} is {type(layer).__name__}, whose quantised weights would be rounded"
         if weight.dtype != torch.float32:
             return f"layer {name} is {str(weight.dtype).removeprefix('torch.')}, which would round the sum"
-        if owners[weight.data_ptr()] > 1:
+        if users[weight.data_ptr()] > 1:
             return f"the weight of layer {name} is shared with another layer, which would change with it"
     return None
+
+
+def _plain_weights(model: nn.Module) -> Iterator[int]:
+    """Yield where the weight of each layer lies; PEFT's wrappers only pass their base layer's on."""
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, torch.Tensor) and not hasattr(module, "base_layer"):
+            yield weight.data_ptr()
