@@ -45,8 +45,8 @@ def export_slice(
     found, tensors = read_folder(folder)
     if pattern := has_patterns(found.config):
         raise AdapterError(
-            f"{found.path} has layers with ranks or factors of their own ({pattern}), which servers refuse. Merge it "
-            "(aurac slice --merge), or make it uniform with aurac_adapters.svd_rotate and slice the result."
+            f"{found.path} has layers with ranks or factors of their own ({pattern}), which some servers ignore. Merge "
+            "it (aurac slice --merge), or make it uniform with aurac_adapters.svd_rotate and slice the result."
         )
     inference = inference or found.inference
     p = torch.tensor(found.method.inference_diagonal(rank, inference)[:rank])
@@ -60,6 +60,8 @@ def export_slice(
     pad_layers(tensors, layers, pad_to or rank)
     width = pad_to or rank
     config = {**found.config, "r": width, "lora_alpha": (float(p[0]) if uniform else 1.0) * width}
+    if isinstance(config.get("target_modules"), str):  # a regular expression, which SGLang refuses
+        config |= {"target_modules": sorted(layer.inner for layer in layers), "exclude_modules": None}
     if base is not None:
         config |= {"base_model_name_or_path": base, "revision": None}
     card = slice_card(Origin(found, rank, inference), config, out=Path(out))
