@@ -89,7 +89,7 @@ def read_facts(folder: str | os.PathLike[str]) -> AdapterFacts:
     if has_sidecar:
         method, inference = read_sidecar(path, config, digest)
     else:
-        largest = max(shape[0] for key, (shape, _) in shapes.items() if "_A" in key)
+        largest = max(shapes[layer.a][0][0] for layer in lora_layers_of(shapes))
         method, inference = foreign_method(config, max_rank=largest), "prefix"
     return AdapterFacts(
         path=path,
@@ -120,4 +120,7 @@ def _header(path: Path) -> dict[str, tuple[list[int], str]]:
         raise AdapterError(f"{path} has no tensor {missing[0]}; the adapter is incomplete. Fetch or save it again.")
     if not factors:
         raise AdapterError(f"{path} holds no lora_A and lora_B tensors. Give a LoRA adapter of linear layers.")
-    return {key: (slices[key].get_shape(), str(slices[key].get_dtype())) for key in factors}
+    found = {key: (slices[key].get_shape(), str(slices[key].get_dtype())) for key in factors}
+    if flat := [key for key, (shape, _) in found.items() if len(shape) != 2]:
+        raise AdapterError(f"{path}: {flat[0]} has shape {found[flat[0]][0]}; (r, in) or (out, r) is needed.")
+    return found

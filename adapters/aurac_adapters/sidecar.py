@@ -82,8 +82,11 @@ def read_config(path: Path) -> dict[str, Any]:
     config = read_json(path / CONFIG)
     check_config(config, path / CONFIG)
     if not (path / WEIGHTS).is_file():
-        pickled = " (adapter_model.bin is a pickle and is not read)" if (path / "adapter_model.bin").exists() else ""
-        raise AdapterError(f"{path} has no {WEIGHTS}{pickled}. Save the adapter with safetensors.")
+        reason, advice = "", ""
+        if (path / "adapter_model.bin").exists():
+            reason = " (adapter_model.bin is a pickle and is not read)"
+            advice = ", or make a new folder of the pickle with aurac convert, which reads tensors only"
+        raise AdapterError(f"{path} has no {WEIGHTS}{reason}. Save the adapter with safetensors{advice}.")
     return config
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from aurac.errors import AdapterError, AuracError, ModelError, RankError
 from aurac_adapters import convert_checkpoint, load_adapter, read_adapter
@@ -23,6 +23,7 @@ from tiny import logits, tiny_llama
 R = 8
 Update = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 Tensors = dict[str, torch.Tensor]
+Make = Callable[..., Path]
 
 
 @pytest.fixture
@@ -151,6 +152,17 @@ def test_diffusers_files_lose_their_component(component: str, base: str, tmp_pat
     file = diffusers_file(tmp_path / "d.safetensors", component)
     folder = convert_checkpoint(file, tmp_path / "out", Given(base=base, method="lora", scaling="one", gain=2.0))
     assert_same(folder, 8, with_update(random_factors(), lambda x, a, b: 2 * (x @ a.T @ b.T)))
+
+
+def test_an_old_peft_folder_with_a_pickle_is_converted_too(make_foreign: Make, base: str, tmp_path: Path) -> None:
+    folder = make_foreign()  # factor 16 / 8
+    torch.save(load_file(folder / "adapter_model.safetensors"), tmp_path / "adapter_model.bin")
+    given = Given(base=base, method="lora", scaling="one", gain=2.0)
+    converted = convert_checkpoint(tmp_path / "adapter_model.bin", tmp_path / "out", given)
+    for rank in (3, 8):
+        expected = load_adapter(tiny_llama(), folder)
+        expected.set_rank(rank)
+        assert_same(converted, rank, expected.model)
 
 
 def test_target_modules_are_short_where_that_means_the_same_layers(base: str, tmp_path: Path) -> None:

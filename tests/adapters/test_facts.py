@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from peft import PeftModel
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from aurac.errors import AdapterError
 from aurac_adapters import (
@@ -88,4 +88,13 @@ def test_damaged_weights_are_refused(make_foreign: Make) -> None:
     path = make_foreign() / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(AdapterError, match=r"adapter_model.safetensors is damaged or no safetensors file"):
+        read_facts(path.parent)
+
+
+def test_a_factor_without_two_axes_is_refused(make_foreign: Make) -> None:
+    path = make_foreign() / "adapter_model.safetensors"
+    tensors = load_file(path)
+    first = next(key for key in tensors if "lora_A" in key)
+    save_file({**tensors, first: tensors[first].sum()}, path)
+    with pytest.raises(AdapterError, match=r"lora_A.weight has shape \[\]; \(r, in\) or \(out, r\) is needed"):
         read_facts(path.parent)
