@@ -24,6 +24,6 @@ def saving_to(folder: Path) -> Iterator[None]:
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise TrainingError(
-            f"cannot save to {folder}: {reason:.200}. Earlier checkpoints are whole; make room, and the same command "
-            "goes on from the last one."
+            f"cannot save to {folder}: {reason:.200}. Earlier checkpoints are whole; put that right (room on the disk, "
+            "leave to write), and the same command goes on from the last one."
         ) from error
