@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from aurac_adapters.method import NestedMethod
 from aurac_adapters.nested import NestedAdapter
 from aurac_adapters.sidecar import CONFIG, SIDECAR, WEIGHTS, file_sha256, read_config, read_sidecar, write_sidecar_of
 from aurac_adapters.weights import read_weights
+
+_UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,9 @@ def save_adapter(adapter: NestedAdapter, folder: str | os.PathLike[str]) -> Path
     if pattern := has_patterns(adapter.model.peft_config[name].to_dict()):
         raise AdapterError(f"the adapter has a {pattern}, so it has no one rank. svd_rotate its folder instead.")
     path.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path, prefix=".unfinished-") as unfinished:
+    for left_over in path.glob(f"{_UNFINISHED}*"):  # by a process that was killed while it saved
+        shutil.rmtree(left_over, ignore_errors=True)
+    with TemporaryDirectory(dir=path, prefix=_UNFINISHED) as unfinished:
         _save_with_peft(adapter, unfinished)
         made = Path(unfinished) if name == "default" else Path(unfinished, name)
         _rewrite_config(made / CONFIG, adapter)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from aurac_adapters.batches import collate, packing_collator
 from aurac_adapters.chat import apply_chat_template, plain_examples
 from aurac_adapters.data import TokenizedData, load_examples, tokenize
 from aurac_adapters.folder import save_adapter
-from aurac_adapters.nested import attach
+from aurac_adapters.nested import NestedAdapter, attach
 from aurac_adapters.saving import saving_to
 from aurac_adapters.trackers import check_trackers
 from aurac_adapters.training_arguments import base_dtype, refuse_data_parallel, refuse_sharding, training_arguments
@@ -77,7 +78,7 @@ def train(config: TrainingConfig) -> Path:
     check_trackers(config.report_to)
     previous = training_record.read(config.out, config.identity())
     arguments.distributed_state.wait_for_everyone()  # all have read before the first writes
-    if previous is not None and previous["status"] == "finished":
+    if _finished(previous):
         logger.warning("%s holds this training, finished; it is left as it is.", config.out)
         return config.out
 
@@ -95,7 +96,25 @@ def train(config: TrainingConfig) -> Path:
     adapter = attach(_add_adapter(base, config), config.method)
 
     record = training_record.begin(config.identity(), data, previous=previous)
-    if arguments.should_save:  # the first of the processes
+    with training_record.only_writer(config.out) if arguments.should_save else nullcontext():  # the first process
+        if arguments.world_size == 1 and _finished(training_record.read(config.out, config.identity())):
+            return config.out  # another process made it meanwhile
+        return _train(config, adapter, data, collator, arguments, record)
+
+
+def _finished(record: training_record.Record | None) -> bool:
+    return record is not None and record["status"] == "finished"
+
+
+def _train(
+    config: TrainingConfig,
+    adapter: NestedAdapter,
+    data: TokenizedData,
+    collator: Any,
+    arguments: Any,
+    record: training_record.Record,
+) -> Path:
+    if arguments.should_save:
         with saving_to(config.out):
             remove_incomplete(config.out)
             training_record.write(config.out, record)

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from aurac.errors import RecordError
 from aurac_adapters.data import TokenizedData
@@ -37,7 +40,7 @@ def read(folder: Path, config: Mapping[str, Any]) -> Record | None:
     """
     path = folder / FILE
     if not path.exists():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(item.name != ".lock" for item in folder.iterdir())):
             raise RecordError(f"{folder} holds something that is no training of aurac; give a new or an empty folder.")
         return None
     try:
@@ -93,6 +96,27 @@ def write(folder: Path, record: Record) -> None:
     partial = folder / f".{FILE}.partial"
     partial.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(partial, folder / FILE)
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes from training into the folder meanwhile.
+
+    Raises:
+        RecordError: If one does already.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as exc:
+        raise RecordError(
+            f"another process is training into {folder}. Wait for it to end, or give another folder with --out."
+        ) from exc
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _require_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

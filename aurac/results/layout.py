@@ -81,6 +81,10 @@ def write_atomically(file: Path, write: Callable[[Path], Any]) -> None:
     try:
         write(temporary)
         os.replace(temporary, file)
+    except OSError as exc:
+        if exc.errno is not None and exc.filename is None:  # a full disk does not say which file it has no room for
+            exc.filename = str(file)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

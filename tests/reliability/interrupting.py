@@ -1,0 +1,92 @@
+"""A sweep that is killed again and again, and what came of it: for the tests and for `make soak`."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from adapter_by_peft import TASKS
+from children import Child, Prepare, note_measurements, slow_cells
+
+
+@dataclass(frozen=True)
+class Killed:
+    """What came of a run that was killed again and again.
+
+    Attributes:
+        kills: How often it was killed while it ran.
+        cells: Cells of the sweep.
+        measured: Cells measured by all its processes together; more than `cells` where a finished one was lost.
+        lost: Cells that were in a file before a kill and had to be measured again.
+    """
+
+    kills: int
+    cells: int
+    measured: int
+    lost: int
+
+
+def score_command(adapter: Path, out: Path, *, tasks: str = "facts,tilt,cipher", ranks: str = "1,2,3,4") -> list[Any]:
+    """Return the arguments of a short `aurac score` on the embedded testbed."""
+    settings = ["--ranks", ranks, "--dtype", "float32", "--device", "cpu"]
+    return ["score", adapter, "--tasks", tasks, *TASKS, *settings, "--out", out]
+
+
+def kill_again_and_again(command: list[Any], out: Path, *, kills: int, seed: int, seconds: float) -> Killed:
+    """Run a command, kill it `kills` times at random moments, and let it finish.
+
+    Args:
+        command: What to run; the same each time.
+        out: Its record.
+        kills: How often to kill; fewer if it is finished before.
+        seed: Of the moments.
+        seconds: How long the run takes where nothing interrupts it; moments are drawn up to 1.5 times as late, and each
+            cell takes a fifth of this longer.
+    """
+    rng = random.Random(seed)
+    notes, log = out.with_suffix(".notes"), out.with_suffix(".log")
+    prepare: list[Prepare] = [partial(note_measurements, notes), partial(slow_cells, seconds / 5)]
+    done = lost = 0
+    while True:
+        before, noted = finished(out), len(_lines(notes))
+        child = Child(command, log, prepare)
+        if done < kills:
+            time.sleep(rng.uniform(0, 1.5 * seconds))
+        else:
+            assert child.wait() == 0, child.output
+        ended = child.process.exitcode is not None
+        if not ended:
+            child.kill()
+            done += 1
+        lost += len(before & set(_lines(notes)[noted:]))
+        if ended:
+            cells = json.loads((out / "run.json").read_text())["cells"]
+            return Killed(done, len(cells), len(_lines(notes)), lost)
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []
+
+
+def finished(out: Path) -> set[str]:
+    """Return the cells that lie in files of a record: "task@rank"."""
+    names = {path.stem for path in (out / "cells").glob("*.parquet")}
+    if (out / "run.json").exists():
+        cells = json.loads((out / "run.json").read_text())["cells"]
+        names |= {f"{cell['task']}@{cell['rank']}" for cell in cells if cell["status"] == "done"}
+    return names
+
+
+def contents(out: Path) -> tuple[bytes, dict[str, Any]]:
+    """Return what two records of the same run have in common: the documents, and `run.json` without times."""
+    run = json.loads((out / "run.json").read_text())
+    for cell in run["cells"]:
+        cell.pop("seconds")
+        cell["work"].pop("seconds")
+    kept = {key: value for key, value in run.items() if key not in ("created", "updated", "timings")}
+    return (out / "documents.parquet").read_bytes(), kept
