@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow lint wheel leaderboard validate clean
+.PHONY: demo test test-slow lint wheel leaderboard validate soak clean
 
 demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
 	$(BIN)/aurac demo --out demo
@@ -38,6 +38,9 @@ leaderboard: $(INSTALLED)  ## results/LEADERBOARD.md and its plots, from the rec
 
 validate: $(INSTALLED)  ## measure the coverage of the error bars again, about 8 minutes
 	$(BIN)/python benchmarks/validate_statistics.py --out docs/validation.md
+
+soak: $(INSTALLED)  ## inject every fault that the tests know and count what survived, about 15 minutes
+	$(BIN)/python benchmarks/soak.py
 
 clean:
 	rm -rf $(VENV) dist build demo

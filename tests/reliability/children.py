@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,11 @@ _IMPORTED = ["aurac.harness.scoring", "aurac.report.comparison", "aurac_adapters
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(_IMPORTED)
 Prepare = Callable[[], object]
+
+
+def start_server() -> None:
+    """Let the server begin to import, which takes seconds, while something else happens."""
+    forkserver.ensure_running()
 
 
 class Child:

@@ -11,6 +11,7 @@ import pytest
 
 from adapter_by_peft import TASKS, write_adapter
 from aurac.cli import main
+from children import start_server
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Called:
         """The one `error:` line."""
         (line,) = [line for line in self.err.splitlines() if line.startswith("error: ")]
         return line
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _server() -> None:
+    start_server()
 
 
 @pytest.fixture

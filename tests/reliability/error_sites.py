@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,7 @@ class Site:
         )
 
 
+@cache
 def sites() -> list[Site]:
     """Return all places in `aurac` and `aurac_adapters` that make an error of the project."""
     files = sorted([*ROOT.glob("aurac/**/*.py"), *ROOT.glob("adapters/aurac_adapters/**/*.py")])
@@ -53,6 +55,7 @@ def sites() -> list[Site]:
     return found
 
 
+@cache
 def quotations() -> set[str]:
     """Return the constant parts of all texts in the tests, regular expressions cut at what is not literal in them."""
     found = set()

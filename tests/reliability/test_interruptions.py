@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from aurac.results import load
 from children import Child, die_at_operation, limit_files, set_clock, set_place, slow_cells
 from interrupting import contents, finished, kill_again_and_again, score_command
 
+Record = Callable[[str, object], None]
+DOCUMENTS = 8
+"""In a cell."""
 SHORT = {"tasks": "facts,cipher", "ranks": "1,4"}
 
 
@@ -41,20 +44,22 @@ def short(adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("kills", "seed"), [(3, 0), pytest.param(20, 1, marks=pytest.mark.slow)])
 def test_a_sweep_that_is_killed_loses_the_cell_in_progress_at_most(
-    kills: int, seed: int, adapter: Path, whole: tuple[Path, float], tmp_path: Path
+    kills: int, seed: int, adapter: Path, whole: tuple[Path, float], tmp_path: Path, record_property: Record
 ) -> None:
     record, seconds = whole
     out = tmp_path / "run"
     killed = kill_again_and_again(score_command(adapter, out), out, kills=kills, seed=seed, seconds=seconds)
+    record_property("faults", killed.kills)
+    record_property("documents lost", DOCUMENTS * killed.lost)
     assert killed.kills == kills
     assert killed.lost == 0
     assert killed.measured <= killed.cells + killed.kills
     assert contents(out) == contents(record)
 
 
-@pytest.mark.parametrize("operations", [range(0, 14, 5), pytest.param(range(30), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("operations", [[9], pytest.param(range(40), marks=pytest.mark.slow)])
 def test_killed_before_any_change_of_a_file_the_record_is_sound(
-    operations: range, adapter: Path, short: Path, tmp_path: Path
+    operations: Sequence[int], adapter: Path, short: Path, tmp_path: Path, record_property: Record
 ) -> None:
     for number in operations:
         out = tmp_path / str(number) / "run"
@@ -69,12 +74,13 @@ def test_killed_before_any_change_of_a_file_the_record_is_sound(
         assert {path.name for path in out.iterdir()} <= {"run.json", "documents.parquet", ".lock"}
         if status == 0:
             break
+        record_property("faults", 1)
 
 
 def test_ctrl_c_is_130_and_one_line_and_keeps_what_was_measured(adapter: Path, short: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = score_command(adapter, out, **SHORT)
-    child = Child(command, tmp_path / "log", [partial(slow_cells, 0.5)])
+    child = Child(command, tmp_path / "log", [partial(slow_cells, 0.2)])
     while len(finished(out)) < 2:
         time.sleep(0.02)
     child.interrupt()
@@ -141,7 +147,7 @@ def test_a_disk_that_cannot_be_written_is_one_error_line(adapter: Path, small_di
 def test_of_two_processes_on_one_folder_one_refuses(adapter: Path, short: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = score_command(adapter, out, **SHORT)
-    first = Child(command, tmp_path / "first", [partial(slow_cells, 0.5)])
+    first = Child(command, tmp_path / "first", [partial(slow_cells, 0.2)])
     while not finished(out):
         time.sleep(0.02)
     second = Child(command, tmp_path / "second")
@@ -155,7 +161,7 @@ def test_neither_clock_nor_locale_nor_time_zone_change_a_record(adapter: Path, s
     out = tmp_path / "run"
     command = score_command(adapter, out, **SHORT)
     child = Child(
-        command, tmp_path / "log", [partial(set_place, "tr_TR.UTF-8", "Pacific/Kiritimati"), partial(slow_cells, 0.5)]
+        command, tmp_path / "log", [partial(set_place, "tr_TR.UTF-8", "Pacific/Kiritimati"), partial(slow_cells, 0.2)]
     )
     while not finished(out):
         time.sleep(0.02)
@@ -174,14 +180,18 @@ def train_command(out: Path, *, max_steps: int = 30) -> list[object]:
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.slow)])
-def test_a_training_that_is_killed_goes_on_to_the_same_adapter(kills: int, tmp_path: Path) -> None:
+def test_a_training_that_is_killed_goes_on_to_the_same_adapter(
+    kills: int, tmp_path: Path, record_property: Record
+) -> None:
     assert Child(train_command(tmp_path / "whole"), tmp_path / "log").wait() == 0
     out = tmp_path / "run"
     for number in range(kills):
         child = Child(train_command(out), tmp_path / "log")
         while child.process.exitcode is None and _steps(out) < 5 + 25 * number // kills:
             time.sleep(0.01)
+        assert child.process.exitcode is None
         child.kill()
+    record_property("faults", kills)
     child = Child(train_command(out), tmp_path / "log")
     assert child.wait() == 0, child.output
     weights = [load_file(folder / "adapter_model.safetensors") for folder in (out, tmp_path / "whole")]

@@ -77,7 +77,8 @@ def records(tmp_path: Path) -> list[Path]:
     return [write(tmp_path / "record", [*cells, failed], groups=groups, asked=asked)]
 
 
-def check(found: Fuzzed, inputs: int) -> None:
+def check(found: Fuzzed, inputs: int, record_property: Callable[[str, object], None]) -> None:
+    record_property("faults", found.inputs)
     assert found.escaped == []
     assert found.inputs == inputs
     assert found.outcomes["read"] < 0.7 * inputs  # most of the damage is damage
@@ -86,13 +87,15 @@ def check(found: Fuzzed, inputs: int) -> None:
 
 
 @pytest.mark.parametrize(("inputs", "seed"), [(1_400, 1), pytest.param(80_000, 2, marks=pytest.mark.slow)])
-def test_a_damaged_adapter_folder_is_read_or_refused(inputs: int, seed: int, folders: list[Path]) -> None:
-    check(fuzz_adapters(folders, inputs=inputs, seed=seed), inputs)
+def test_a_damaged_adapter_folder_is_read_or_refused(
+    inputs: int, seed: int, folders: list[Path], record_property: Any
+) -> None:
+    check(fuzz_adapters(folders, inputs=inputs, seed=seed), inputs, record_property)
 
 
 @pytest.mark.parametrize(("inputs", "seed"), [(600, 1), pytest.param(20_000, 2, marks=pytest.mark.slow)])
-def test_a_damaged_record_is_read_or_refused(inputs: int, seed: int, records: list[Path]) -> None:
-    check(fuzz_records(records, inputs=inputs, seed=seed), inputs)
+def test_a_damaged_record_is_read_or_refused(inputs: int, seed: int, records: list[Path], record_property: Any) -> None:
+    check(fuzz_records(records, inputs=inputs, seed=seed), inputs, record_property)
 
 
 def edit(folder: Path, **changes: object) -> Path:
