@@ -20,6 +20,7 @@ _PUBLIC = {
     "MatryoshkaLora": "aurac_adapters.matryoshka",
     "NestedAdapter": "aurac_adapters.nested",
     "NestedMethod": "aurac_adapters.method",
+    "RetrainedAdapter": "aurac_adapters.retrained",
     "SvdLora": "aurac_adapters.svd_lora",
     "at_rank": "aurac_adapters.nested",
     "attach": "aurac_adapters.nested",
@@ -27,8 +28,10 @@ _PUBLIC = {
     "export_merged": "aurac_adapters.merged",
     "export_slice": "aurac_adapters.slices",
     "load_adapter": "aurac_adapters.loading",
+    "load_ranked": "aurac_adapters.retrained",
     "read_adapter": "aurac_adapters.folder",
     "read_facts": "aurac_adapters.facts",
+    "read_ranked": "aurac_adapters.retrained",
     "save_adapter": "aurac_adapters.folder",
     "svd_rotate": "aurac_adapters.svd",
 }

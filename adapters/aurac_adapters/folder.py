@@ -49,6 +49,11 @@ class AdapterFolder:
     config: dict[str, Any]
 
     @property
+    def own_ranks(self) -> tuple[int, ...] | None:
+        """The ranks that it can be, where they are not all from 1 to the maximal one; here they are."""
+        return None
+
+    @property
     def scaling_note(self) -> str:
         """One sentence on how sub-ranks are scaled, for reports."""
         rule = f"scaling rule {self.method.scaling}, gain {self.method.gain:g}"

@@ -43,7 +43,7 @@ def svd_rotate(folder: str | os.PathLike[str], out: str | os.PathLike[str], *, i
         tensors[layer.a] = pad(new_a, (0, 0, 0, missing)).to(a.dtype).contiguous()
         tensors[layer.b] = pad(new_b, (0, missing)).to(b.dtype).contiguous()
     config = {**found.config, "r": rank, "lora_alpha": rank}
-    return write_folder(config, tensors, Path(out), method=SvdLora(max_rank=rank))
+    return write_folder(config, tensors, Path(out), method=SvdLora(max_rank=rank, seed=found.method.seed))
 
 
 def rotate(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

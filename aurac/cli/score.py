@@ -6,9 +6,10 @@ Examples:
   aurac score my-adapter --tasks my_task --include-path my_tasks/ --out runs/my-adapter
   aurac score my-adapter --tasks gsm8k --apply-chat-template --system-instruction "Answer briefly."
 
-ADAPTER_DIR is any PEFT LoRA folder. TASKS are lm-eval's names of tasks, groups and tags, or the short names of the
-protocol (arc, hellaswag, mmlu, winogrande, gsm8k); TASK@SHOTS:METRIC overrides shots and metric. The same command goes
-on where it was interrupted; more tasks or ranks extend the record.
+ADAPTER_DIR is any PEFT LoRA folder, or a folder of LoRAs that were trained for one rank each (rank-1, rank-2, ...).
+TASKS are lm-eval's names of tasks, groups and tags, or the short names of the protocol (arc, hellaswag, mmlu,
+winogrande, gsm8k); TASK@SHOTS:METRIC overrides shots and metric. The same command goes on where it was interrupted;
+more tasks or ranks extend the record.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from aurac.results import Run
 
 if TYPE_CHECKING:
     from aurac.harness.chat import Chat
-    from aurac_adapters import AdapterFolder
+    from aurac_adapters.retrained import RankedFolder
 
 RECORD = "aurac-run"
 """Default folder of the record, inside the adapter folder."""
@@ -84,10 +85,10 @@ def engines() -> tuple[str, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Score, print, plot; 1 if a cell failed."""
-    from aurac_adapters import read_adapter
+    from aurac_adapters import read_ranked
 
     join_processes(args.engine)
-    adapter = read_adapter(args.adapter)
+    adapter = read_ranked(args.adapter)
     out = args.out or Path(args.adapter) / RECORD
     record = measure(adapter, args, out)
     if record is None:  # another process writes and prints
@@ -113,7 +114,7 @@ def join_processes(engine: str) -> None:
     start_processes()
 
 
-def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run | None:
+def measure(adapter: RankedFolder, args: argparse.Namespace, out: Path) -> Run | None:
     """Measure what the record in `out` lacks; None in all processes but the first."""
     from aurac.harness import build_suite, parse_tasks, score_adapter
     from aurac.harness.identity import base_identity
@@ -121,13 +122,16 @@ def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run 
     from aurac.harness.scoring import run_identity
     from aurac.harness.sweep import check_ranks
     from aurac.results.writing import check_identity
+    from aurac_adapters.retrained import check_trained
 
     requests = parse_tasks(args.tasks, protocol=args.protocol)
     base = args.base or adapter.base_model
     if base is None:
         raise ModelError(f"{adapter.path} does not name its base model. Give it with --base.")
-    if args.ranks is not None:
-        check_ranks(args.ranks, adapter.method.max_rank)
+    ranks = args.ranks or adapter.own_ranks
+    for rank in check_ranks(ranks, adapter.method.max_rank) if ranks else ():
+        if adapter.own_ranks:
+            check_trained(rank, adapter.own_ranks)
     dtype = resolve_dtype(base, args.dtype, trust_remote_code=args.trust_remote_code)
     base_is = base_identity(base)
     suite = build_suite(
@@ -150,7 +154,7 @@ def measure(adapter: AdapterFolder, args: argparse.Namespace, out: Path) -> Run 
         suite,
         out=out,
         identity=identity,
-        ranks=args.ranks,
+        ranks=ranks,
     )
     return measured
 
@@ -165,22 +169,24 @@ def chat(base: str, args: argparse.Namespace) -> Chat:
     return Chat(template, args.system_instruction, args.fewshot_as_multiturn, tokenizer)
 
 
-def open_model(adapter: AdapterFolder, base: str, dtype: str, args: argparse.Namespace) -> tuple[Any, Any]:
+def open_model(adapter: RankedFolder, base: str, dtype: str, args: argparse.Namespace) -> tuple[Any, Any]:
     """Load base model and adapter; returns the lm-eval model and the handle that sets the rank."""
     from aurac.harness import ENGINES
     from aurac.harness.model import load_base
-    from aurac_adapters import load_adapter
+    from aurac_adapters import load_ranked
     from aurac_adapters.merging import MergedAdapter, obstacle
+    from aurac_adapters.nested import NestedAdapter
 
     model, tokenizer = load_base(base, dtype, args.device, trust_remote_code=args.trust_remote_code)
-    nested = load_adapter(model, adapter.path, inference=args.inference)
+    nested = load_ranked(model, adapter, inference=args.inference)
     options = {} if args.batch_size is None else {"batch_size": args.batch_size}
-    merge = args.engine != "hflm" and not args.no_merge and obstacle(nested) is None
-    adapted: Any = MergedAdapter(nested) if merge else nested
+    adapted: Any = nested
+    if args.engine != "hflm" and not args.no_merge and isinstance(nested, NestedAdapter) and obstacle(nested) is None:
+        adapted = MergedAdapter(nested)
     return ENGINES[args.engine](nested.model.eval(), tokenizer, **options), adapted
 
 
-def adapter_identity(adapter: AdapterFolder, inference: str | None) -> dict[str, Any]:
+def adapter_identity(adapter: RankedFolder, inference: str | None) -> dict[str, Any]:
     """Return what of an adapter moves its scores."""
     return {
         "path": str(adapter.path),
