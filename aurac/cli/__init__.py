@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "aurac.cli.demo",
     "train": "aurac.cli.train",
     "score": "aurac.cli.score",
+    "bench": "aurac.cli.bench",
     "compute": "aurac.cli.compute",
     "compare": "aurac.cli.compare",
     "recommend": "aurac.cli.recommend",

@@ -1,0 +1,141 @@
+"""How the adapter of a method comes about: trained, rotated from a trained one, or trained anew for every rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aurac.cli.benchmark.recipe import DataSpec, MethodSpec, Recipe, Setting
+
+if TYPE_CHECKING:
+    from aurac_adapters.training import TrainingConfig
+
+ROTATED = "svd-lora"
+"""Made from the adapter of another method, with the same setting and seed."""
+GRID = "grid-lora"
+"""A plain LoRA for every rank that is scored: what a nested adapter replaces."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One base model, one training set and one maximal rank: methods are compared, and settings chosen, within it.
+
+    Attributes:
+        model: Base model.
+        data: Training data.
+        rank: Maximal rank.
+        root: Folder of everything that belongs to it.
+    """
+
+    model: str
+    data: DataSpec
+    rank: int
+    root: Path
+
+    def up_to_rank(self, ranks: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        """Return those of the ranks that the adapter has."""
+        return None if ranks is None else tuple(rank for rank in ranks if rank <= self.rank)
+
+    def eval_ranks(self, recipe: Recipe) -> tuple[int, ...]:
+        """Return the ranks that are scored: the recipe's, by default the powers of two up to R, and R."""
+        from aurac_adapters.method import powers_of_two
+
+        return self.up_to_rank(recipe.eval_ranks) or powers_of_two(self.rank)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter to be made and scored.
+
+    Attributes:
+        folder: Where it lies.
+        label: What progress lines call it.
+        trainings: What has to be trained for it.
+        rotate_from: The trained adapter that it is rotated from; None where it is trained itself.
+    """
+
+    folder: Path
+    label: str
+    trainings: tuple[TrainingConfig, ...]
+    rotate_from: Path | None = None
+
+
+def make_adapter(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting, seed: int) -> Adapter:
+    """Return what has to be done for one method, setting and seed.
+
+    Raises:
+        AuracError: If the setting, a rank or a training option cannot be used; nothing was started then.
+    """
+    return _KINDS.get(spec.name, _trained)(recipe, study, spec, setting, seed)
+
+
+def _trained(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting, seed: int) -> Adapter:
+    from aurac_adapters import METHODS
+
+    method = METHODS[spec.name]
+    # A method whose default is its full rank alone takes no others.
+    takes_ranks = method(max_rank=study.rank).train_ranks != (study.rank,)
+    ranks = study.up_to_rank(recipe.train_ranks) if takes_ranks else None
+    folder = _folder(study, spec.name, setting, seed)
+    training = _training(recipe, study, setting, seed, method=spec.name, rank=study.rank, ranks=ranks, out=folder)
+    return Adapter(folder, _label(spec.name, setting, seed), (training,))
+
+
+def _rotated(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting, seed: int) -> Adapter:
+    source = next(other for other in recipe.methods if other.name == spec.source)
+    trained = make_adapter(recipe, study, source, setting, seed)
+    folder = _folder(study, spec.name, setting, seed)
+    return Adapter(folder, _label(spec.name, setting, seed), trained.trainings, trained.folder)
+
+
+def _retrained(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting, seed: int) -> Adapter:
+    folder = _folder(study, spec.name, setting, seed)
+    trainings = tuple(
+        _training(recipe, study, setting, seed, method="lora", rank=rank, ranks=None, out=folder / f"rank-{rank}")
+        for rank in study.eval_ranks(recipe)
+    )
+    return Adapter(folder, _label(spec.name, setting, seed), trainings)
+
+
+_KINDS: dict[str, Callable[[Recipe, Study, MethodSpec, Setting, int], Adapter]] = {ROTATED: _rotated, GRID: _retrained}
+
+
+def _training(
+    recipe: Recipe,
+    study: Study,
+    setting: Setting,
+    seed: int,
+    *,
+    method: str,
+    rank: int,
+    ranks: tuple[int, ...] | None,
+    out: Path,
+) -> TrainingConfig:
+    from aurac_adapters import METHODS
+    from aurac_adapters.training import TrainingConfig
+
+    options: dict[str, Any] = {**recipe.training, **study.data.training}
+    own = dict(setting.values)
+    if "learning_rate" in own:
+        options["learning_rate"] = own.pop("learning_rate")
+    for key in ("target_modules", "report_to"):
+        if isinstance(options.get(key), list):
+            options[key] = tuple(options[key])
+    return TrainingConfig(
+        method=METHODS[method](max_rank=rank, train_ranks=ranks or (), seed=seed, **own),
+        model=study.model,
+        data=study.data.source,
+        out=out,
+        seed=seed,
+        **options,
+    )
+
+
+def _folder(study: Study, method: str, setting: Setting, seed: int) -> Path:
+    return study.root / method / setting.name / f"seed-{seed}"
+
+
+def _label(method: str, setting: Setting, seed: int) -> str:
+    return f"{method} {setting.name} seed {seed}"

@@ -1,0 +1,120 @@
+"""What a benchmark leaves: the records of the chosen settings in one folder, and a table of means over the seeds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aurac.cli.benchmark.choice import macro
+from aurac.cli.benchmark.kinds import GRID
+from aurac.cli.benchmark.plan import Scoring
+from aurac.report.formats import FORMATS
+from aurac.report.numbers import MISSING, value_text
+from aurac.report.table import Cell, Table
+from aurac.results import load
+from aurac.results.layout import DOCUMENTS, RUN_JSON, write_atomically
+
+RECORDS = "records"
+"""Folder of the records of the chosen settings, as `aurac compare` and `aurac report` take them."""
+
+
+def publish(root: Path, scorings: Sequence[Scoring]) -> list[Path]:
+    """Copy the records of the chosen settings to `records/CURVE-seed-N`, without plots and adapters."""
+    suites = {scoring.suite for scoring in scorings}
+    folders = []
+    for scoring in scorings:
+        if not scoring.is_done():
+            continue
+        parent = root / RECORDS / scoring.suite if len(suites) > 1 else root / RECORDS
+        folder = parent / f"{scoring.curve}-seed-{scoring.seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (DOCUMENTS, RUN_JSON):  # the one that makes it a record comes last
+            _copy(scoring.out / name, folder / name)
+        folders.append(folder)
+    return folders
+
+
+def rows(scorings: Sequence[Scoring]) -> list[dict[str, Any]]:
+    """Return one row for each suite and curve: its setting, and for every seed the macro AURAC, tasks, and regret.
+
+    Regret is the macro AURAC of the retrained grid of the same seed minus that of the curve; None without a grid.
+    """
+    values: dict[tuple[str, str], dict[int, dict[str, float]]] = {}
+    settings: dict[tuple[str, str], str] = {}
+    for scoring in scorings:
+        if scoring.is_done():
+            run = load(scoring.out)
+            areas = {"macro": macro(run), **{task: curve.area() for task, curve in run.curves.items()}}
+            values.setdefault((scoring.suite, scoring.curve), {})[scoring.seed] = areas
+            settings[scoring.suite, scoring.curve] = scoring.setting
+    return [
+        {
+            "suite": suite,
+            "curve": curve,
+            "setting": settings[suite, curve],
+            "seeds": list(seeds),
+            "aurac": {name: [areas[name] for areas in seeds.values()] for name in next(iter(seeds.values()))},
+            "regret": _regret(seeds, values.get((suite, GRID), {})),
+        }
+        for (suite, curve), seeds in values.items()
+    ]
+
+
+def render(found: Sequence[Mapping[str, Any]], output: str, *, title: str) -> str:
+    """Return the rows as a table in one of the formats, or as JSON."""
+    if output == "json":
+        return json.dumps({"study": title, "rows": list(found)}, indent=2, allow_nan=False) + "\n"
+    return "\n".join(FORMATS[output](_table(title, list(suite))) for suite in _by_suite(found))
+
+
+def _table(title: str, found: list[Mapping[str, Any]]) -> Table:
+    tasks = [name for name in found[0]["aurac"] if name != "macro"]
+    ordered = sorted(found, key=lambda row: statistics.fmean(row["aurac"]["macro"]), reverse=True)
+    return Table(
+        title=f"{title}, {found[0]['suite']}",
+        columns=("curve", "setting", "seeds", "macro", *tasks, "regret"),
+        rows=tuple(
+            tuple(
+                Cell(text)
+                for text in (
+                    row["curve"],
+                    row["setting"],
+                    str(len(row["seeds"])),
+                    _mean(row["aurac"]["macro"]),
+                    *(_mean(row["aurac"][task]) for task in tasks),
+                    MISSING if row["regret"] is None or row["curve"] == GRID else _mean(row["regret"]),
+                )
+            )
+            for row in ordered
+        ),
+        notes=(
+            "AURAC (log2 axis, trapezoid) in points: mean ± standard deviation over the seeds of the training. "
+            "Settings were chosen with the first seed, whose scores are therefore optimistic.",
+            f"Regret: macro AURAC of {GRID}, one LoRA trained for every rank, minus that of the curve, seed by seed.",
+        ),
+    )
+
+
+def _by_suite(found: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    names = dict.fromkeys(row["suite"] for row in found)
+    return [[row for row in found if row["suite"] == name] for name in names]
+
+
+def _regret(seeds: Mapping[int, Mapping[str, float]], grid: Mapping[int, Mapping[str, float]]) -> list[float] | None:
+    common = [seed for seed in seeds if seed in grid]
+    return [grid[seed]["macro"] - seeds[seed]["macro"] for seed in common] or None
+
+
+def _mean(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return value_text(values[0], 0.01)
+    spread = statistics.stdev(values)
+    return f"{value_text(statistics.fmean(values), 0.01)} ± {value_text(spread, 0.01)}"
+
+
+def _copy(source: Path, target: Path) -> None:
+    write_atomically(target, lambda path: shutil.copyfile(source, path))

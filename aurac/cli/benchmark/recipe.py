@@ -1,0 +1,305 @@
+"""A recipe: the TOML file that says what a benchmark trains and scores. docs/benchmark.md explains every key."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from aurac.errors import AuracError, RecipeError, UnknownNameError
+
+Values = Mapping[str, Any]
+
+_TOP = ("models", "ranks", "train_ranks", "eval_ranks", "seeds", "training", "scoring", "suites", "data", "methods")
+_TRAINING = (
+    "target_modules",
+    "learning_rate",
+    "epochs",
+    "max_steps",
+    "batch_size",
+    "gradient_accumulation",
+    "max_length",
+    "dtype",
+    "gradient_checkpointing",
+    "checkpoint_steps",
+    "trust_remote_code",
+    "report_to",
+)
+_SCORING = (
+    "protocol",
+    "include_path",
+    "limit",
+    "batch_size",
+    "device",
+    "dtype",
+    "seed",
+    "engine",
+    "trust_remote_code",
+    "confirm_unsafe",
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One cell of a method's grid: learning rate, scaling, and what else the recipe gives for it.
+
+    Attributes:
+        values: Key -> value, in the order of the recipe.
+    """
+
+    values: Values
+
+    @property
+    def name(self) -> str:
+        """The name of its folder.
+
+        Example:
+            >>> Setting({"scaling": "sqrt", "learning_rate": 0.01, "normalize": True}).name
+            'sqrt-0.01-normalize'
+        """
+        return "-".join(_value_name(key, value) for key, value in self.values.items() if value is not False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSpec:
+    """A method of a recipe.
+
+    Attributes:
+        name: A method that is trained, "svd-lora" or "grid-lora".
+        settings: Its grid, in the order of the recipe.
+        inferences: The rules that it is scored under; (None,) for its own.
+        source: The method that it is made from, where it is not trained.
+    """
+
+    name: str
+    settings: tuple[Setting, ...]
+    inferences: tuple[str | None, ...] = (None,)
+    source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """Training data of a recipe.
+
+    Attributes:
+        name: What folders call it.
+        source: A named set, or a JSONL file.
+        suites: Names of the suites that adapters trained on it are scored on; the first one decides the choice.
+        training: Settings of the training that hold for these data only.
+    """
+
+    name: str
+    source: str
+    suites: tuple[str, ...]
+    training: Values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole recipe, checked.
+
+    Attributes:
+        models: Base models.
+        ranks: Maximal ranks.
+        train_ranks: Sub-ranks that nested methods train; those up to the maximal rank are taken; None for the default.
+        eval_ranks: Ranks that are scored, likewise.
+        seeds: Seeds of the trainings; the first one decides the choice.
+        data: Training data.
+        methods: Methods with their grids.
+        suites: Name -> text of `--tasks`.
+        training: Settings of all trainings.
+        scoring: Options of `aurac score`, the same for all.
+    """
+
+    models: tuple[str, ...]
+    ranks: tuple[int, ...]
+    train_ranks: tuple[int, ...] | None
+    eval_ranks: tuple[int, ...] | None
+    seeds: tuple[int, ...]
+    data: tuple[DataSpec, ...]
+    methods: tuple[MethodSpec, ...]
+    suites: Mapping[str, str]
+    training: Values
+    scoring: Values
+
+    def fixed(self) -> dict[str, Any]:
+        """Return what a folder of results may not change; methods, seeds, models and ranks may be added to it."""
+        data = {spec.name: {"source": spec.source, "suites": spec.suites, **spec.training} for spec in self.data}
+        flat: dict[str, Any] = {"train_ranks": self.train_ranks, "eval_ranks": self.eval_ranks, "seed": self.seeds[0]}
+        for section, values in (("training", self.training), ("scoring", self.scoring), ("suites", self.suites)):
+            flat |= {f"{section}.{key}": value for key, value in values.items()}
+        return flat | {f"data.{name}.{key}": value for name, keys in data.items() for key, value in keys.items()}
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check a recipe.
+
+    Raises:
+        RecipeError: If the file is missing or no TOML, a key is missing, or a value cannot be used.
+        UnknownNameError: For a key, method, suite or rule that does not exist; the message has the near names.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"no such recipe: {path}. Give a TOML file, such as those in benchmarks/recipes.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise RecipeError(f"{path} is no TOML file: {exc}.") from exc
+    try:
+        return _recipe(content)
+    except UnknownNameError as exc:
+        raise RecipeError(f"{path}: {exc}") from exc
+    except RecipeError as exc:
+        raise RecipeError(f"{path}: {exc}") from exc
+
+
+def score_arguments(scoring: Values, *positional: str, **options: str | None) -> argparse.Namespace:
+    """Return the arguments of `aurac score` that the section `[scoring]` and `options` stand for."""
+    from aurac.cli import score
+
+    parser = argparse.ArgumentParser(prog="[scoring]", exit_on_error=False)
+    score.add_arguments(parser)
+    given = {**scoring, **{key: value for key, value in options.items() if value is not None}}
+    words = [word for key, value in given.items() for word in _option(key, value)]
+    try:
+        return parser.parse_args([*positional, *words])
+    except argparse.ArgumentError as exc:
+        raise RecipeError(f"[scoring] cannot be used: {exc}.") from exc
+
+
+def _recipe(content: Values) -> Recipe:
+    _check_keys("", content, _TOP, required=("models", "ranks", "seeds", "suites", "data", "methods"))
+    training, scoring = content.get("training", {}), content.get("scoring", {})
+    _check_keys("training", training, _TRAINING)
+    _check_keys("scoring", scoring, _SCORING)
+    suites = dict(_table("suites", content["suites"]))
+    data = tuple(_data(name, values, suites) for name, values in _table("data", content["data"]).items())
+    methods = _methods(_table("methods", content["methods"]))
+    recipe = Recipe(
+        models=_list("models", content["models"], str),
+        ranks=_list("ranks", content["ranks"], int),
+        train_ranks=_list("train_ranks", content["train_ranks"], int) if "train_ranks" in content else None,
+        eval_ranks=_list("eval_ranks", content["eval_ranks"], int) if "eval_ranks" in content else None,
+        seeds=_list("seeds", content["seeds"], int),
+        data=data,
+        methods=methods,
+        suites=suites,
+        training=training,
+        scoring=scoring,
+    )
+    for name, tasks in suites.items():
+        _check_tasks(name, tasks, scoring)
+    return recipe
+
+
+def _data(name: str, values: Values, suites: Values) -> DataSpec:
+    where = f"data.{name}"
+    _check_keys(where, values, ("source", "suites", *_TRAINING))
+    chosen = _list(f"{where}.suites", values.get("suites", list(suites)), str)
+    for suite in chosen:
+        if suite not in suites:
+            raise UnknownNameError(f"suite in [{where}]", suite, suites)
+    own = {key: value for key, value in values.items() if key not in ("source", "suites")}
+    return DataSpec(name=name, source=values.get("source", name), suites=chosen, training=own)
+
+
+def _methods(tables: Values) -> tuple[MethodSpec, ...]:
+    from aurac.cli.benchmark.kinds import GRID, ROTATED
+    from aurac_adapters import METHODS
+
+    known = [*(name for name in METHODS if METHODS[name].trainable), ROTATED, GRID]
+    specs: dict[str, MethodSpec] = {}
+    for name, values in tables.items():
+        if name not in known:
+            raise UnknownNameError("method", name, known)
+        if name != ROTATED:
+            specs[name] = _trained(name, values, is_grid=name == GRID)
+    if ROTATED in tables:
+        _check_keys(f"methods.{ROTATED}", tables[ROTATED], ("from",))
+        source = tables[ROTATED].get("from", "lora")
+        sources = {name: spec for name, spec in specs.items() if name != GRID}
+        if source not in sources:
+            raise UnknownNameError(
+                f"method that {ROTATED} is made from", source, sources, advice="It needs a table of its own."
+            )
+        specs[ROTATED] = MethodSpec(name=ROTATED, settings=specs[source].settings, source=source)
+    return tuple(specs[name] for name in tables)
+
+
+def _trained(name: str, values: Values, *, is_grid: bool) -> MethodSpec:
+    from dataclasses import fields
+
+    from aurac_adapters import METHODS
+    from aurac_adapters.method import INFERENCES
+
+    method = METHODS["lora" if is_grid else name]
+    own = {field.name for field in fields(method)} - {"max_rank", "train_ranks", "seed"}
+    _check_keys(f"methods.{name}", values, ("learning_rate", *own, *(() if is_grid else ("inference",))))
+    axes = {key: value if isinstance(value, list) else [value] for key, value in values.items() if key != "inference"}
+    for key, choices in axes.items():
+        if not choices or len({repr(choice) for choice in choices}) < len(choices):
+            raise RecipeError(f"[methods.{name}] {key} is {choices}; give at least one value, each once.")
+    settings = tuple(Setting(dict(zip(axes, cell, strict=True))) for cell in product(*axes.values()))
+    if settings == (Setting({}),):
+        raise RecipeError(f"[methods.{name}] is empty. Give it at least a learning_rate.")
+    inferences: tuple[str | None, ...] = (None,)
+    if "inference" in values:
+        inferences = _list(f"methods.{name}.inference", values["inference"], str)
+        for rule in inferences:
+            if rule not in INFERENCES:
+                raise UnknownNameError("inference rule", str(rule), INFERENCES)
+    return MethodSpec(name=name, settings=settings, inferences=inferences)
+
+
+def _check_tasks(suite: str, tasks: Any, scoring: Values) -> None:
+    from aurac.harness.suites import parse_tasks
+
+    if not isinstance(tasks, str):
+        raise RecipeError(f"[suites] {suite} is {tasks!r}; write what --tasks takes, such as 'arc,hellaswag'.")
+    arguments = score_arguments(scoring, "folder", tasks=tasks)
+    try:
+        parse_tasks(tasks, protocol=arguments.protocol)
+    except AuracError as exc:
+        raise RecipeError(f"[suites] {suite}: {exc}") from exc
+
+
+def _check_keys(where: str, values: Any, known: Iterable[str], *, required: Iterable[str] = ()) -> None:
+    place = f"[{where}]" if where else "the recipe"
+    for key in _table(where or "recipe", values):
+        if key not in (allowed := tuple(known)):
+            raise UnknownNameError(f"key in {place}", key, allowed)
+    if missing := [key for key in required if key not in values]:
+        raise RecipeError(f"{place} lacks {', '.join(missing)}.")
+
+
+def _table(where: str, value: Any) -> Values:
+    if not isinstance(value, dict) or (not value and where in ("suites", "data", "methods")):
+        raise RecipeError(f"[{where}] is {value!r}; it must be a table with at least one entry.")
+    return value
+
+
+def _list(where: str, value: Any, kind: type) -> tuple[Any, ...]:
+    values = value if isinstance(value, list) else [value]
+    if not values or len(set(map(repr, values))) < len(values) or any(type(item) is not kind for item in values):
+        what = {str: "texts", int: "whole numbers"}[kind]
+        raise RecipeError(f"{where} is {value!r}; it must be a list of {what}, each once.")
+    return tuple(values)
+
+
+def _option(key: str, value: Any) -> list[str]:
+    flag = f"--{key.replace('_', '-')}"
+    if isinstance(value, bool):
+        return [flag] if value else []
+    return [flag, str(value)]
+
+
+def _value_name(key: str, value: Any) -> str:
+    if value is True:
+        return key
+    if isinstance(value, float):
+        text = f"{value:g}"
+        return text if key == "learning_rate" else f"{key}-{text}"
+    return str(value)

@@ -1,0 +1,296 @@
+"""`aurac bench`: recipes, the plan, whole runs of two steps, resuming, and what fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurac import testbed
+from aurac.cli.bench import plan_lines
+from aurac.cli.benchmark import plan
+from aurac.cli.benchmark.choice import choose, macro
+from aurac.cli.benchmark.recipe import Setting, read_recipe
+from aurac.curve import RankAccuracyCurve
+from aurac.errors import RecipeError
+from aurac.report.comparison import compare
+from aurac.results import Run, load
+
+Call = Callable[..., Any]
+RECIPES = Path(__file__).parents[2] / "benchmarks/recipes"
+
+SMALL = f"""
+models = ["{testbed.MODEL}"]
+ranks = [2]
+seeds = [1, 2]
+
+[training]
+max_steps = 2
+batch_size = 4
+gradient_accumulation = 1
+
+[scoring]
+include_path = "{testbed.TASKS}"
+limit = 4
+batch_size = 16
+
+[suites]
+small = "tilt,cipher"
+
+[data.mixture]
+source = "{testbed.TRAIN}"
+
+[methods.lora]
+scaling = "one"
+learning_rate = [1e-4, 5e-2]
+
+[methods.svd-lora]
+
+[methods.matryoshka]
+learning_rate = 1e-2
+inference = ["prefix", "trained"]
+
+[methods.grid-lora]
+learning_rate = 5e-2
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def changed(recipe: Path, old: str, new: str) -> Path:
+    text = recipe.read_text()
+    assert old in text
+    recipe.write_text(text.replace(old, new))
+    return recipe
+
+
+# By hand. testbed: 9 settings; lora, dylora, matryoshka one training each, grid-lora six ranks: 9 * 9 = 81 trainings;
+# six curves of 9 settings = 54 scorings. The other four seeds: lora (also for svd-lora) and matryoshka (two rules) may
+# choose two settings each, dylora one, the grid six trainings: (2 + 1 + 2 + 6) * 4 = 44; 6 curves * 4 = 24 scorings.
+# one-gpu: 3 methods * 3 rates = 9; 5 curves * 3 = 15; (2 + 1 + 2) * 1 = 5; 5 * 1 = 5.
+# llama: 69 settings; 3 * 69 + 5 * 6 ranks = 237 at rank 32, 3 * 69 + 5 * 9 = 252 at rank 256; scorings
+# 5 curves * 69 + 5 = 350; further (2 + 1 + 2 + 6) * 2 = 22 and (2 + 1 + 2 + 9) * 2 = 28 trainings; scorings
+# 6 curves * (3 seeds * 2 suites - 1) = 30 for gsm8k, 6 * (3 * 1 - 1) = 12 for platypus.
+_LLAMA = [(237, 350, 22, 30), (252, 350, 28, 30), (237, 350, 22, 12), (252, 350, 28, 12)]
+BY_HAND = {
+    "testbed": [(81, 54, 44, 24)],
+    "one-gpu": [(9, 15, 5, 5)],
+    "llama-3.2-1b": _LLAMA,
+    "llama-3.1-8b": _LLAMA,
+}
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_committed_recipe_is_read_and_its_plan_has_the_numbers_worked_out_by_hand(path: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(path)
+    lines = plan_lines(recipe, plan.studies(recipe, tmp_path / "out"))
+    numbers = [tuple(map(int, re.findall(r"(\d+) (?:further )?(?:trainings|scorings)", " ".join(lines[i : i + 3]))))
+               for i in range(0, len(lines), 3)]  # fmt: skip
+    assert numbers == BY_HAND[path.stem]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_published_recipes_have_the_published_protocol() -> None:
+    for name in ("llama-3.2-1b", "llama-3.1-8b"):
+        recipe = read_recipe(RECIPES / f"{name}.toml")
+        study = plan.studies(recipe, Path("x"))[1]
+        (config,) = plan.grid(recipe, study)[0].adapter.trainings
+        assert (config.batch_size * config.gradient_accumulation, config.epochs) == (32, 3)
+        assert (recipe.seeds, study.rank) == ((42, 666, 2408), 256)
+        matryoshka = next(s for s in plan.grid(recipe, study) if s.curve == "matryoshka-prefix").adapter.trainings[0]
+        assert matryoshka.method.train_ranks == (1, 2, 4, 8, 16, 32, 64, 128, 256)
+        assert len(matryoshka.target_modules) == 7
+        rates = tomllib.loads((RECIPES / f"{name}.toml").read_text())["methods"]["lora"]["learning_rate"]
+        assert (len(rates), min(rates), max(rates)) == (23, 5e-6, 1e-3)
+
+
+MISTAKES = {
+    "unknown key": (
+        "max_steps = 2",
+        "max_step = 2",
+        r"unknown key in \[training\] 'max_step'. Did you mean 'max_steps'",
+    ),
+    "unknown top key": ("seeds = [1, 2]", "seed = [1, 2]", r"unknown key in the recipe 'seed'. Did you mean 'seeds'"),
+    "unknown method": ("[methods.matryoshka]", "[methods.matroshka]", r"unknown method 'matroshka'. Did you mean"),
+    "unknown method key": ("inference = [", "inferences = [", r"unknown key in \[methods.matryoshka\] 'inferences'"),
+    "unknown rule": ('"trained"]', '"train"]', r"unknown inference rule 'train'. Did you mean 'trained'"),
+    "unknown scaling": ('scaling = "one"', 'scaling = "on"', r"unknown scaling rule 'on'"),
+    "missing key": ("ranks = [2]", "", r"the recipe lacks ranks"),
+    "no numbers": ("ranks = [2]", 'ranks = ["2"]', r"ranks is \['2'\]; it must be a list of whole numbers, each once"),
+    "twice": ("seeds = [1, 2]", "seeds = [1, 1]", r"seeds is \[1, 1\]; it must be a list of whole numbers, each once"),
+    "value twice": ("[1e-4, 5e-2]", "[1e-4, 1e-4]", r"learning_rate is \[0.0001, 0.0001\]; give at least one value"),
+    "no grid": ("\nlearning_rate = 5e-2", "", r"\[methods.grid-lora\] is empty. Give it at least a learning_rate"),
+    "no source": ("[methods.svd-lora]", '[methods.svd-lora]\nfrom = "dylora"', r"unknown method that svd-lora is made"),
+    "no table": ("[data.mixture]\nsource", "[data]\nmixture", r"\[data.mixture\] is .*; it must be a table"),
+    "unknown suite": (
+        "source =",
+        'suites = "smal"\nsource =',
+        r"unknown suite in \[data.mixture\] 'smal'. Did you mean",
+    ),
+    "bad suite": ('"tilt,cipher"', '"tilt,tilt"', r"\[suites\] small: task 'tilt' is asked for twice"),
+    "no suite": ('"tilt,cipher"', "3", r"\[suites\] small is 3; write what --tasks takes"),
+    "bad scoring": ("batch_size = 16", 'batch_size = "many"', r"\[scoring\] cannot be used: argument --batch-size"),
+    "bad training": ("max_steps = 2", "max_steps = 0", r"max_steps is 0; it must be greater than 0"),
+    "no TOML": ("ranks = [2]", "ranks = 2]", r"is no TOML file"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_a_recipe_is_one_error_line_before_anything_starts(
+    mistake: str, call: Call, recipe: Path, tmp_path: Path
+) -> None:
+    old, new, message = MISTAKES[mistake]
+    done = call("bench", changed(recipe, old, new), "--out", tmp_path / "out")
+    assert (done.status, done.out) == (1, "")
+    assert re.search(message, done.error)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_that_is_not_there_is_one_error_line(call: Call, tmp_path: Path) -> None:
+    assert "no such recipe: " in call("bench", tmp_path / "x.toml", "--out", tmp_path / "out").error
+
+
+def test_the_name_of_a_setting_has_all_that_the_recipe_gives() -> None:
+    with pytest.raises(RecipeError, match="no such recipe"):
+        read_recipe(Path("nowhere.toml"))
+    assert (
+        Setting({"scaling": "rank", "gain": 2.0, "learning_rate": 1e-4, "frozen": False}).name == "rank-gain-2-0.0001"
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A benchmark that ran to its end."""
+    from aurac.cli import main
+
+    root = tmp_path_factory.mktemp("bench")
+    (root / "recipe.toml").write_text(SMALL)
+    assert main(["bench", str(root / "recipe.toml"), "--out", str(root / "out")]) == 0
+    return root
+
+
+CURVES = ("lora", "svd-lora", "matryoshka-prefix", "matryoshka-trained", "grid-lora")
+
+
+def test_every_curve_has_a_record_for_every_seed_that_can_be_compared(finished: Path) -> None:
+    records = finished / "out/records"
+    names = {f"{curve}-seed-{seed}" for curve in CURVES for seed in (1, 2)}
+    assert {folder.name for folder in records.iterdir()} == names
+    runs = [load(records / name) for name in sorted(names)]
+    assert all(run.tasks == ("tilt", "cipher") and run.ranks == (1, 2) for run in runs)
+    identities = {run.name: run.record["identity"]["adapter"] for run in runs}
+    for name, identity in identities.items():
+        assert identity["seed"] == int(name[-1])
+    assert {identities[f"{curve}-seed-1"]["inference"] for curve in CURVES[2:]} == {"prefix", "trained", "full"}
+    comparison = compare([run for run in runs if run.name.endswith("1")], baseline="grid-lora")
+    assert comparison.baseline == "grid-lora-seed-1"
+
+
+def test_the_choice_is_the_best_of_the_grid_and_only_it_has_further_seeds(finished: Path) -> None:
+    choice = json.loads((finished / "out/choice.json").read_text())
+    for name, curve in choice["curves"].items():
+        scores = {setting: numbers["macro"] for setting, numbers in curve["candidates"].items()}
+        assert scores[curve["chosen"]] == max(scores.values())
+        record = load(finished / f"out/records/{name}-seed-1")
+        assert scores[curve["chosen"]] == pytest.approx(sum(c.area() for c in record.curves.values()) / 2)
+    chosen = {choice["curves"][name]["chosen"] for name in ("lora", "svd-lora")}
+    trained = {folder.parent.name for folder in (finished / "out/lora").glob("*/seed-2")}
+    assert trained == chosen
+
+
+def test_the_same_command_does_nothing_again_and_prints_the_same(call: Call, finished: Path) -> None:
+    files = {path: path.stat().st_mtime_ns for path in (finished / "out").rglob("*.safetensors")}
+    first = call("bench", finished / "recipe.toml", "--out", finished / "out", "--format", "json")
+    second = call("bench", finished / "recipe.toml", "--out", finished / "out", "--format", "json")
+    assert (first.status, first.out) == (0, second.out)
+    assert "5 trainings (5 done), 7 scorings (7 done)" in first.err
+    assert "[1/" not in first.err
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+    rows = {row["curve"]: row for row in json.loads(first.out)["rows"]}
+    assert list(rows) == list(CURVES)
+    assert rows["grid-lora"]["regret"] == [0, 0]
+    lora, grid = (rows[name]["aurac"]["macro"] for name in ("lora", "grid-lora"))
+    assert rows["lora"]["regret"] == pytest.approx([g - c for g, c in zip(grid, lora, strict=True)])
+
+
+def test_a_grid_of_retrained_adapters_is_scored_by_aurac_score_too(call: Call, finished: Path, tmp_path: Path) -> None:
+    folder = next((finished / "out/grid-lora").glob("*/seed-1"))
+    options = ("--tasks", "tilt", "--include-path", testbed.TASKS, "--limit", "8", "--batch-size", "16")
+    assert call("score", folder, *options, "--out", tmp_path / "run").status == 0
+    assert load(tmp_path / "run").curves["tilt"].ranks == (1, 2)
+    alone = call("score", folder / "rank-1", *options, "--out", tmp_path / "one")
+    assert alone.status == 0
+    assert load(tmp_path / "run").curves["tilt"].accuracies[0] == load(tmp_path / "one").curves["tilt"].accuracies[0]
+    shutil.copytree(folder, tmp_path / "odd", ignore=lambda *_: ["aurac-run", "rank-1"])
+    assert (
+        "no adapter was trained at rank 1; trained: 2"
+        in call("score", tmp_path / "odd", *options, "--ranks", "1").error
+    )
+
+
+def test_another_recipe_in_the_same_folder_is_refused(call: Call, finished: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(SMALL.replace("max_steps = 2", "max_steps = 3"))
+    done = call("bench", recipe, "--out", finished / "out")
+    assert "holds another benchmark: training.max_steps is 2 there and 3 here. Give a new folder" in done.error
+    assert "holds something that is no benchmark" in call("bench", recipe, "--out", finished / "out/lora").error
+
+
+def test_a_failed_training_is_reported_and_the_rest_goes_on(call: Call, recipe: Path, tmp_path: Path) -> None:
+    changed(recipe, "seeds = [1, 2]", "seeds = [1]")
+    broken = tmp_path / "out/lora/one-0.0001/seed-1"
+    done = call("bench", recipe, "--out", tmp_path / "out", "--dry-run")
+    assert (done.status, done.err) == (0, "")
+    assert "grid with seed 1: 5 trainings (0 done), 7 scorings (0 done)" in done.out
+    text = recipe.read_text()
+    recipe.write_text(text[: text.index("[methods.matryoshka]")])
+    call("bench", recipe, "--out", tmp_path / "out", "--dry-run")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/recipe.json").write_text(json.dumps(read_recipe(recipe).fixed()))
+    broken.mkdir(parents=True)
+    (broken / "in the way").touch()
+    done = call("bench", recipe, "--out", tmp_path / "out")
+    assert done.status == 1
+    assert "failed: lora one-0.0001 seed 1 trained: RecordError: " in done.err
+    assert "failed: svd-lora one-0.0001 seed 1 on small scored: its adapter was not made" in done.err
+    choice = choose(plan.grid(read_recipe(recipe), plan.studies(read_recipe(recipe), tmp_path / "out")[0]))
+    assert choice["curves"]["lora"]["candidates"]["one-0.0001"] is None
+    assert {curve["chosen"] for curve in choice["curves"].values()} == {"one-0.05"}
+    (broken / "in the way").unlink()
+    assert call("bench", recipe, "--out", tmp_path / "out").status == 0
+
+
+def test_a_metric_without_a_mean_cannot_decide() -> None:
+    curve = RankAccuracyCurve([1, 2], [1.5, 1.2], metric="bits_per_byte", higher_is_better=False, bounded=False)
+    run = Run("lora", None, {}, {"wikitext": curve})
+    with pytest.raises(RecipeError, match=r"task wikitext is measured by bits_per_byte, and the choice of a setting"):
+        macro(run)
+
+
+@pytest.mark.slow
+def test_two_processes_make_what_one_makes(call: Call, finished: Path, tmp_path: Path) -> None:
+    done = call("bench", finished / "recipe.toml", "--out", tmp_path / "out", "--jobs", "2")
+    assert done.status == 0
+    for folder in (finished / "out/records").iterdir():
+        ours = tmp_path / "out/records" / folder.name
+        assert (ours / "documents.parquet").read_bytes() == (folder / "documents.parquet").read_bytes()
+
+
+def test_a_number_of_jobs_below_one_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    from aurac.cli import main
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["bench", "recipe.toml", "--out", "out", "--jobs", "0"])
+    assert stopped.value.code == 2
+    assert "'0' is no number from 1" in capsys.readouterr().err
