@@ -12,9 +12,11 @@ from aurac.results import Run
 from aurac.statistics.refused import check_name
 from aurac.statistics.seeds import TARGETS
 
+_EACH_RANK = "sha256_of_rank"
+"""Key that adapters have which were trained one by one for every rank."""
 BY = ("run", "method")
 """What a row of a comparison is: a run, or a method with all its training seeds."""
-_OF_A_TRAINING = {"path", "sha256", "seed", "rank_sha256"}
+_OF_A_TRAINING = {"path", "sha256", "seed", _EACH_RANK}
 """Keys of an adapter's identity that another seed changes."""
 
 
@@ -60,7 +62,7 @@ def seed_labels(runs: Sequence[Run]) -> tuple[str, ...]:
 def pool(name: str, runs: Sequence[Run], curves: Sequence[RankAccuracyCurve]) -> RankAccuracyCurve:
     """Return the curve of a method from those of its runs, which are aligned; seeds in the order of their labels."""
     order = sorted(zip(seed_labels(runs), curves, strict=True), key=lambda pair: (len(pair[0]), pair[0]))
-    unit = str(_adapter(runs[0]).get("seed_unit", "run"))
+    unit = "rank" if _EACH_RANK in _adapter(runs[0]) else "run"
     labels = [label for label, _ in order]
     return RankAccuracyCurve.from_seeds([curve for _, curve in order], labels, unit=unit, name=name)
 

@@ -93,7 +93,7 @@ def test_other_seed_numbers_are_independent_and_their_number_may_differ(runs: li
 
 
 def test_adapters_retrained_for_every_rank_have_one_seed_effect_a_rank(runs: list[Run]) -> None:
-    grid = [trained("grid", seed, shift=0.1, seed_unit="rank") for seed in SEEDS]
+    grid = [trained("grid", seed, shift=0.1, sha256_of_rank={"1": str(seed)}) for seed in SEEDS]
     comparison = compare([*runs[:3], *grid], by="method")
     expected = method_estimate([scores(grid, "arc")], W, seed_unit="rank")
     assert comparison.results["grid", "arc"].stderr == pytest.approx(expected.stderr, rel=1e-12)
