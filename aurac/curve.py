@@ -98,7 +98,7 @@ class RankAccuracyCurve:
 
         Args:
             curves: One curve a seed, on the same ranks and documents in the same order
-                (`aurac.statistics.alignment.align`); without per-document scores only the mean is kept.
+                (`aurac.statistics.alignment.align`); without per-document scores or keys only the mean is kept.
             labels: Name of each seed.
             unit: A name in `aurac.seed_scores.SEED_UNITS`.
             name: What to call the method.
@@ -119,7 +119,7 @@ class RankAccuracyCurve:
         if len(curves) == 1:
             return first._copy(first.ranks, first.accuracies, first.scores, first.documents, name=name or first.name)
         known = [curve.scores for curve in curves if curve.scores is not None]
-        if len(known) < len(curves):
+        if len(known) < len(curves) or first.documents is None:  # nothing says which rows belong together
             accuracies = np.mean([curve.accuracies for curve in curves], axis=0)
             return first._copy(first.ranks, accuracies, None, None, name=name or first.name)
         values = np.stack(known, axis=1)  # (n, S, K)
@@ -179,6 +179,10 @@ class RankAccuracyCurve:
         chosen = [rows[key] for key in documents]
         seeds = self.seeds and self.seeds.documents(chosen)
         return self._copy(self.ranks, None, self.scores[chosen], tuple(documents), seeds=seeds)
+
+    def without_documents(self) -> RankAccuracyCurve:
+        """Return the accuracies alone."""
+        return self._copy(self.ranks, self.accuracies, None, None)
 
     def named(self, name: str) -> RankAccuracyCurve:
         """Return the same curve under another name."""

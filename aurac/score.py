@@ -19,6 +19,8 @@ from aurac.statistics.chance import above_chance, check_chance, interval_above_c
 from aurac.statistics.estimate import Estimate, Interval
 from aurac.statistics.intervals import check_interval_name, estimate_mean, mean_interval, per_document
 from aurac.statistics.methods import method_score
+from aurac.statistics.refused import check_name
+from aurac.statistics.seeds import TARGETS
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,7 @@ def compute(
         (0.486667, 0.504286, None)
     """
     check_interval_name(ci)
+    check_name("target", target or "docs", TARGETS)
     data = as_curve(curve, accuracies, scale=scale, duplicates=duplicates, task=task)
     if data.scores is None and (ci != "auto" or clusters is not None):
         raise CurveError(
@@ -224,14 +227,14 @@ def _inference(
     rng: np.random.Generator | None,
     target: str | None,
 ) -> tuple[Estimate | None, Interval | None]:
-    if curve.scores is None or len(curve.scores) < 2:
+    if curve.scores is None or len(curve.scores) < 2 or target == "benchmark":  # where nothing is random
         return None, None
     if (target or ("docs" if curve.seeds is None else "docs+seeds")) != "docs":
         if ci not in ("auto", "t") or clusters is not None:
             raise CurveError(
                 "an error over seeds has a t interval. Leave ci= and clusters= out, or ask for target='docs'."
             )
-        over_seeds = method_score([curve], w, target=target or "docs+seeds")
+        over_seeds = method_score([curve], [w], target=target or "docs+seeds")
         return Estimate(over_seeds.value, over_seeds.stderr, over_seeds.df), over_seeds.interval(confidence_level)
     a = per_document(curve.scores, w)
     interval = mean_interval(

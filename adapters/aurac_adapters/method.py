@@ -153,8 +153,15 @@ class NestedMethod(ABC):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return name and attributes as a dictionary that JSON can hold."""
-        return {"method": self.name, **asdict(self), "train_ranks": list(self.train_ranks)}
+        """Return name and attributes as a dictionary that JSON can hold.
+
+        A field of `added_later` is left out at its default, so that what was written before it existed stays the same.
+        """
+        defaults = {field.name: field.default for field in fields(self)}
+        values = {
+            key: value for key, value in asdict(self).items() if key not in self.added_later or value != defaults[key]
+        }
+        return {"method": self.name, **values, "train_ranks": list(self.train_ranks)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -17,8 +17,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from aurac.cli.options import add_by, add_integration
-from aurac.errors import AuracError
+from aurac.cli.options import add_by, add_integration, rows
 from aurac.report.comparison import OUTPUTS
 from aurac.statistics.seeds import TARGETS
 
@@ -82,17 +81,3 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         save_curves(comparison.runs, *args.plot, tasks=comparison.tasks, axis=args.axis)
     return 0
-
-
-def rows(arguments: list[str]) -> list[str] | dict[str, list[str]]:
-    """Return the runs, or method -> runs where they were given as NAME=RUN,RUN."""
-    named = ["=" in text and not Path(text).exists() for text in arguments]
-    if not any(named):
-        return arguments
-    if not all(named):
-        plain = arguments[named.index(False)]
-        raise AuracError(f"{plain} has no name, others have. Give every row as NAME=RUN,RUN, or none.")
-    pairs = [text.split("=", 1) for text in arguments]
-    if len({name for name, _ in pairs}) < len(pairs):
-        raise AuracError("a name was given twice. Give all runs of a method at once: NAME=RUN,RUN.")
-    return {name: paths.split(",") for name, paths in pairs}

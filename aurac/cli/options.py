@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+from aurac.errors import AuracError
 from aurac.quadrature import AXES, RULES
 from aurac.report.grouping import BY
 
@@ -24,6 +26,30 @@ def add_by(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", choices=BY, default="run", help="method: runs that differ in their training seed alone are one method"
     )
+
+
+def rows(arguments: list[str]) -> list[str] | dict[str, list[str]]:
+    """Return the runs, or method -> runs where they were given as NAME=RUN,RUN.
+
+    A path may hold an "=": what stands before the first one is a name only if it is no path.
+    """
+    named = [_is_named(text) for text in arguments]
+    if not any(named):
+        return arguments
+    if not all(named):
+        plain = arguments[named.index(False)]
+        raise AuracError(f"{plain} has no name, others have. Give every row as NAME=RUN,RUN, or none.")
+    pairs = [text.split("=", 1) for text in arguments]
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise AuracError("a name was given twice. Give all runs of a method at once: NAME=RUN,RUN.")
+    found = {name: paths.split(",") for name, paths in pairs}
+    if empty := [name for name, paths in found.items() if not name or not all(paths)]:
+        raise AuracError(f"'{empty[0]}={','.join(found[empty[0]])}' lacks a name or a run. Give NAME=RUN,RUN.")
+    return found
+
+
+def _is_named(text: str) -> bool:
+    return "=" in text and "/" not in text.partition("=")[0] and not Path(text).exists()
 
 
 def rank_list(text: str) -> tuple[int, ...]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
-from aurac.cli.options import add_by, fraction
+from aurac.cli.options import add_by, fraction, rows
 from aurac.errors import AuracError
 from aurac.quadrature import AXES
 from aurac.report.cost_axis import COSTS, SIZE
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     kinds = "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
     parser.add_argument("kind", metavar="KIND", choices=tuple(KINDS), help=kinds)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run record, or of a scored adapter")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="as for aurac compare: a record, or NAME=RUN,RUN")
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -72,7 +73,12 @@ def run(args: argparse.Namespace) -> int:
         by=args.by,
         cost=args.cost,
     )
-    runs = [load(path) for path in args.runs]
+    given = rows(args.runs)
+    runs: Any = (
+        {name: list(map(load, paths)) for name, paths in given.items()}
+        if isinstance(given, dict)
+        else list(map(load, given))
+    )
     style.write(lambda: draw(args.kind, runs, options), *args.out)
     if args.cost not in (None, SIZE):
         for record in runs:

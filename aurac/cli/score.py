@@ -27,6 +27,7 @@ from aurac.results import Run
 
 if TYPE_CHECKING:
     from aurac.harness.chat import Chat
+    from aurac_adapters.nested import NestedAdapter
     from aurac_adapters.retrained import RankedFolder
 
 RECORD = "aurac-run"
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="of the base model (default: auto, what its config says)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1234, help="of the draw of few-shot examples (default: 1234)")
     parser.add_argument("--apply-chat-template", nargs="?", const=True, default=False, metavar="NAME",
-                        help="wrap prompts in the tokenizer's chat template")  # fmt: skip
+                        help="wrap prompts in the tokenizer's chat template; after ADAPTER_DIR")  # fmt: skip
     parser.add_argument("--system-instruction", metavar="TEXT", help="comes before every prompt")
     parser.add_argument("--fewshot-as-multiturn", action=argparse.BooleanOptionalAction, default=True,
                         help="with a chat template: examples are turns of the conversation (default: yes)")  # fmt: skip
@@ -174,7 +175,7 @@ def open_model(adapter: RankedFolder, base: str, dtype: str, args: argparse.Name
     from aurac.harness import ENGINES
     from aurac.harness.model import load_base
     from aurac_adapters import load_ranked
-    from aurac_adapters.merging import MergedAdapter, obstacle
+    from aurac_adapters.merging import obstacle
     from aurac_adapters.nested import NestedAdapter
 
     model, tokenizer = load_base(base, dtype, args.device, trust_remote_code=args.trust_remote_code)
@@ -182,8 +183,22 @@ def open_model(adapter: RankedFolder, base: str, dtype: str, args: argparse.Name
     options = {} if args.batch_size is None else {"batch_size": args.batch_size}
     adapted: Any = nested
     if args.engine != "hflm" and not args.no_merge and isinstance(nested, NestedAdapter) and obstacle(nested) is None:
-        adapted = MergedAdapter(nested)
+        adapted = merged_if_it_fits(nested)
     return ENGINES[args.engine](nested.model.eval(), tokenizer, **options), adapted
+
+
+def merged_if_it_fits(nested: NestedAdapter) -> Any:
+    """Return the adapter merged rank by rank, or as it is where the memory for a copy of the weights is lacking."""
+    from aurac.harness.engine.batches import is_out_of_memory
+    from aurac_adapters.merging import MergedAdapter
+
+    try:
+        return MergedAdapter(nested)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print("no memory for a second copy of the adapted weights: ranks are not merged", file=sys.stderr)
+        return nested
 
 
 def adapter_identity(adapter: RankedFolder, inference: str | None) -> dict[str, Any]:

@@ -19,9 +19,10 @@ class _Templates:
     apply_chat_template = HFLM.apply_chat_template
     chat_template = HFLM.chat_template
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, template: str | None = None) -> None:
         self.tokenizer = tokenizer
-        self.chat_template_args: dict[str, Any] = {}
+        # lm-eval 0.4.13 records the template that was named, and renders the default one: it is passed on here.
+        self.chat_template_args: dict[str, Any] = {} if template is None else {"chat_template": template}
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Chat:
                 f"the tokenizer of {name!r} has no chat template. Leave --apply-chat-template out, or take the "
                 "instruct model's tokenizer."
             )
+        if isinstance(self.apply_chat_template, str) and not isinstance(self.tokenizer.chat_template, dict):
+            raise TaskError(
+                f"the tokenizer of {name!r} has one chat template, without a name, and {self.apply_chat_template!r} "
+                "was asked for. Give --apply-chat-template without a name."
+            )
         try:
             with building():
                 return str(HFLM.chat_template(_Templates(self.tokenizer), self.apply_chat_template))
@@ -72,7 +78,7 @@ class Chat:
             "system_instruction": self.system_instruction,
             "apply_chat_template": True,
             "fewshot_as_multiturn": self.fewshot_as_multiturn,
-            "chat_template": _Templates(self.tokenizer).apply_chat_template,
+            "chat_template": _Templates(self.tokenizer, self.template()).apply_chat_template,
             "tokenizer_name": str(getattr(self.tokenizer, "name_or_path", "")),
         }
 

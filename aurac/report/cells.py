@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import combinations
 from math import inf
 from string import ascii_lowercase
 
@@ -12,6 +13,7 @@ from aurac.report.numbers import MISSING, p_text, value_text, with_error
 from aurac.report.table import Cell
 from aurac.results import Run
 from aurac.score import AuracScore
+from aurac.statistics.methods import are_paired
 from aurac.statistics.paired import PairedDifference
 from aurac.statistics.planning import detectable_effect
 
@@ -88,13 +90,23 @@ def detectable(comparison: Comparison, d: PairedDifference) -> float | None:
     return detectable_effect(d.stderr, inf if d.df is None else d.df, alpha=comparison.settings.alpha)
 
 
+def pairing(comparison: Comparison) -> str:
+    """Say how the seeds of two methods were joined in the tests: "paired", "independent", or which are which."""
+    curves = [score_of(comparison, run.name, comparison.tasks[0]).curve for run in comparison.runs]
+    paired = {are_paired(a.seeds, b.seeds) for a, b in combinations(curves, 2) if a.seeds and b.seeds}
+    return (
+        {True: "paired", False: "independent"}[paired.pop()] if len(paired) == 1 else "paired where they are the same"
+    )
+
+
 def signature_lines(comparison: Comparison, task: str) -> list[str]:
     """Return the signatures of a task: one line, or one for each kind where they were allowed to differ."""
     test = {}
     if task in comparison.pairs:
         settings = comparison.settings
         flips = {"test": f"flip{settings.n_resamples}", "adj": "holm", "rs": str(settings.seed)}
-        test = flips if settings.target == "docs" else {"test": "t", "adj": "holm"}
+        joined = pairing(comparison).replace(" ", "-")
+        test = flips if settings.target == "docs" else {"test": "t", "pairing": joined, "adj": "holm"}
     order = [comparison.baseline, *(run.name for run in comparison.runs)]
     found = [score_of(comparison, name, task).signature for name in order]
     return list(dict.fromkeys(str(replace(s, inference={**s.inference, **test})) for s in found))

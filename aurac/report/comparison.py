@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aurac.curve import RankAccuracyCurve
-from aurac.errors import UnknownNameError
+from aurac.errors import ComparisonError, UnknownNameError
 from aurac.quadrature import weights
 from aurac.report.formats import FORMATS
 from aurac.report.grouping import BY, as_run, by_method, check_target, pool
@@ -234,7 +234,7 @@ def compare(
         curves[task] = {
             name: pool(name, group, [joined.curves[run.name] for run in group]) for name, group in members.items()
         }
-        if joined.paired and len(members) > 1:
+        if joined.paired and len(members) > 1 and settings.target != "benchmark":
             pairs[task] = _pairs(curves[task], chosen, settings)
         for name, curve in curves[task].items():
             score = compute(curve, **settings.area, confidence_level=confidence_level, target=target)
@@ -253,6 +253,8 @@ def _members(
 ) -> dict[str, list[Run]]:
     """Return name of each row -> its runs, all of distinct names."""
     groups = list(runs.values()) if isinstance(runs, Mapping) else [runs]
+    if not groups or any(isinstance(group, str) or not group for group in groups):
+        raise ComparisonError("there is nothing to compare. Give a list of runs, or one for every method.")
     loaded = distinct([run if isinstance(run, Run) else load(run) for group in groups for run in group])
     if isinstance(runs, Mapping):
         rest = iter(loaded)
@@ -308,7 +310,7 @@ def _macro_error(parts: Sequence[Result], curves: Sequence[RankAccuracyCurve], s
     if settings.target == "docs":
         pairs = zip(parts, curves, strict=True)
         return macro_mean([Estimate(part.value, part.stderr or 0.0, (c.n_documents or 0) - 1) for part, c in pairs])
-    rank_weights = weights(curves[0].ranks, settings.axis, settings.rule)
+    rank_weights = [weights(curve.ranks, **settings.area) for curve in curves]
     made = method_score(curves, rank_weights, target=settings.target)
     return Estimate(made.value, made.stderr, made.df)
 

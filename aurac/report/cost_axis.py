@@ -75,10 +75,11 @@ def _times(runs: Sequence[Run], column: Measured) -> list[dict[int, float]]:
 
 
 def _profile(run: Run) -> Profile:
-    profile = read_profile(run)
+    trained = run.seeds or (run,)  # the adapters of all seeds cost the same
+    profile = next((found for one in trained if (found := read_profile(one)) is not None), None)
     if profile is None:
         raise RecordError(
-            f"run {run.name!r} has no times. Measure them with `aurac profile ADAPTER_DIR --out {run.path}`."
+            f"run {run.name!r} has no times. Measure them with `aurac profile ADAPTER_DIR --out {trained[0].path}`."
         )
     if lacking := [rank for rank in run.ranks if profile.row(rank) is None]:
         raise RecordError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aurac.report.cells import detectable, score_of, signature_lines, unit
+from aurac.report.cells import detectable, pairing, score_of, signature_lines, unit
 from aurac.report.comparison import Comparison
-from aurac.report.grouping import seed_labels
+from aurac.report.grouping import sorted_labels
 from aurac.report.numbers import value_text
 from aurac.results import Run
 from aurac.statistics.seeds import TARGETS
@@ -28,20 +28,27 @@ def footnotes(comparison: Comparison) -> tuple[str, ...]:
     )
 
 
+_ERRORS = {
+    "docs": "standard error over documents",
+    "docs+seeds": "standard error over documents and training seeds (two-way)",
+    "seeds": "standard error over training seeds",
+    "benchmark": "none, and therefore no tests",
+}
+"""Target -> what the error is, under a table."""
+
+
 def _about_errors(comparison: Comparison) -> str:
     target = comparison.settings.target
-    if target == "docs":
-        return (
-            "Error: standard error over documents. Target: docs (this adapter, new documents of this kind); seeds of "
-            "the training are not part of it."
-        )
-    over = {"docs+seeds": "over documents and training seeds (two-way)", "seeds": "over training seeds"}.get(target)
-    return f"Error: {'standard error ' + over if over else 'none'}. Target: {target} ({TARGETS[target]})."
+    about = TARGETS[target]
+    if target == "docs" and not any(run.seeds for run in comparison.runs):
+        about = "this adapter, new documents of this kind"
+    limits = "; seeds of the training are not part of it" if target == "docs" else ""
+    return f"Error: {_ERRORS[target]}. Target: {target} ({about}){limits}."
 
 
 def _about_seeds(comparison: Comparison) -> list[str]:
     """Say which seeds stand behind each method."""
-    labels = {run.name: ", ".join(seed_labels(run.seeds)) for run in comparison.runs if run.seeds}
+    labels = {run.name: ", ".join(sorted_labels(run.seeds)) for run in comparison.runs if run.seeds}
     if not labels:
         return []
     if len(set(labels.values())) == 1 and len(labels) == len(comparison.runs):
@@ -76,8 +83,7 @@ def _about_tests(comparison: Comparison) -> list[str]:
 def _test(comparison: Comparison) -> str:
     if comparison.settings.target == "docs":
         return "sign-flip of whole documents"
-    same = {seed_labels(run.seeds) for run in comparison.runs}
-    return f"t test at Satterthwaite's df, seeds {'paired' if len(same) == 1 else 'paired where they are the same'}"
+    return f"t test at Satterthwaite's df, seeds {pairing(comparison)}"
 
 
 def _detectable(comparison: Comparison) -> str | None:

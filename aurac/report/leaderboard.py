@@ -13,11 +13,10 @@ from aurac.report.cells import (
     unit,
     value_cell,
 )
-from aurac.report.comparison import MACRO, Comparison
+from aurac.report.comparison import MACRO, Comparison, Result
 from aurac.report.footnotes import footnotes
 from aurac.report.numbers import MISSING, p_text, value_text, with_error
 from aurac.report.table import Cell, Table
-from aurac.score import AuracScore
 
 _LONG = 16
 """Characters of a baseline's name that fit into a heading; the footnotes name it in any case."""
@@ -144,14 +143,15 @@ def _single(comparison: Comparison) -> Table:
                 Cell(MISSING if curve.n_documents is None else str(curve.n_documents)),
                 *(Cell(value_text(known.get(rank), score.stderr, unit=factor)) for rank in ranks),
                 Cell(with_error(score.value, score.stderr, unit=factor)),
-                Cell(_interval_text(score, factor)),
+                Cell(_interval_text(comparison.results[run.name, task], factor)),
                 Cell(value_text(score.value_linear, score.stderr, unit=factor)),
             )
         )
     if (macro := comparison.results.get((run.name, MACRO))) is not None:
         blank = [Cell("")] * (3 + len(ranks))
         value = with_error(macro.value, macro.stderr)
-        rows.append((Cell(MACRO), *blank, Cell(value), Cell(""), Cell(value_text(macro.value_linear, macro.stderr))))
+        linear = Cell(value_text(macro.value_linear, macro.stderr))
+        rows.append((Cell(MACRO), *blank, Cell(value), Cell(_interval_text(macro, 100)), linear))
     return Table(
         title=f"{run.name}: {run.method}, value at each rank and AURAC ± standard error",
         columns=(
@@ -164,7 +164,8 @@ def _single(comparison: Comparison) -> Table:
     )
 
 
-def _interval_text(score: AuracScore, factor: float) -> str:
-    if score.interval is None:
+def _interval_text(result: Result, factor: float) -> str:
+    if result.interval is None:
         return MISSING
-    return " to ".join(value_text(end, score.stderr, unit=factor) for end in (score.interval.low, score.interval.high))
+    ends = (result.interval.low, result.interval.high)
+    return " to ".join(value_text(end, result.stderr, unit=factor) for end in ends)

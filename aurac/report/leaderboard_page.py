@@ -12,7 +12,7 @@ from aurac.errors import ComparisonError, CurveError
 from aurac.report import style
 from aurac.report.collection import Suite
 from aurac.report.comparison import Comparison, compare
-from aurac.report.grouping import by_method
+from aurac.report.grouping import by_method, widest_target
 from aurac.report.leaderboard import tables
 from aurac.report.numbers import MISSING
 from aurac.report.page import Block, Heading, Paragraph, Picture
@@ -60,22 +60,30 @@ def _suite(suite: Suite, baseline: str, margin: float, options: dict[str, Any]) 
 
 
 def _baseline(runs: Sequence[Run], wanted: str) -> str | None:
-    if any(run.name == wanted for run in runs):
+    members = _methods(runs)
+    if wanted in members:
         return wanted
-    rows = by_method(runs) if "by" in _rows(runs) else {run.name: [run] for run in runs}
-    named = [name for name, group in rows.items() if wanted in (name, group[0].method)]
+    named = [name for name, group in members.items() if group[0].method == wanted]
     return named[0] if len(named) == 1 else None
 
 
 def _rows(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the arguments of `compare` that make one row of a method where a suite has several seeds of it."""
+    members = _methods(runs)
+    if max(map(len, members.values())) == 1:
+        return {}
+    return {"by": "method", "target": widest_target(members)}
+
+
+def _methods(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return name -> runs of a row; trainings that the records do not tell apart are ranked one by one."""
     try:
-        counts = [len(group) for group in by_method(runs).values()]
-    except ComparisonError:  # trainings that the records do not tell apart are ranked one by one
-        return {}
-    if max(counts) == 1:
-        return {}
-    return {"by": "method", "target": "docs+seeds" if min(counts) > 1 else "docs"}
+        members = by_method(runs)
+    except ComparisonError:
+        members = {}
+    if not members or max(map(len, members.values())) == 1:
+        return {run.name: [run] for run in runs}
+    return members
 
 
 def _setting(runs: Sequence[Run]) -> str:

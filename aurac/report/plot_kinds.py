@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from aurac.errors import AuracError, UnknownNameError
 from aurac.report.axes import Plottable, unit_of
-from aurac.report.comparison import compare
+from aurac.report.comparison import Comparison, compare
 from aurac.report.cost_axis import SIZE
+from aurac.report.grouping import by_method, widest_target
 from aurac.report.joining import common_tasks, distinct
 from aurac.report.plots import figure_curves
 from aurac.report.plots_difference import figure_difference
@@ -53,7 +54,7 @@ class PlotOptions:
     @property
     def comparison(self) -> dict[str, Any]:
         """Arguments of `compare`."""
-        return {"tasks": self.tasks, "axis": self.axis, "confidence_level": self.confidence_level, "by": self.by}
+        return {"tasks": self.tasks, "axis": self.axis, "confidence_level": self.confidence_level}
 
 
 def _curves(runs: Sequence[Run], options: PlotOptions) -> Figure:
@@ -83,11 +84,11 @@ def _difference(runs: Sequence[Run], options: PlotOptions) -> Figure:
     )
 
 
-def _intervals(runs: Sequence[Run], options: PlotOptions) -> Any:
+def _intervals(runs: Comparison | Sequence[Run], options: PlotOptions) -> Any:
     return plot_intervals(runs, **options.comparison).get_figure()
 
 
-def _places(runs: Sequence[Run], options: PlotOptions) -> Any:
+def _places(runs: Comparison | Sequence[Run], options: PlotOptions) -> Any:
     return plot_critical_difference(runs, **options.comparison).get_figure()
 
 
@@ -103,7 +104,7 @@ class Kind:
     """
 
     summary: str
-    figure: Callable[[Sequence[Run], PlotOptions], Figure]
+    figure: Callable[[Any, PlotOptions], Figure]
     takes: tuple[str, ...] = ()
     compares: bool = False
 
@@ -121,8 +122,8 @@ KINDS = {
 _FLAGS = {"baseline": "--baseline", "bases": "--base", "reference": "--reference", "cost": "--cost"}
 
 
-def draw(kind: str, runs: Sequence[Run], options: PlotOptions) -> Figure:
-    """Draw one kind of plot of runs.
+def draw(kind: str, runs: Sequence[Run] | Mapping[str, Sequence[Run]], options: PlotOptions) -> Figure:
+    """Draw one kind of plot of runs, or of methods: a mapping of name to the runs of a method's training seeds.
 
     Raises:
         UnknownNameError: If `kind` is not in `KINDS`.
@@ -134,7 +135,8 @@ def draw(kind: str, runs: Sequence[Run], options: PlotOptions) -> Figure:
         if getattr(options, name) and name not in KINDS[kind].takes:
             users = " and ".join(other for other in KINDS if name in KINDS[other].takes)
             raise AuracError(f"{flag} is for {users}, not for {kind}. Leave it out.")
-    rows: Sequence[Run] = distinct(runs)
-    if options.by == "method" and not KINDS[kind].compares:
-        rows = compare(rows, by="method", target="docs", tasks=options.tasks).runs
-    return KINDS[kind].figure(rows, options)
+    if options.by == "run" and not isinstance(runs, Mapping):
+        return KINDS[kind].figure(distinct(runs), options)
+    members = runs if isinstance(runs, Mapping) else by_method(distinct(runs))
+    comparison = compare(members, target=widest_target(members), **options.comparison)
+    return KINDS[kind].figure(comparison if KINDS[kind].compares else comparison.runs, options)

@@ -38,7 +38,8 @@ def plot_difference(
     """Draw each run minus the baseline at every rank, with simultaneous bands over the documents that both have.
 
     Where a band does not touch 0 the curves differ at that rank; above 0 at one rank and below it at another is a
-    crossing. Each band holds by itself: several runs are not one family here.
+    crossing. Each band holds by itself: several runs are not one family here. Methods of several training seeds are
+    their means, and the bands are over documents alone.
 
     Args:
         runs: Runs, paths of runs, or curves with names; at least two.
@@ -80,7 +81,8 @@ def plot_difference(
             number += 1
         dress_ranks(ax, sorted({rank for curve in curves for rank in curve.ranks}), axis)
         ax.set_ylabel(f"Δ {value_label(curves)}")
-        ax.legend(title=f"minus {style.label(names[zero])}, {100 * confidence_level:.4g}% simultaneous bands")
+        over = " over documents" if any(curve.seeds for curve in curves) else ""
+        ax.legend(title=f"minus {style.label(names[zero])}, {100 * confidence_level:.4g}% simultaneous bands{over}")
     return ax
 
 

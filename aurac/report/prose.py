@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from aurac import __version__
-from aurac.report.cells import score_of
+from aurac.report.cells import pairing, score_of
 from aurac.report.comparison import MACRO, Comparison
 from aurac.score import AuracScore
 from aurac.statistics.seeds import TARGETS
@@ -69,16 +69,27 @@ def _task(comparison: Comparison, task: str) -> str:
 def _error(comparison: Comparison) -> list[str]:
     scores = [score_of(comparison, comparison.baseline, task) for task in comparison.tasks]
     intervals = {score.interval.method for score in scores if score.interval is not None}
+    target, pooled = comparison.settings.target, _seeds(comparison)
+    if target == "benchmark":
+        return [
+            *pooled,
+            "The scores are those of these adapters on exactly these documents; nothing is random in them.",
+        ]
     if not intervals:
-        return ["Per-document scores were not available, so no errors are given."]
-    said = [
-        "AURAC is linear in the accuracies and therefore the mean over documents of a per-document score; its standard "
-        "error is that of this mean (Miller, 2024) and contains the correlation between ranks, which share their "
-        "documents."
-    ]
+        return [*pooled, "Per-document scores were not available, so no errors are given."]
     level = f"{100 * comparison.settings.confidence_level:.4g}%"
-    if comparison.settings.target != "docs":
-        return [*said, *_seed_error(comparison, level)]
+    if target == "seeds":
+        return [
+            *pooled,
+            f"Documents are taken as fixed; errors are those of the mean over training seeds ({level} t intervals).",
+        ]
+    said = [
+        *pooled,
+        "AURAC is linear in the accuracies and therefore the mean over documents of a per-document score, so its "
+        "standard error (Miller, 2024) contains the correlation between ranks, which share their documents.",
+    ]
+    if target == "docs+seeds":
+        return [*said, *_two_way(comparison, level)]
     if "wilson" in intervals:
         said.append(
             f"Intervals of single scores are {level} Wilson intervals (Wilson, 1927) at the effective number of "
@@ -94,12 +105,19 @@ def _error(comparison: Comparison) -> list[str]:
     return said
 
 
-def _seed_error(comparison: Comparison, level: str) -> list[str]:
-    counts = sorted({len(run.seeds) for run in comparison.runs})
+def _seeds(comparison: Comparison) -> list[str]:
+    """Say how many trainings stand behind a method; nothing where every row is one training."""
+    counts = sorted({len(run.seeds) or 1 for run in comparison.runs})
+    if counts == [1]:
+        return []
+    said = _listed([str(count) for count in counts], " or ")
+    return [f"Each method was trained with {said} seeds, over which we average."]
+
+
+def _two_way(comparison: Comparison, level: str) -> list[str]:
     said = [
-        f"Every method was trained with {_listed([str(count) for count in counts])} seeds; documents and seeds are "
-        "crossed, so the variance of a mean is estimated by moments from both (Searle et al., 1992), and intervals are "
-        f"{level} t intervals at Satterthwaite's degrees of freedom (Satterthwaite, 1946)."
+        "Documents and seeds are crossed, so the variance is estimated by moments from both (Searle et al., 1992), and "
+        f"intervals are {level} t intervals at Satterthwaite's degrees of freedom (Satterthwaite, 1946)."
     ]
     if comparison.headline == MACRO:
         said.append(
@@ -128,9 +146,13 @@ def _tests(comparison: Comparison) -> list[str]:
 
 def _which_test(comparison: Comparison) -> str:
     if comparison.settings.target != "docs":
+        joined = {
+            "paired": "the seeds of two methods are paired by their numbers",
+            "independent": "the seeds of two methods are independent",
+        }.get(pairing(comparison), "seeds are paired where two methods have the same, else independent")
         return (
-            "Methods were compared on the documents and prompts that all of them share, with seeds of the same number "
-            "paired; p-values are from two-sided t tests with the same error."
+            f"Methods were compared on the documents and prompts that all of them share; {joined}; p-values are from "
+            "two-sided t tests with the same error."
         )
     return (
         "Runs were compared on the documents and prompts that all of them share; differences have paired t intervals, "
@@ -145,7 +167,7 @@ def _limits(comparison: Comparison) -> list[str]:
         "All errors refer to new documents of the same kind for these adapters; the spread between training seeds is "
         "not part of them."
         if target == "docs"
-        else f"All errors refer to {TARGETS[target].removeprefix('the method: ')}.",
+        else f"All numbers refer to {TARGETS[target].removeprefix('the method: ')}.",
         *(f"Note: {note}" for note in comparison.notes),
         f"Computed with aurac {__version__}, seed {comparison.settings.seed}.",
     ]
@@ -155,11 +177,11 @@ def _first(comparison: Comparison) -> AuracScore:
     return score_of(comparison, comparison.baseline, comparison.tasks[0])
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str], last: str = " and ") -> str:
     """Join as a sentence does.
 
     Example:
         >>> _listed(["a", "b", "c"]), _listed(["a"])
         ('a, b and c', 'a')
     """
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    return f"{', '.join(names[:-1])}{last}{names[-1]}" if len(names) > 1 else names[0]

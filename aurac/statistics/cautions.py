@@ -30,7 +30,7 @@ def cautions(
         found.append("no per-document scores: the error is unknown")
     if curve.n_documents == 1:
         found.append("one document has no spread, so the error is unknown")
-    if stderr == 0:
+    if stderr == 0 and (interval is None or interval.target == "docs"):
         found.append("all documents have the same score, so the standard error is 0; look at the interval, if any")
     over_documents = interval is not None and interval.target == "docs"
     if interval and over_documents and interval.method == "t" and curve.bounded and _near_ceiling(curve, interval):

@@ -77,7 +77,11 @@ def test_a_tokenizer_without_a_template_is_refused(tokenizer: Any) -> None:
 
 
 def test_a_template_of_another_name_is_refused(chatty: Any) -> None:
-    chatty.chat_template = {"default": TEMPLATE, "tools": TEMPLATE}
-    assert Chat("tools", tokenizer=chatty).template() == TEMPLATE
+    with pytest.raises(TaskError, match="has one chat template, without a name, and 'tools' was asked for"):
+        Chat("tools", tokenizer=chatty)
+    chatty.chat_template = {"default": TEMPLATE, "tools": "{{ messages[0]['content'] }}!"}
+    named = Chat("tools", tokenizer=chatty)
+    assert named.options()["chat_template"]([{"role": "user", "content": "hi"}]) == "hi!"
+    assert named.identity() != Chat(True, tokenizer=chatty).identity()
     with pytest.raises(TaskError, match=r"the chat template cannot be chosen: .*'tool' is not available"):
         Chat("tool", tokenizer=chatty)
