@@ -116,8 +116,12 @@ class RunRecord:
         self._write_run()
 
     def note(self, **about: Any) -> None:
-        """Keep other things in `run.json`, such as versions and hardware; the last writer's stay."""
+        """Keep other things in `run.json`, such as versions and hardware; the last writer's stay.
+
+        Written at once: a call that resumes a sweep whose cells are all there has nothing to note.
+        """
         self._run |= plain(about)
+        self._write_run()
 
     def has(self, task: str, rank: int) -> bool:
         """Tell whether the cell was measured; one that failed was not."""

@@ -37,36 +37,41 @@ def score_command(adapter: Path, out: Path, *, tasks: str = "facts,tilt,cipher",
     return ["score", adapter, "--tasks", tasks, *TASKS, *settings, "--out", out]
 
 
-def kill_again_and_again(command: list[Any], out: Path, *, kills: int, seed: int, seconds: float) -> Killed:
+def kill_again_and_again(command: list[Any], out: Path, *, kills: int, seed: int, seconds: float, cells: int) -> Killed:
     """Run a command, kill it `kills` times at random moments, and let it finish.
+
+    Half of the moments are drawn from the start of the process, half from the end of the cell that follows. So the
+    run cannot end before it was killed often enough, whether the machine is slow or fast.
 
     Args:
         command: What to run; the same each time.
         out: Its record.
-        kills: How often to kill; fewer if it is finished before.
+        kills: How often to kill.
         seed: Of the moments.
-        seconds: How long the run takes where nothing interrupts it; moments are drawn up to 1.5 times as late, and each
-            cell takes a fifth of this longer.
+        seconds: How long the run takes where nothing interrupts it.
+        cells: Cells of the run.
     """
     rng = random.Random(seed)
     notes, log = out.with_suffix(".notes"), out.with_suffix(".log")
-    prepare: list[Prepare] = [partial(note_measurements, notes), partial(slow_cells, seconds / 5)]
-    done = lost = 0
-    while True:
+    prepare: list[Prepare] = [partial(note_measurements, notes), partial(slow_cells, seconds / 10)]
+    lost = 0
+    for number in range(kills + 1):
         before, noted = finished(out), len(_lines(notes))
         child = Child(command, log, prepare)
-        if done < kills:
-            time.sleep(rng.uniform(0, 1.5 * seconds))
-        else:
+        if number == kills:
             assert child.wait() == 0, child.output
-        ended = child.process.exitcode is not None
-        if not ended:
+        else:
+            if rng.random() < 0.5 and len(before) < cells - 2:
+                while finished(out) == before and child.process.exitcode is None:
+                    time.sleep(0.005)
+                time.sleep(rng.uniform(0, seconds / 10))
+            else:
+                time.sleep(rng.uniform(0, seconds / 4))
+            assert child.process.exitcode is None, child.output
             child.kill()
-            done += 1
         lost += len(before & set(_lines(notes)[noted:]))
-        if ended:
-            cells = json.loads((out / "run.json").read_text())["cells"]
-            return Killed(done, len(cells), len(_lines(notes)), lost)
+    entries = json.loads((out / "run.json").read_text())["cells"]
+    return Killed(kills, len(entries), len(_lines(notes)), lost)
 
 
 def _lines(file: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -125,12 +124,6 @@ def hflm_in_two_processes() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORLD_SIZE", "2")
         join_processes("hflm")
-
-
-def parse_data(line: str) -> Any:
-    from aurac_adapters.data import _parse
-
-    return _parse(line, "train.jsonl, line 1")
 
 
 def merge_quantised() -> None:
@@ -296,10 +289,6 @@ LINES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a method without gain": (lambda _: from_dict(gain=None), r"method 'lora' lacks gain"),
     "an epoch of nothing": (lambda _: training(epochs=0), r"epochs is 0; it must be greater than 0\."),
-    "data that are numbers": (
-        lambda _: parse_data(json.dumps({"prompt": 1, "completion": "x"})),
-        r"prompt is 1, not text\.",
-    ),
     "quantised weights merged": (
         lambda _: merge_quantised(),
         r"object is not merged: quantised weights would be rounded\. Do not merge\.",

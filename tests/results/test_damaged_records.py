@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +15,7 @@ import pytest
 
 from aurac.errors import RecordError
 from aurac.results import RunRecord, load
+from aurac.results.documents import read_documents
 from records_by_hand import IDENTITY, interrupt, make_cell, settings, write
 
 
@@ -121,10 +123,26 @@ def test_damage_in_the_table_costs_the_task_that_it_hits(tmp_path: Path) -> None
     assert (record / "documents.parquet").read_bytes() == before
 
 
-def flip_a_bit(file: Path, place: int) -> None:
+def flip_a_bit(file: Path, place: int, *, bit: int = 0) -> None:
     data = bytearray(file.read_bytes())
-    data[place] ^= 1
+    data[place] ^= 1 << bit
     file.write_bytes(data)
+
+
+@pytest.mark.parametrize("step", [97, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_bit_that_flips_anywhere_is_found_or_changes_no_row(step: int, tmp_path: Path, record_property: Any) -> None:
+    cells = [make_cell(task, rank, [0, 1, 1, 0]) for task in "abc" for rank in (1, 2)]
+    folder = write(tmp_path / "run", cells)
+    data = (folder / "documents.parquet").read_bytes()
+    whole = read_documents(folder)
+    for place in range(0, len(data), step):
+        (folder / "documents.parquet").write_bytes(data)
+        flip_a_bit(folder / "documents.parquet", place, bit=place % 8)
+        found = read_documents(folder)
+        assert found.damage or found.rows.keys() == whole.rows.keys()
+        assert all(rows.equals(whole.rows[cell]) for cell, rows in found.rows.items())
+        assert found.about in (whole.about, None)
+    record_property("faults", len(range(0, len(data), step)))
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"schema_version": 1, "cells": []}'])

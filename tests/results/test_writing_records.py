@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -85,6 +86,18 @@ def test_an_old_record_survives_a_call_that_fails(record: Path) -> None:
     interrupt(record, [])
     assert (record / "documents.parquet").read_bytes() == before
     assert load(record).ranks == (1, 2)
+
+
+def test_what_was_noted_survives_a_kill_after_the_last_cell(tmp_path: Path) -> None:
+    with suppress(KeyboardInterrupt), RunRecord(tmp_path / "run", IDENTITY) as record:
+        record.extend(**plan(1))
+        record.note(versions={"torch": "2"})
+        for cell in CELLS[::3]:
+            record.add(cell)
+        raise KeyboardInterrupt
+    with RunRecord(tmp_path / "run", IDENTITY):
+        pass
+    assert load(tmp_path / "run").record["versions"] == {"torch": "2"}
 
 
 def test_more_ranks_and_tasks_extend_a_record(record: Path) -> None:
