@@ -77,6 +77,11 @@ class RetrainedFolder:
         return next(iter(self.members.values())).base_model
 
     @property
+    def config(self) -> dict[str, Any]:
+        """What all of them have in PEFT's configuration; patterns of ranks, which is all that is asked for, none has."""
+        return {}
+
+    @property
     def own_ranks(self) -> tuple[int, ...]:
         """The ranks that it can be."""
         return tuple(self.members)
