@@ -78,7 +78,7 @@ class RetrainedFolder:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What all of them have in PEFT's configuration; patterns of ranks, which is all that is asked for, none has."""
+        """What is asked for of PEFT's configuration, patterns of ranks, which none of them has."""
         return {}
 
     @property

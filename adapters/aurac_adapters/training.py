@@ -24,6 +24,7 @@ from aurac_adapters.base_model import check_target_modules, context_length, load
 from aurac_adapters.batches import collate, packing_collator
 from aurac_adapters.chat import apply_chat_template, plain_examples
 from aurac_adapters.data import TokenizedData, load_examples, tokenize
+from aurac_adapters.examples import Chat, Example
 from aurac_adapters.folder import save_adapter
 from aurac_adapters.nested import NestedAdapter, attach
 from aurac_adapters.saving import saving_to
@@ -82,6 +83,7 @@ def train(config: TrainingConfig) -> Path:
         logger.warning("%s holds this training, finished; it is left as it is.", config.out)
         return config.out
 
+    examples = load_examples(config.data)  # before the model: a mistake in the data shows at once
     base, tokenizer = load_base(
         config.model,
         dtype=dtype,
@@ -89,7 +91,7 @@ def train(config: TrainingConfig) -> Path:
         trust_remote_code=config.trust_remote_code,
     )
     check_target_modules(base, config.target_modules)
-    data = _tokenized_data(config, base, tokenizer)
+    data = _tokenized_data(config, examples, base, tokenizer)
     collator = packing_collator(base) if config.packing else collate
 
     set_seed(config.seed)
@@ -168,8 +170,9 @@ def _add_adapter(base: PreTrainedModel, config: TrainingConfig) -> PeftModel:
             raise AdapterError(f"PEFT cannot put LoRA on {config.target_modules}: {reason:.300}") from error
 
 
-def _tokenized_data(config: TrainingConfig, base: PreTrainedModel, tokenizer: Any) -> TokenizedData:
-    examples = load_examples(config.data)
+def _tokenized_data(
+    config: TrainingConfig, examples: list[Example | Chat], base: PreTrainedModel, tokenizer: Any
+) -> TokenizedData:
     texts = apply_chat_template(examples, tokenizer) if config.chat_template else plain_examples(examples)
     data = tokenize(texts, tokenizer, max_length=min(config.max_length, context_length(base, tokenizer)))
     _warn_of_cuts(data)

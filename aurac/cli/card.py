@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from aurac_adapters import AdapterFolder
 
 
+_FUNCTION = ("method", "max_rank", "scaling", "gain")
+"""What of an adapter's identity makes another function of the same weights; the inference rule is said by the card."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("adapter", metavar="ADAPTER_DIR", help="a PEFT LoRA folder, made by this project or not")
@@ -93,9 +97,17 @@ def _subject(adapter: AdapterFolder, repo_id: str | None) -> Subject:
 
 
 def _check_same(adapter: AdapterFolder, record: Run) -> None:
-    recorded = record.record["identity"].get("adapter", {}).get("sha256")
-    if recorded != adapter.sha256:
+    """Raise `RecordError` unless the record is of these weights, used with these factors."""
+    recorded = record.record["identity"].get("adapter", {})
+    if recorded.get("sha256") != adapter.sha256:
         raise RecordError(
-            f"{record.path} is the record of the adapter {str(recorded)[:12]}, and {adapter.path} is "
+            f"{record.path} is the record of the adapter {str(recorded.get('sha256'))[:12]}, and {adapter.path} is "
             f"{adapter.sha256[:12]} (sha256 of the weights). Score this adapter, or give its record with --record."
+        )
+    mine = adapter.method.to_dict()
+    if differing := [key for key in _FUNCTION if key in recorded and recorded[key] != mine[key]]:
+        key = differing[0]
+        raise RecordError(
+            f"{record.path} was measured with {key} {recorded[key]}, and {adapter.path} says {mine[key]}: the same "
+            "weights, but another function. Score this adapter, or give its record with --record."
         )

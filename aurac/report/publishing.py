@@ -17,14 +17,15 @@ def read_front_matter(file: Path, *, overwrite: bool) -> dict[str, Any]:
     """Return the front matter of a card that is to be replaced; nothing where there is none.
 
     Raises:
-        AuracError: If the file is not one of our cards, unless `overwrite` is set; or its front matter is damaged.
+        AuracError: If the file is neither one of our cards nor PEFT's unfilled template, unless `overwrite` is set; or
+            its front matter is damaged.
     """
     from huggingface_hub import ModelCard
 
     if not file.exists():
         return {}
     text = file.read_text(encoding="utf-8")
-    if MARK not in text and not overwrite:
+    if MARK not in text and not _is_unfilled(text) and not overwrite:
         raise AuracError(
             f"{file} was not written by `aurac card`. Replace it with --overwrite (its front matter is kept), or give "
             "another file with --out."
@@ -37,6 +38,11 @@ def read_front_matter(file: Path, *, overwrite: bool) -> dict[str, Any]:
         raise AuracError(
             f"the front matter of {file} cannot be read: {cause:.200}. Correct it, or delete the file."
         ) from exc
+
+
+def _is_unfilled(text: str) -> bool:
+    """Tell PEFT's template, which `save_pretrained` leaves in adapter folders, from a card that somebody filled in."""
+    return text.count("[More Information Needed]") > 20
 
 
 def write_card(file: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
@@ -43,12 +44,27 @@ def test_it_writes_a_card_with_its_plot_and_writes_its_own_again(call: Call, fol
 
 
 def test_a_readme_of_somebody_else_is_kept_unless_that_is_asked_for(call: Call, folder: Path) -> None:
+    (folder / "README.md").write_text("# Mine\n")
     before = (folder / "README.md").read_text()
     assert "was not written by `aurac card`. Replace it with --overwrite" in call("card", folder).error
     assert (folder / "README.md").read_text() == before
     assert not (folder / "curves.png").exists()
     assert call("card", folder, "--overwrite").status == 0
     assert MARK in (folder / "README.md").read_text()
+
+
+def test_the_template_that_peft_leaves_is_replaced(call: Call, folder: Path) -> None:
+    assert "[More Information Needed]" in (folder / "README.md").read_text()
+    assert call("card", folder).status == 0
+    assert MARK in (folder / "README.md").read_text()
+
+
+def test_the_record_of_another_function_of_the_same_weights_is_refused(call: Call, folder: Path) -> None:
+    file = folder / "aurac-run" / "run.json"
+    record = json.loads(file.read_text())
+    record["identity"]["adapter"]["gain"] = 0.25
+    file.write_text(json.dumps(record))
+    assert "was measured with gain 0.25, and" in call("card", folder, "--overwrite").error
 
 
 def test_the_card_may_lie_elsewhere(
