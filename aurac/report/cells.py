@@ -91,12 +91,10 @@ def detectable(comparison: Comparison, d: PairedDifference) -> float | None:
 
 
 def pairing(comparison: Comparison) -> str:
-    """Say how the seeds of two methods were joined in the tests: "paired", "independent", or which are which."""
+    """Return how the seeds of two methods were joined in the tests: "paired", "independent", or "mixed"."""
     curves = [score_of(comparison, run.name, comparison.tasks[0]).curve for run in comparison.runs]
     paired = {are_paired(a.seeds, b.seeds) for a, b in combinations(curves, 2) if a.seeds and b.seeds}
-    return (
-        {True: "paired", False: "independent"}[paired.pop()] if len(paired) == 1 else "paired where they are the same"
-    )
+    return {True: "paired", False: "independent"}[paired.pop()] if len(paired) == 1 else "mixed"
 
 
 def signature_lines(comparison: Comparison, task: str) -> list[str]:
@@ -105,8 +103,7 @@ def signature_lines(comparison: Comparison, task: str) -> list[str]:
     if task in comparison.pairs:
         settings = comparison.settings
         flips = {"test": f"flip{settings.n_resamples}", "adj": "holm", "rs": str(settings.seed)}
-        joined = pairing(comparison).replace(" ", "-")
-        test = flips if settings.target == "docs" else {"test": "t", "pairing": joined, "adj": "holm"}
+        test = flips if settings.target == "docs" else {"test": "t", "pairing": pairing(comparison), "adj": "holm"}
     order = [comparison.baseline, *(run.name for run in comparison.runs)]
     found = [score_of(comparison, name, task).signature for name in order]
     return list(dict.fromkeys(str(replace(s, inference={**s.inference, **test})) for s in found))

@@ -83,7 +83,9 @@ def _about_tests(comparison: Comparison) -> list[str]:
 def _test(comparison: Comparison) -> str:
     if comparison.settings.target == "docs":
         return "sign-flip of whole documents"
-    return f"t test at Satterthwaite's df, seeds {pairing(comparison)}"
+    joined = pairing(comparison)
+    how = "paired where two methods were trained alike" if joined == "mixed" else joined
+    return f"t test at Satterthwaite's df, seeds {how}"
 
 
 def _detectable(comparison: Comparison) -> str | None:

@@ -149,7 +149,7 @@ def _which_test(comparison: Comparison) -> str:
         joined = {
             "paired": "the seeds of two methods are paired by their numbers",
             "independent": "the seeds of two methods are independent",
-        }.get(pairing(comparison), "seeds are paired where two methods have the same, else independent")
+        }.get(pairing(comparison), "seeds are paired where two methods were trained alike, else independent")
         return (
             f"Methods were compared on the documents and prompts that all of them share; {joined}; p-values are from "
             "two-sided t tests with the same error."
