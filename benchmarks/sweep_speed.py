@@ -21,7 +21,6 @@ import gc
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -185,9 +184,10 @@ def peak_memory(args: argparse.Namespace, side: str) -> int:
 
 
 def memory_of(lm: Any, folder: Path) -> int:
-    """Score and return the peak of this process in bytes (Linux counts it in KiB)."""
+    """Score and return the peak of this process in bytes (VmHWM: Linux's ru_maxrss holds the parent's peak too)."""
     lm.loglikelihood([request for _, request in build_requests("arc", 4, folder)], disable_tqdm=True)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 
 
 def hardware(device: str) -> dict[str, Any]:
