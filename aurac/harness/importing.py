@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +75,9 @@ def _default_requests(outputs: Outputs) -> list[TaskRequest]:
     first = next(iter(outputs.values()))
     files = list(dict.fromkeys(first.values()))
     groups = [name for file in files for name in file.groups]
-    inside = {name for file in files for group in file.groups for name in [*file.members(group), *_below(file, group)]}
+    inside = {name for file in files for group in file.groups for name in file.below(group)}
     names = [*groups, *(task for file in files for task in file.tasks)]
     return [TaskRequest(name, name) for name in names if name not in inside]
-
-
-def _below(file: ResultsFile, group: str) -> Iterable[str]:
-    """Yield the groups inside a group."""
-    for name in file.content.get("group_subtasks", {}).get(group, []):
-        if name not in file.content["configs"]:
-            yield from (name, *_below(file, name))
 
 
 def _is_group(outputs: Outputs, name: str) -> bool:
@@ -92,15 +85,22 @@ def _is_group(outputs: Outputs, name: str) -> bool:
 
 
 def _members(outputs: Outputs, name: str) -> list[str]:
-    """Return the leaf tasks of a task or group, after checking that every rank has it."""
+    """Return the leaf tasks of a task or group, after checking that every rank has it and them."""
     known = {task for by_name in outputs.values() for task in by_name}
     if name not in known:
         raise UnknownNameError("task in the output of lm_eval", name, known)
+    _check_everywhere(outputs, name)
+    file = next(iter(outputs.values()))[name]
+    leaves = file.members(name) if name in file.groups else [name]
+    for leaf in leaves:
+        _check_everywhere(outputs, leaf)
+    return leaves
+
+
+def _check_everywhere(outputs: Outputs, name: str) -> None:
     for rank, by_name in outputs.items():
         if name not in by_name:
             raise RecordError(f"lm_eval did not run {name} at rank {rank}. Run it, or leave out the task or the rank.")
-    file = next(iter(outputs.values()))[name]
-    return file.members(name) if name in file.groups else [name]
 
 
 def _check_shots(outputs: Outputs, request: TaskRequest, leaves: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from aurac.errors import RecordError
+from aurac.harness.lm_eval_names import samples_name
 from aurac.harness.per_document import AGGREGATIONS, group_value
 from aurac.results import Run
 from aurac.results.cells import StoredCell
@@ -54,11 +55,12 @@ def write_lm_eval(run: Run, out: Path) -> None:
 
 
 def _write_rank(run: Run, cells: Cells, folder: Path, date: str) -> None:
+    names = {task: samples_name(task, date, advice="Export it with --format parquet or csv.") for task in cells}
     folder.mkdir()
     text = json.dumps(_results(run, cells), indent=2, ensure_ascii=False) + "\n"
     (folder / f"results_{date}.json").write_text(text, encoding="utf-8")
     for task, cell in cells.items():
-        with (folder / f"samples_{task}_{date}.jsonl").open("w", encoding="utf-8") as stream:
+        with (folder / names[task]).open("w", encoding="utf-8") as stream:
             for sample in _samples(cell.rows.to_pylist(), run.record["tasks"][task].get("metrics", {})):
                 stream.write(json.dumps(sample, ensure_ascii=False) + "\n")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aurac.errors import RecordError
+from aurac.harness.lm_eval_names import below, check_groups, samples_name
 
 _RANK = re.compile(r"(?:rank|r)[-_]?(\d+)", re.IGNORECASE)
 _PATTERNS = ("results_*.json", "*_????-??-??T*.json")
@@ -43,10 +44,13 @@ class ResultsFile:
         """Groups that lm-eval averaged -> their metrics."""
         return self.content.get("groups") or {}
 
+    def below(self, group: str) -> list[str]:
+        """Return the tasks and groups inside a group."""
+        return below(group, self.content.get("group_subtasks", {}), self.content["configs"])
+
     def members(self, group: str) -> list[str]:
         """Return the leaf tasks of a group."""
-        below = self.content.get("group_subtasks", {}).get(group, [])
-        return [leaf for name in below for leaf in ([name] if name in self.content["configs"] else self.members(name))]
+        return [name for name in self.below(group) if name in self.content["configs"]]
 
     def samples(self, task: str, *, with_requests: bool = False) -> list[dict[str, Any]]:
         """Read the documents of a task, sorted by filter and number; their texts are not kept.
@@ -59,7 +63,7 @@ class ResultsFile:
             RecordError: If the file is missing, incomplete or damaged; the message names file, line and rank.
         """
         date = self.path.stem.rpartition("_")[2]
-        file = self.path.with_name(f"samples_{task}_{date}.jsonl")
+        file = self.path.with_name(samples_name(task, date, advice="Leave it out with --tasks."))
         if not file.is_file():
             raise RecordError(
                 f"rank {self.rank}: there is no {file}, so the scores of the documents are not known. {_LOG_SAMPLES}"
@@ -167,4 +171,5 @@ def _read(rank: int, path: Path) -> dict[str, Any]:
         raise RecordError(
             f"rank {rank}: {path} is no results file of lm-eval 0.4: {', '.join(wrong)} missing. Run lm_eval again."
         )
+    check_groups(rank, path, content)
     return dict(content)

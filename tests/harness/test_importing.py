@@ -22,6 +22,7 @@ from aurac.errors import AuracError, RecordError, UnknownNameError
 from aurac.harness.imported_cell import reported
 from aurac.harness.importing import import_lm_eval
 from aurac.harness.lm_eval_export import write_lm_eval
+from aurac.harness.lm_eval_names import below, check_groups, samples_name
 from aurac.harness.lm_eval_output import rank_folders
 from aurac.harness.model import hflm_engine
 from aurac.harness.scoring import score_adapter
@@ -29,6 +30,7 @@ from aurac.harness.suites import parse_tasks
 from aurac.harness.tasks import build_suite
 from aurac.report.comparison import compare
 from aurac.results import Run, load
+from records_by_hand import make_cell, write
 
 RANKS = (2, 8)
 KINDS = ("pooled", "binary", "spell", "prose", "ending", "hits")
@@ -205,6 +207,17 @@ def second_call(folder: Path) -> None:
     (file.parent / "results_2020.json").write_text(file.read_text())
 
 
+def rename_task(folder: Path, task: str, name: str) -> None:
+    """Call a task otherwise at every rank."""
+
+    def change(content: dict[str, Any]) -> None:
+        for part in ("results", "configs", "versions", "n-shot", "n-samples"):
+            content[part][name] = content[part].pop(task)
+
+    for rank in folders(folder.parent).values():
+        edit_results(rank, change)
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (rmtree, r"rank 8: .*rank-8 holds no results_\*.json"),
     "no samples": (
@@ -250,9 +263,25 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: edit_results(folder, lambda content: content["results"].pop("spell")),
         r"lm_eval did not run spell at rank 8",
     ),
+    "a group with a task less": (
+        lambda folder: edit_results(folder, lambda content: content["results"].pop("colours")),
+        r"lm_eval did not run colours at rank 8",
+    ),
     "a value less": (
         lambda folder: edit_results(folder, lambda content: content["results"]["spell"].pop("exact_match,whole")),
         r"rank 8: .*results_.* has no exact_match,whole of spell, which its samples have",
+    ),
+    "a task that no file can be called by": (
+        lambda folder: rename_task(folder, "spell", "../spell"),
+        r"the task '\.\./spell' cannot be part of a file's name .* Leave it out with --tasks\.",
+    ),
+    "a group in itself": (
+        lambda folder: edit_results(folder, lambda c: c["group_subtasks"].update(pooled=["a"], a=["b"], b=["pooled"])),
+        r"rank 8: .*results_.* its groups hold each other in a circle \('\w+' in '\w+' in '\w+' in '\w+'\)",
+    ),
+    "groups without lists": (
+        lambda folder: edit_results(folder, lambda content: content["group_subtasks"].update(pooled={"a": 1})),
+        r"rank 8: .*results_.* group_subtasks is no list of names for each group",
     ),
     "two calls": (second_call, r"rank 8: .* is in .*results_2020.json and in .*Leave one call of lm_eval"),
 }
@@ -339,6 +368,27 @@ def test_folders_are_found_by_their_rank(tmp_path: Path) -> None:
         rank_folders(tmp_path / "rank")
     with pytest.raises(RecordError, match=r"no such folder: .*nowhere"):
         rank_folders(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("task", ["", "a/b", "../a", "a\0b", "a" * 300, "\ud800"], ids=ascii)
+def test_a_task_that_no_file_can_be_called_by_has_no_samples_file(task: str) -> None:
+    with pytest.raises(RecordError, match=r"cannot be part of a file's name .* half a character\. Do this\."):
+        samples_name(task, "2026-01-01T00-00-00", advice="Do this.")
+    assert samples_name("mmlu..é", "x", advice="") == "samples_mmlu..é_x.jsonl"
+
+
+def test_a_record_whose_task_no_file_can_be_called_by_is_not_exported_for_lm_eval(tmp_path: Path) -> None:
+    run = load(write(tmp_path / "run", [make_cell("a/b", 1, [1, 0]), make_cell("a/b", 2, [1, 1])]))
+    with pytest.raises(RecordError, match=r"the task 'a/b' cannot be .* Export it with --format parquet or csv\."):
+        write_lm_eval(run, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_groups_may_be_deep_and_share_their_tasks() -> None:
+    deep = {f"g{n}": [f"g{n + 1}", f"g{n + 1}", "a"] for n in range(5000)} | {"g5000": ["b"]}
+    check_groups(1, Path("x"), {"group_subtasks": deep, "configs": {"a": {}, "b": {}}})
+    found = below("g0", deep, {"a", "b"})
+    assert (found[:2], len(found), found[-2:]) == (["g1", "g2"], 5002, ["b", "a"])
 
 
 def test_a_record_that_was_exported_for_lm_eval_is_imported_as_it_was(
