@@ -112,4 +112,5 @@ def _one_line(message: Warning | str, category: type[Warning], *_: object) -> st
 
 def _clean(message: str) -> str:
     """Return one line without control characters: messages quote names from files, which could move the cursor."""
+    message = re.sub(r"\x1b\[[0-9;]*m", "", message)  # colours of libraries, of which the letters would be left
     return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", " ", message).split())

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError, dumps
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from aurac.errors import AdapterError, AuracError, ModelError, RankError
 from aurac_adapters import convert_checkpoint, load_adapter, read_adapter
 from aurac_adapters.checkpoints.layouts import LAYOUTS
+from aurac_adapters.checkpoints.reading import read_tensors
 from aurac_adapters.convert import Given
 from tiny import logits, tiny_llama
 
@@ -307,6 +309,32 @@ def test_a_file_that_is_missing_or_damaged_is_refused(base: str, tmp_path: Path)
         file.write_bytes(file.read_bytes()[:-200])
         with pytest.raises(AdapterError, match=rf"{name} is damaged"):
             convert_checkpoint(file, tmp_path / "out", given)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"model": print}, r": Unsupported global: GLOBAL print was not an allowed global by default\. Save a dict"),
+        (b"no pickle at all", r": Unsupported operand 110\. Save a dictionary of tensors\.$"),
+        (b"", r"\. Save a dictionary of tensors\.$"),
+    ],
+)
+def test_a_pickle_is_refused_without_torch_s_advice_to_run_it(content: object, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "step.pt"
+    file.write_bytes(content if isinstance(content, bytes) else dumps(content, protocol=2))
+    with pytest.raises(AdapterError, match=r"holds more than tensors, which is refused and was not run" + reason) as it:
+        read_tensors(file)
+    assert not any(word in str(it.value) for word in ("weights_only", "\x1b", "safe_globals", "still be loaded"))
+
+
+def test_nothing_is_quoted_where_torch_gives_no_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise UnpicklingError("Weights only load failed. Set weights_only to False.")
+
+    monkeypatch.setattr("torch.load", refuse)
+    (tmp_path / "step.pt").touch()
+    with pytest.raises(AdapterError, match=r"was not run\. Save a dictionary of tensors\."):
+        read_tensors(tmp_path / "step.pt")
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

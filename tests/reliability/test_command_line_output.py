@@ -21,3 +21,9 @@ def test_a_warning_is_one_line_without_its_source(call: Callable[..., Any]) -> N
     call("score", "nowhere", "--tasks", "facts")
     line = warnings.formatwarning(UserWarning("two\nlines"), UserWarning, "file.py", 3)
     assert line == "warning: two lines\n"
+
+
+def test_colours_of_a_library_leave_nothing_behind(call: Callable[..., Any]) -> None:
+    call("score", "nowhere", "--tasks", "facts")
+    line = warnings.formatwarning(UserWarning("a \x1b[1;31mred\x1b[0m word"), UserWarning, "file.py", 3)
+    assert line == "warning: a red word\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError
@@ -32,9 +34,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     except Exception as exc:  # a stranger's file fails in many ways
         if isinstance(exc, MemoryError):
             raise
-        reason = str(exc).strip().split("\n")[0]
         raise AdapterError(
-            f"{path} is damaged, or holds more than tensors, which is refused and was not run: {reason:.200} Save a "
+            f"{path} is damaged, or holds more than tensors, which is refused and was not run{_reason(exc)}. Save a "
             "dictionary of tensors."
         ) from exc
     if not isinstance(content, dict) or not content:
@@ -46,3 +47,11 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
                 "the state dict alone."
             )
     return {key: value.detach() for key, value in content.items()}
+
+
+def _reason(error: Exception) -> str:
+    """Return the first sentence of what torch says is wrong, without its advice on how to run the file all the same."""
+    before, mark, after = str(error).partition("WeightsUnpickler error:")
+    text = "" if not mark and isinstance(error, UnpicklingError) else (after if mark else before).strip()
+    sentence = re.split(r"\.\s|\n", text, maxsplit=1)[0].rstrip(".")
+    return f": {sentence:.200}" if sentence else ""
