@@ -6,7 +6,7 @@ Examples:
   aurac export runs/mine --format lm-eval --out lm-eval/
 
 parquet, csv: one row for each task, rank, document, filter and metric. lm-eval: a folder a rank with results_*.json and
-samples_*.jsonl, without the texts of documents and answers, which a record does not keep.
+samples_*.jsonl, without the texts of documents and answers, which a record does not keep. Nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("record", metavar="RUN", help="folder of a run record, or of a scored adapter")
     parser.add_argument("--format", choices=tuple(FORMATS), required=True, help="what to write")
-    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="where to; a new folder for lm-eval")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, required=True, help="where to; a new file, or a new folder for lm-eval"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -35,7 +35,9 @@ def write_lm_eval(run: Run, out: Path) -> None:
         RecordError: If `out` holds something, or the run has no documents.
     """
     long_table(run)  # which says so where there is nothing
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.is_file():
+        raise RecordError(f"{out} is a file. Give a folder that does not exist yet with --out.")
+    if out.exists() and any(out.iterdir()):
         raise RecordError(f"{out} is not empty. Give a folder that does not exist yet with --out.")
     assert run._content is not None
     date = str(run.record.get("updated", "unknown")).replace(":", "-")

@@ -46,5 +46,7 @@ def write_csv(run: Run, file: Path) -> None:
 def _write(file: Path, write: Callable[[Path], Any]) -> None:
     if file.is_dir():
         raise RecordError(f"{file} is a folder. Give a file with --out.")
+    if file.exists():
+        raise RecordError(f"{file} exists already. Remove it, or give another file with --out.")
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, write)

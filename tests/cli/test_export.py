@@ -59,6 +59,17 @@ def test_what_is_there_is_not_written_over_by_something_else(
     assert [path.name for path in tmp_path.rglob("*")] == ["x", "mine"]
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_that_is_there_is_kept(name: str, call: Call, scored: dict[str, Path], tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("mine")
+    done = call("export", scored["one"], "--format", name, "--out", file)
+    assert (done.status, done.out) == (1, "")
+    assert "exists already. Remove it, or give another file with --out." in done.error or "is a file" in done.error
+    assert file.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
+
+
 def test_a_run_without_documents_has_nothing_to_export() -> None:
     with pytest.raises(RecordError, match=r"run 'a' has no documents on disk, so there is nothing to export"):
         long_table(Run("a", None, {}, {}))
