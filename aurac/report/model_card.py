@@ -186,7 +186,9 @@ At another rank, or as a plain PEFT folder of that rank:
 
 ```python
 from aurac_adapters import at_rank, export_slice, load_adapter
-{fetch}
+{fetch}from transformers import AutoModelForCausalLM
+
+base = AutoModelForCausalLM.from_pretrained({base})
 folder = {folder}
 nested = load_adapter(base, folder)
 with at_rank(nested, {at}):

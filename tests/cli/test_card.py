@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
 import pytest
+import torch
 from huggingface_hub import ModelCard
 from huggingface_hub.utils import filter_repo_objects
 
+from aurac import testbed
 from aurac.report.model_card import MARK
 
 Call = Callable[..., Any]
@@ -73,6 +76,22 @@ def test_the_card_may_lie_elsewhere(
     out = tmp_path / "cards" / "one.md"
     assert call("card", adapters["one"], "--record", scored["one"], "--out", out).status == 0
     assert sorted(path.name for path in out.parent.iterdir()) == ["curves.png", "one.md"]
+
+
+@pytest.mark.parametrize("blocks", [[0], [1], [0, 1]])
+def test_the_code_of_the_card_runs_each_block_alone_and_one_after_the_other(
+    blocks: list[int], call: Call, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "README.md").unlink()
+    assert call("card", folder).status == 0
+    code = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), flags=re.DOTALL)
+    assert len(code) == 2
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"PROMPT": torch.tensor([[1, 2]])}
+    for block in blocks:
+        text = code[block].replace("BASE_MODEL", str(testbed.MODEL)).replace("generate(...)", "forward(PROMPT)")
+        exec(text, names)  # warnings are errors: PEFT warns of a second adapter on the same base
+    assert (tmp_path / "rank-2" / "adapter_config.json").exists() == (1 in blocks)
 
 
 class Hub:
