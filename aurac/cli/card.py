@@ -6,8 +6,8 @@ Examples:
   aurac card my-adapter --push me/my-adapter
 
 The adapter must have been scored. The front matter has a model-index that the hub reads; a license or language that is
-in it stays when the card is written again. --push uploads the folder with card, plot and record, without checkpoints; a
-record names the folders of the adapter and of the base model on this machine.
+in it stays when the card is written again. --push uploads the folder with card, plot and record, without checkpoints
+and training.json; a record names the folders of the adapter and of the base model on this machine.
 """
 
 from __future__ import annotations

@@ -9,8 +9,13 @@ from aurac.errors import AuracError
 from aurac.report.model_card import MARK
 from aurac.results.layout import write_atomically
 
-LEFT_OUT = ("checkpoint-*", "checkpoints/*", "*.pt", "*.pth", "*.bin", "*.tmp", ".*", "*/.*", "*/cells/*")
-"""What is not uploaded: checkpoints and states of the training, pickles, hidden and unfinished files."""
+LEFT_OUT = (
+    *("checkpoint-*", "checkpoints/*", "*.pt", "*.pth", "*.bin", "*.tmp", ".*", "*/.*", "*/cells/*"),
+    *("training.json", "*/training.json"),
+)
+"""What is not uploaded: checkpoints and states of the training, pickles, hidden and unfinished files; and the record of
+the training, which nobody needs to use the adapter and which names files of this machine.
+"""
 
 
 def read_front_matter(file: Path, *, overwrite: bool) -> dict[str, Any]:

@@ -120,6 +120,7 @@ def test_push_uploads_adapter_card_and_record_without_checkpoints(
 ) -> None:
     hub = Hub()
     monkeypatch.setattr("huggingface_hub.HfApi", lambda: hub)
+    (folder / "training.json").write_text('{"config": {"data": "/home/me/secret.jsonl"}}')
     done = call("card", folder, "--overwrite", "--push", "me/my-adapter")
     assert (done.status, done.out.splitlines()[-1]) == (0, "https://hub/me/my-adapter")
     assert hub.files == [
