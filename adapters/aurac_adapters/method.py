@@ -60,7 +60,7 @@ class NestedMethod(ABC):
         if list(ranks) != sorted(set(ranks)) or ranks[-1] != self.max_rank:
             raise RankError(
                 f"train ranks {list(ranks)} must increase and end with max_rank {self.max_rank}; rows above the last "
-                "one would never be trained."
+                f"one would never be trained. Sort the list, with each rank once, and end it with {self.max_rank}."
             )
         if self.scaling not in SCALINGS:
             raise UnknownNameError("scaling rule", self.scaling, SCALINGS)

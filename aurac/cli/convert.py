@@ -6,8 +6,9 @@ Examples:
   aurac convert text-encoder.safetensors --base MODEL --method lora --scaling one --out run
 
 Layouts are told apart by keys and shapes. What the file does not say must be given: s_r is the gain times the rule, so
-lora_alpha / r is --scaling rank --gain LORA_ALPHA, and a factor that is the same at every rank is --scaling one. A
-pickle is read as tensors only; nothing in it is run. Of the base model the configuration is read, not the weights.
+lora_alpha / r is --scaling rank --gain LORA_ALPHA, and a factor that is the same at every rank is --scaling one. The
+train ranks end with the rank of the file, 8 and 4 in these examples. A pickle is read as tensors only; nothing in it is
+run. Of the base model the configuration is read, not the weights.
 """
 
 from __future__ import annotations
@@ -34,7 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layout", choices=tuple(LAYOUTS), help="default: what keys and shapes say")
     parser.add_argument("--scaling", choices=tuple(SCALINGS), help="rule s_r that it was trained with")
     parser.add_argument("--gain", type=float, metavar="C", help="factor before the rule, where the layout has none")
-    parser.add_argument("--train-ranks", type=rank_list, default=(), metavar="1,2,...", help="where the method has any")
+    parser.add_argument(
+        "--train-ranks",
+        type=rank_list,
+        default=(),
+        metavar="1,2,...",
+        help="where the method has any; the last is the file's",
+    )
     for name in trainable:
         for field in own_fields(METHODS[name], NestedMethod):
             parser.add_argument(
