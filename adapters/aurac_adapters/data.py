@@ -69,6 +69,10 @@ def load_examples(data: str) -> list[Example | Chat]:
         examples = read_jsonl(Path(data))
     elif name in DATA:
         examples = DATA[name](copy)
+    elif Path(data).is_dir():
+        raise DataError(
+            f"{data} is a folder. Give a JSONL file, or NAME={data} for a copy of {', '.join(sorted(DATA))}."
+        )
     elif Path(data).name != data or Path(data).suffix:
         raise DataError(f"no such data file: {data}. Give a JSONL file, or one of the sets {', '.join(sorted(DATA))}.")
     else:

@@ -75,6 +75,8 @@ def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[
 
 def read_config(path: Path) -> dict[str, Any]:
     """Return PEFT's configuration of a folder that has weights beside it and sub-ranks, or raise `AdapterError`."""
+    if path.is_file():
+        raise AdapterError(f"{path} is a file. Give the folder of a PEFT LoRA adapter, with {CONFIG} and {WEIGHTS}.")
     if not path.is_dir():
         raise AdapterError(f"no such folder: {path}. Give the folder of a PEFT LoRA adapter.")
     if not (path / CONFIG).is_file():

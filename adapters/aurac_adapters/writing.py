@@ -23,7 +23,9 @@ CARD = "README.md"
 
 def check_new(out: Path) -> None:
     """Raise `AdapterError` unless `out` does not exist yet or is an empty folder."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.is_file():
+        raise AdapterError(f"{out} is a file. Give a folder that does not exist yet.")
+    if out.exists() and any(out.iterdir()):
         raise AdapterError(f"{out} is not empty. Give a folder that does not exist yet.")
 
 

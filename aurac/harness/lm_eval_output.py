@@ -118,6 +118,8 @@ def rank_folders(parent: Path) -> dict[int, Path]:
     Raises:
         RecordError: If there is none, or two have the same rank.
     """
+    if parent.is_file():
+        raise RecordError(f"{parent} is a file. Give a folder with one child a rank, such as rank-4.")
     if not parent.is_dir():
         raise RecordError(f"no such folder: {parent}. Give a folder with one child a rank, such as rank-4.")
     found: dict[int, Path] = {}
@@ -142,6 +144,9 @@ def read_folder(rank: int, folder: Path) -> dict[str, ResultsFile]:
     Raises:
         RecordError: If there is none, one is damaged, or two have the same task.
     """
+    if not folder.is_dir():
+        what = f"{folder} is a file" if folder.exists() else f"there is no folder {folder}"
+        raise RecordError(f"rank {rank}: {what}. Give a folder that lm_eval wrote with --output_path.")
     files = sorted({file for pattern in _PATTERNS for file in folder.rglob(pattern)})
     if not files:
         raise RecordError(f"rank {rank}: {folder} holds no results_*.json. Give a folder that lm_eval wrote.")

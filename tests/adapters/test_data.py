@@ -111,6 +111,11 @@ def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
         load_examples(str(path))
 
 
+def test_a_folder_is_no_data_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"is a folder\. Give a JSONL file, or NAME={tmp_path} for a copy of arc, "):
+        load_examples(str(tmp_path))
+
+
 def test_a_missing_file_and_an_unknown_name_are_told_apart() -> None:
     with pytest.raises(
         DataError, match=r"no such data file: runs/x\.jsonl\. Give a JSONL file, or one of the sets arc, "

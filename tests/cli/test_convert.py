@@ -59,3 +59,10 @@ def test_mistakes_are_one_error_line(
     done = call("convert", checkpoint, "--base", testbed.MODEL, "--out", tmp_path / "out", *options)
     assert (done.status, done.out) == (1, "")
     assert message in done.error
+
+
+def test_a_folder_is_no_checkpoint(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
+    options = ("--base", testbed.MODEL, "--method", "lora", "--scaling", "one", "--out", tmp_path / "out")
+    done = call("convert", adapters["one"], *options)
+    assert (done.status, done.out) == (1, "")
+    assert "is a folder. Give the checkpoint file in it; a folder of PEFT needs no conversion." in done.error

@@ -99,7 +99,7 @@ CURVE = "rank,accuracy,n\n1,0.5,100\n2,0.6,100\n"
         (("--rank", "r4=x"), "--rank 'r4=x' is not R=DIR. Give for example 4=out/r4."),
         (("--rank", "0=x"), "--rank '0=x' is not R=DIR"),
         (("--rank", "1=x", "--rank", "1=y"), "--rank 1 was given twice"),
-        (("--rank", "1=/no/such"), "rank 1: /no/such holds no results_*.json"),
+        (("--rank", "1=/no/such"), "rank 1: there is no folder /no/such. Give a folder that lm_eval wrote"),
         (("PARENT", "--tasks", "tild"), "Did you mean 'tilt'"),
         (("PARENT", "--adapter", "x", "--method", "y"), "--adapter says which method it is. Leave --method out."),
         (("CURVE",), "numbers for each rank alone are read by `aurac compute"),

@@ -69,3 +69,10 @@ def test_a_folder_that_is_no_adapter_is_one_error_line(call: Call, tmp_path: Pat
     done = call("info", tmp_path)
     assert (done.status, done.out) == (1, "")
     assert "is no PEFT adapter: it has no adapter_config.json" in done.error
+
+
+@pytest.mark.parametrize("command", [("info",), ("slice", "--rank", "1", "--out", "x")])
+def test_a_file_is_no_adapter(command: tuple[str, ...], call: Call, adapters: dict[str, Path]) -> None:
+    done = call(*command, adapters["one"] / "adapter_model.safetensors")
+    assert (done.status, done.out) == (1, "")
+    assert "adapter_model.safetensors is a file. Give the folder of a PEFT LoRA adapter, with" in done.error

@@ -62,6 +62,10 @@ def test_nothing_is_written_if_one_of_the_ranks_cannot_be(
     done = call("slice", adapters["one"], "--rank", "2,4", "--out", out)
     assert "rank-4 is not empty. Give a folder that does not exist yet" in done.error
     assert [path.name for path in out.iterdir()] == ["rank-4"]
+    notes = out / "rank-4" / "notes.txt"
+    done = call("slice", adapters["one"], "--rank", "2", "--out", notes)
+    assert "notes.txt is a file. Give a folder that does not exist yet" in done.error
+    assert notes.read_text() == "mine"
 
 
 def test_a_note_says_what_servers_will_refuse(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:

@@ -219,7 +219,15 @@ def rename_task(folder: Path, task: str, name: str) -> None:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no folder": (rmtree, r"rank 8: .*rank-8 holds no results_\*.json"),
+    "no folder": (rmtree, r"rank 8: there is no folder .*rank-8\. Give a folder that lm_eval wrote"),
+    "a file": (
+        lambda folder: (rmtree(folder), folder.touch()),
+        r"rank 8: .*rank-8 is a file\. Give a folder that lm_eval wrote",
+    ),
+    "an empty folder": (
+        lambda folder: (rmtree(folder), folder.mkdir()),
+        r"rank 8: .*rank-8 holds no results_\*.json",
+    ),
     "no samples": (
         lambda folder: the_file(folder, "samples_spell_*").unlink(),
         r"rank 8: there is no .*samples_spell_.*jsonl.*Run lm_eval again with --log_samples",
@@ -368,6 +376,9 @@ def test_folders_are_found_by_their_rank(tmp_path: Path) -> None:
         rank_folders(tmp_path / "rank")
     with pytest.raises(RecordError, match=r"no such folder: .*nowhere"):
         rank_folders(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordError, match=r"file is a file\. Give a folder with one child a rank"):
+        rank_folders(tmp_path / "file")
 
 
 @pytest.mark.parametrize("task", ["", "a/b", "../a", "a\0b", "a" * 300, "\ud800"], ids=ascii)

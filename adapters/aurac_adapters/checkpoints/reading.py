@@ -22,6 +22,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         AdapterError: If there is no such file, it is damaged, or it holds anything but a dictionary of tensors.
     """
+    if path.is_dir():
+        raise AdapterError(f"{path} is a folder. Give the checkpoint file in it; a folder of PEFT needs no conversion.")
     if not path.is_file():
         raise AdapterError(f"no such file: {path}. Give a checkpoint file, .safetensors or one that torch.save wrote.")
     if path.suffix == ".safetensors":
