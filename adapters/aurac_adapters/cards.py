@@ -76,7 +76,7 @@ class Origin:
         rows = {
             "cut from": f"{self.folder.path.resolve().name}, rank {method.max_rank}",
             "rank": self.rank,
-            "method": f"{method.name}, trained at ranks {', '.join(map(str, method.train_ranks))}",
+            "method": method.description,
             "scaling": f"rule {method.scaling}, gain {method.gain:g}",
             "inference rule": self.inference,
             "sha256 of the source's weights": f"`{self.folder.sha256}`",
@@ -131,7 +131,7 @@ def converted_card(checkpoint: Path, maker: str, method: NestedMethod, base: str
     rows = {
         "checkpoint": f"`{checkpoint.name}`, {maker}",
         "sha256 of the checkpoint": f"`{file_sha256(checkpoint)}`",
-        "method": f"{method.name}, trained at ranks {', '.join(map(str, method.train_ranks))}",
+        "method": method.description,
         "scaling": f"rule {method.scaling}, gain {method.gain:g}",
         "made with": f"aurac {version('aurac')}, PEFT {version('peft')}",
     }

@@ -80,6 +80,12 @@ class NestedMethod(ABC):
         return self.gain * SCALINGS[self.scaling](rank)
 
     @property
+    def description(self) -> str:
+        """Name and train ranks in words."""
+        noun = "rank" if len(self.train_ranks) == 1 else "ranks"
+        return f"{self.name}, trained at {noun} {', '.join(map(str, self.train_ranks))}"
+
+    @property
     def lora_alpha(self) -> float:
         """PEFT's `lora_alpha` of the full-rank adapter: s_R * R, so that PEFT's own scaling is s_R."""
         return self.scale(self.max_rank) * self.max_rank

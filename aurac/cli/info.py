@@ -75,11 +75,13 @@ def render(facts: AdapterFacts, record: dict[str, Any] | None) -> str:
 def adapter_rows(facts: AdapterFacts) -> list[tuple[str, str]]:
     """Return name and value of every fact of the adapter."""
     method, config = facts.method, facts.config
-    trained = f"{method.name}, trained at ranks {', '.join(map(str, method.train_ranks))}"
     targets = ", ".join(sorted({name.rpartition(".")[2] for name in facts.layers}))
     revision = f" (revision {config['revision']})" if config.get("revision") else ""
     return [
-        ("method", trained if facts.has_sidecar else "plain LoRA (no sidecar: whatever it was, it is read as LoRA)"),
+        (
+            "method",
+            method.description if facts.has_sidecar else "plain LoRA (no sidecar: whatever it was, it is read as LoRA)",
+        ),
         ("full rank", str(method.max_rank)),
         ("scaling", f"rule {method.scaling}, gain {method.gain:g} (lora_alpha {config['lora_alpha']:g})"),
         ("P in training", diagonal(facts)),

@@ -116,6 +116,11 @@ def test_ranks_that_make_no_method_are_refused(options: dict[str, object], messa
         MatryoshkaLora(**options)  # type: ignore[arg-type]
 
 
+def test_a_method_is_described_by_its_name_and_the_ranks_it_was_trained_at() -> None:
+    assert Lora(max_rank=32).description == "lora, trained at rank 32"
+    assert DyLora(max_rank=4).description == "dylora, trained at ranks 1, 2, 4"
+
+
 def test_a_rank_above_the_adapters_is_an_error_and_never_clamped() -> None:
     with pytest.raises(RankError, match=r"rank 9 is out of range; allowed: 1 to 8, the rank of this adapter"):
         Lora(max_rank=8).inference_diagonal(9)
