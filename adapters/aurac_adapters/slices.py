@@ -33,7 +33,7 @@ def export_slice(
         out: Where to; must not exist, or be empty.
         inference: "prefix" or "trained"; by default what the folder says. A trained diagonal is folded into `lora_B`.
         pad_to: Fill up to this rank with zeros, for servers that allow few ranks; the function stays the same.
-        base: Name of the base model to write into the slice; by default what the folder says.
+        base: Name of the base model to write into the slice, which is not read; by default what the folder says.
 
     Returns:
         `out`, with `r` = rank, `use_rslora` false and no patterns, as servers want it, and a model card.

@@ -32,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     form.add_argument("--merge", action="store_true", help="write a whole model, with the slice merged into the base")
     parser.add_argument(
-        "--base", metavar="MODEL", help="base model: folder or hub name (default: what the adapter names)"
+        "--base",
+        metavar="MODEL",
+        help="base model: folder or hub name (default: what the adapter names); without --merge it is not read, only "
+        "written into configuration and card",
     )
     parser.add_argument(
         "--trust-remote-code", action="store_true", help="with --merge: run code that comes with the base model"

@@ -78,6 +78,18 @@ def test_a_note_says_what_servers_will_refuse(call: Call, adapters: dict[str, Pa
     assert done.err.startswith("note: with bias more than the factors was trained. PEFT keeps it whole in a slice")
 
 
+def test_without_merge_the_base_model_is_a_name_that_is_written_down(
+    call: Call, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    assert (
+        call("slice", adapters["one"], "--rank", "2", "--base", "no/such-model", "--out", tmp_path / "r2").status == 0
+    )
+    config = json.loads((tmp_path / "r2" / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["revision"]) == ("no/such-model", None)
+    assert 'from_pretrained("no/such-model")' in (tmp_path / "r2" / "README.md").read_text()
+    assert call("slice", adapters["one"], "--rank", "2", "--merge", "--base", "no/such-model", "--out", "x").status == 1
+
+
 def test_padding_and_merging_exclude_each_other(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stopped:
         call("slice", adapters["one"], "--rank", "2", "--merge", "--pad-to", "8", "--out", tmp_path / "m")
