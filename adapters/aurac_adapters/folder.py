@@ -20,6 +20,7 @@ from aurac_adapters.method import NestedMethod
 from aurac_adapters.nested import NestedAdapter
 from aurac_adapters.sidecar import CONFIG, SIDECAR, WEIGHTS, file_sha256, read_config, read_sidecar, write_sidecar_of
 from aurac_adapters.weights import read_weights
+from aurac_adapters.writing import share_weights
 
 _UNFINISHED = ".unfinished-"
 
@@ -134,6 +135,7 @@ def save_adapter(adapter: NestedAdapter, folder: str | os.PathLike[str]) -> Path
 
 def write_sidecar(adapter: NestedAdapter, folder: str | os.PathLike[str]) -> None:
     """Write `aurac_adapter.json` beside the weights in `folder`, in one piece; a folder with a sidecar is complete."""
+    share_weights(Path(folder))
     write_sidecar_of(adapter.method, adapter.inference, Path(folder))
 
 

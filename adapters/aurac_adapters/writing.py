@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -41,10 +41,24 @@ def new_folder(out: Path) -> Iterator[Path]:
     unfinished = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         yield unfinished
-        unfinished.chmod(0o755)
+        share_weights(unfinished)
+        unfinished.chmod(0o777 & ~_umask())
         os.replace(unfinished, out)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def share_weights(folder: Path) -> None:
+    """Give the weights in a folder the mode of any new file; safetensors lets nobody but their owner read them."""
+    for file in folder.glob("*.safetensors"):
+        with suppress(OSError):  # not every file system has modes, and no training is to be lost for that
+            file.chmod(0o666 & ~_umask())
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # it cannot be read without being set
+    os.umask(mask)
+    return mask
 
 
 def write_folder(
