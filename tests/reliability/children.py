@@ -73,6 +73,8 @@ def _run(argv: list[str], log: Path, prepare: Sequence[Prepare]) -> None:
     os.dup2(stream, 2)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
+    # Where the tests run in the background of a shell, SIGINT is ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     import aurac.report.plots
     from aurac.cli import main
 
