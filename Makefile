@@ -11,7 +11,7 @@ demo: $(INSTALLED)  ## train the three methods on the embedded model, score ever
 	$(BIN)/aurac demo --out demo
 
 test: $(INSTALLED)  ## the default suite, under 4 minutes on 2 cores
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(INSTALLED)  ## what the default suite leaves out
 	$(BIN)/python -m pytest -m slow
