@@ -222,5 +222,6 @@ def report(record: Run, args: argparse.Namespace) -> str:
         return ""
     assert record.path is not None
     save_curves([record], record.path / "curves.png", record.path / "curves.pdf", tasks=record.tasks, axis=args.axis)
+    print(f"{record.path}: the record, curves.png and curves.pdf", file=sys.stderr)
     comparison = compare([record], axis=args.axis, rule=args.rule, confidence_level=args.confidence_level)
     return comparison.render(args.format)

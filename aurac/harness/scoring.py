@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -56,7 +57,7 @@ def score_adapter(
         out: Folder of the record; made, extended or resumed.
         identity: From `run_identity`.
         ranks: Ranks, from 1; by default the powers of two up to the maximal rank, and that rank.
-        progress: Whether to show a bar on standard error.
+        progress: Whether to show a bar on standard error, and what was measured already.
 
     Raises:
         RankError: If a rank is outside those of the adapter.
@@ -75,6 +76,9 @@ def score_adapter(
         record.extend(**suite.to_record(), ranks=chosen)
         cells = pending_cells(suite, chosen, record)
         tell(cells)
+        wanted = len(chosen) * len(suite.leaves)
+        if progress and len(cells) < wanted:
+            print(f"{out}: {wanted - len(cells)} of {wanted} cells are measured already", file=sys.stderr)
         if cells:
             started = time.perf_counter()
             lm, adapter = open_model()

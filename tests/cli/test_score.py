@@ -163,5 +163,13 @@ def test_an_interruption_is_status_130_and_keeps_what_was_measured(
     assert done.status == 130
     assert "interrupted; what was finished is kept" in done.err
     assert len(load(tmp_path / "run").pending) == 1
-    assert call(*command).status == 0
+    resumed = call(*command)
+    assert resumed.status == 0
+    assert f"{tmp_path / 'run'}: 2 of 3 cells are measured already" in resumed.err
     assert count == 4  # the two cells that were there were not measured again
+
+
+def test_score_says_where_the_record_and_its_plots_are(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
+    done = call("score", adapters["one"], "--tasks", "facts", *TASKS, "--ranks", "4", "--out", tmp_path / "run")
+    assert f"{tmp_path / 'run'}: the record, curves.png and curves.pdf" in done.err
+    assert {"run.json", "curves.png", "curves.pdf"} <= {path.name for path in (tmp_path / "run").iterdir()}
