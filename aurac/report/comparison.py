@@ -81,7 +81,7 @@ class Settings:
         return {"axis": self.axis, "rule": self.rule}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Runs compared on their common documents; `render` writes it in any of `OUTPUTS`.
 
@@ -181,6 +181,14 @@ class Comparison:
 
     def __str__(self) -> str:
         return self.render("terminal")
+
+    def __repr__(self) -> str:
+        names = tuple(run.name for run in self.runs)
+        return f"Comparison(runs={names}, tasks={self.tasks}, baseline={self.baseline!r})"
+
+    def _repr_html_(self) -> str:
+        """Return the tables, for notebooks."""
+        return self.render("html")
 
 
 def compare(

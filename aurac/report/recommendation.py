@@ -18,7 +18,7 @@ from aurac.statistics.equivalence import check_margin
 EVERY_TASK = "every task"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recommendation:
     """The smallest adequate rank of one run; `render` writes it in any of `OUTPUTS`.
 
@@ -121,6 +121,13 @@ class Recommendation:
 
     def __str__(self) -> str:
         return self.render("terminal")
+
+    def __repr__(self) -> str:
+        return f"Recommendation({self.run.name!r}, rank={self.rank}, margin={self.margin:g}, alpha={self.alpha:g})"
+
+    def _repr_html_(self) -> str:
+        """Return the tables, for notebooks."""
+        return self.render("html")
 
 
 def recommend(

@@ -16,7 +16,7 @@ from aurac.results.layout import NESTED, RUN_JSON, find_record, read_run_json
 from aurac.results.stored import read_cells
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """One adapter's sweep.
 
@@ -37,6 +37,11 @@ class Run:
     problems: Mapping[str, str] = field(default_factory=dict)
     seeds: tuple[Run, ...] = ()
     _content: Content | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Return one line; the record, thousands of lines for some suites, is in `record`."""
+        seeds = f", seeds={len(self.seeds)}" if self.seeds else ""
+        return f"Run({self.name!r}, tasks={self.tasks}, ranks={self.ranks}{seeds})"
 
     @property
     def method(self) -> str:

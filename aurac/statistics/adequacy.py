@@ -156,8 +156,7 @@ def _evidence(curves: Sequence[RankAccuracyCurve], rank: int, margin: float, alp
     accuracy = float(np.mean([curve.accuracy_at(rank) for curve in curves]))
     bounded = all(curve.bounded for curve in curves)
     reference = rank == curves[0].max_rank
-    p_value = None if reference else _p_value(losses, estimate, margin, bounded)
-    upper, detectable = (0.0, 0.0) if reference else _bounds(estimate, alpha, min(map(len, losses)), bounded)
+    p_value, upper, detectable = (None, 0.0, 0.0) if reference else _test(losses, margin, alpha, bounded)
     deviating = sum(int(np.count_nonzero(values)) for values in losses)
     return RankEvidence(rank, accuracy, estimate.value, estimate.stderr, upper, p_value, deviating, detectable, "")
 
@@ -168,23 +167,34 @@ def _losses(curve: RankAccuracyCurve, rank: int) -> np.ndarray[Any, np.dtype[np.
     return full - here if curve.higher_is_better else here - full
 
 
-def _p_value(losses: Sequence[Any], estimate: Estimate, margin: float, bounded: bool) -> float:
-    if len(losses) == 1:
-        return non_inferiority(losses[0], margin, bounded=bounded)
-    if estimate.stderr > 0:
-        return loss_p(estimate, margin)
-    # No task shows spread: the smallest task alone carries the bound, which holds for the mean too.
-    return max(non_inferiority(values, margin, bounded=bounded) for values in losses)
+def _test(losses: Sequence[Any], margin: float, alpha: float, bounded: bool) -> tuple[float, float, float]:
+    """Return p, the one-sided upper bound of the loss, and the margin that a loss of 0 would be certified for.
+
+    A task on which every document loses the same has no spread for a t test and is bounded by its number of documents.
+    A mean over tasks that reaches the margin does so on the mean of the other tasks or on one of these, so the largest
+    of their p holds for it (intersection-union, Berger 1982). Without this a task of few documents counts as exact.
+    """
+    flat = [values for values in losses if bounded and np.ptp(values) == 0]
+    spread = [estimate_mean(values) for values in losses if not (bounded and np.ptp(values) == 0)]
+    tests = [_flat_test(values, margin, alpha) for values in flat]
+    if not flat and not any(part.stderr for part in spread):  # unbounded: an error that says so
+        non_inferiority(losses[0], margin, bounded=bounded)
+    if spread:
+        mean = spread[0] if len(spread) == 1 else macro_mean(spread)
+        tests.append((loss_p(mean, margin), *_bounds(mean, alpha)))
+    p_values, uppers, detectables = zip(*tests, strict=True)
+    return max(p_values), max(uppers), max(detectables)
 
 
-def _bounds(estimate: Estimate, alpha: float, n: int, bounded: bool) -> tuple[float, float]:
-    """Return the one-sided upper bound of the loss, and the margin that a loss of 0 would be certified for."""
+def _flat_test(values: Any, margin: float, alpha: float) -> tuple[float, float, float]:
+    # (1 - q)^n = alpha: a share q of deviating documents would have shown itself.
+    q = 1 - alpha ** (1 / len(values))
+    return non_inferiority(values, margin, bounded=True), float(values[0] + q * (1 - values[0])), q
+
+
+def _bounds(estimate: Estimate, alpha: float) -> tuple[float, float]:
     from scipy.special import stdtrit
 
-    if estimate.stderr == 0 and bounded:
-        # (1 - q)^n = alpha: a share q of deviating documents would have shown itself.
-        q = 1 - alpha ** (1 / n)
-        return estimate.value + q * (1 - estimate.value), q
     t = float(stdtrit(estimate.df, 1 - alpha))
     return estimate.value + t * estimate.stderr, (t + float(stdtrit(estimate.df, 0.8))) * estimate.stderr
 

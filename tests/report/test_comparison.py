@@ -353,3 +353,12 @@ def test_a_comparison_looks_like_its_golden_file(output: str, runs: list[Run]) -
 
 def test_a_single_run_gets_one_table_with_its_tasks_as_rows(runs: list[Run]) -> None:
     assert_golden("single.terminal.txt", compare(runs[:1]).render("terminal"))
+
+
+def test_runs_and_comparisons_are_one_line_in_python_and_tables_in_a_notebook(runs: list[Run]) -> None:
+    found = compare(runs)
+    assert repr(runs[0]) == f"Run({runs[0].name!r}, tasks={runs[0].tasks}, ranks={runs[0].ranks})"
+    assert repr(found) == (
+        f"Comparison(runs={tuple(run.name for run in runs)}, tasks={found.tasks}, baseline={runs[0].name!r})"
+    )
+    assert found._repr_html_() == found.render("html")

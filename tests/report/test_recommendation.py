@@ -184,3 +184,9 @@ def test_parameters_are_counted_only_in_the_weights_that_were_scored(make_run: M
     moved = replace(run, path=tmp_path / "aurac-run")
     run.record["identity"]["adapter"]["path"] = "elsewhere"
     assert adapter_size.parameters(moved) == 64
+
+
+def test_a_recommendation_is_one_line_in_python_and_tables_in_a_notebook(run: Run) -> None:
+    found = recommend(run, margin=0.01)
+    assert repr(found) == f"Recommendation({run.name!r}, rank={found.rank}, margin=0.01, alpha=0.05)"
+    assert found._repr_html_() == found.render("html")

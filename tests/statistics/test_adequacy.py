@@ -79,6 +79,17 @@ def test_ranks_that_never_differ_are_certified_only_by_enough_documents() -> Non
     assert smallest_rank([twice, twice], margin=0.05).rank == 1
 
 
+def test_a_task_without_any_difference_is_not_taken_as_exact_in_the_mean_over_tasks() -> None:
+    # Task a: 2 of 1000 documents lose. Task b: 64 documents, none differs, which alone gives p = (1 - .01)^64 = .526.
+    a = [[0, 1]] * 2 + [[1, 1]] * 998
+    tasks = [RankAccuracyCurve.from_scores([1, 2], scores) for scores in (a, [[1, 1]] * 64)]
+    found = smallest_rank(tasks, margin=0.01)
+    assert found.rank == 2
+    assert found.evidence[-1].p_value == pytest.approx(0.99**64)
+    assert found.evidence[-1].upper == pytest.approx(1 - 0.05 ** (1 / 64))
+    assert smallest_rank(tasks, margin=0.05).rank == 1
+
+
 def test_the_detectable_margin_has_its_power() -> None:
     # Losses of mean 0: certified with 80 % power for the detectable margin.
     rng, certified, margin = np.random.default_rng(2), 0, 0.0
