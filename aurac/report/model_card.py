@@ -12,6 +12,7 @@ from aurac.errors import AuracError
 from aurac.report.comparison import Comparison, compare
 from aurac.report.formats.markdown import escape
 from aurac.report.formats.markdown import render as markdown
+from aurac.report.machine_readable import rounded
 from aurac.report.recommendation import Recommendation, recommend
 from aurac.report.recommendation_tables import cost_tables, tables
 from aurac.results import Profile, Run
@@ -124,17 +125,23 @@ def _eval_results(comparison: Comparison, made: Recommendation | str) -> list[An
         assert score is not None
         curve, metric = score.curve, score.curve.metric or "accuracy"
         about = {"task_type": "text-generation", **_dataset(run, task)}
-        args = {"stderr": score.stderr, "signature": str(score.signature)}
+        args = {"stderr": rounded(score.stderr), "signature": str(score.signature)}
         name = f"{task}: AURAC of {metric}"
         results.append(
-            EvalResult(metric_type="aurac", metric_name=name, metric_value=score.value, metric_args=args, **about)
+            EvalResult(
+                metric_type="aurac", metric_name=name, metric_value=rounded(score.value), metric_args=args, **about
+            )
         )
         ranks = {curve.max_rank, made.rank} if isinstance(made, Recommendation) else {curve.max_rank}
         for rank in sorted(ranks & set(curve.ranks), reverse=True):
             value, name = curve.accuracy_at(rank), f"{task}: {metric} at rank {rank}"
             results.append(
                 EvalResult(
-                    metric_type=metric, metric_name=name, metric_value=value, metric_args={"rank": rank}, **about
+                    metric_type=metric,
+                    metric_name=name,
+                    metric_value=rounded(value),
+                    metric_args={"rank": rank},
+                    **about,
                 )
             )
     return results

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,3 +72,10 @@ def method_values(method: NestedMethod) -> dict[str, object]:
     values = method.to_dict()
     assert values.pop("method") == "tail"
     return values
+
+
+def test_the_example_of_a_new_method_runs_as_it_is_printed() -> None:
+    _, _, rest = TEXT.partition("```python\n# adapters/aurac_adapters/tail_lora.py")
+    names: dict[str, Any] = {"__name__": __name__}
+    exec(rest.partition("```")[0], names)
+    assert names["TailLora"](max_rank=4).training_diagonal(0).tolist() == [2, 2, 1, 1]

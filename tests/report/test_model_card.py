@@ -13,6 +13,7 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import AuracError
+from aurac.report.machine_readable import rounded
 from aurac.report.model_card import MARK, Subject, model_card
 from aurac.report.publishing import read_front_matter
 from aurac.results import Run
@@ -40,7 +41,7 @@ def test_the_hub_reads_aurac_and_accuracies_out_of_the_front_matter(run: Run) ->
         score = compute(run, task=task)
         aurac = found[task, "aurac", None]
         assert (aurac.metric_value, aurac.metric_args) == (
-            score.value, {"stderr": score.stderr, "signature": str(score.signature)},
+            rounded(score.value), {"stderr": rounded(score.stderr), "signature": str(score.signature)},
         )  # fmt: skip
         assert found[task, "acc", 8].metric_value == run.curve(task).accuracy_at(8)
     assert (found["arc", "acc", 8].dataset_type, found["arc", "acc", 8].dataset_config) == (
