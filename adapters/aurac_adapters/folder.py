@@ -101,12 +101,15 @@ def read_folder(folder: str | os.PathLike[str]) -> tuple[AdapterFolder, dict[str
     return found, tensors
 
 
-def save_adapter(adapter: NestedAdapter, folder: str | os.PathLike[str]) -> Path:
+def save_adapter(
+    adapter: NestedAdapter, folder: str | os.PathLike[str], *, weights: dict[str, torch.Tensor] | None = None
+) -> Path:
     """Write a nested adapter as a standard PEFT folder with a sidecar; unmodified PEFT loads it at full rank.
 
     Args:
         adapter: What `attach` or `load_adapter` returned.
         folder: Where to; made if it is not there. An adapter that is there is replaced, other files are kept.
+        weights: All weights of the model by name, where it does not hold them in one piece (FSDP).
 
     Returns:
         The folder. The weights come last, so a folder that was interrupted is incomplete or does not match its
@@ -122,7 +125,7 @@ def save_adapter(adapter: NestedAdapter, folder: str | os.PathLike[str]) -> Path
     for left_over in path.glob(f"{_UNFINISHED}*"):  # by a process that was killed while it saved
         shutil.rmtree(left_over, ignore_errors=True)
     with TemporaryDirectory(dir=path, prefix=_UNFINISHED) as unfinished:
-        _save_with_peft(adapter, unfinished)
+        _save_with_peft(adapter, unfinished, weights)
         made = Path(unfinished) if name == "default" else Path(unfinished, name)
         _rewrite_config(made / CONFIG, adapter)
         write_sidecar(adapter, made)
@@ -139,12 +142,14 @@ def write_sidecar(adapter: NestedAdapter, folder: str | os.PathLike[str]) -> Non
     write_sidecar_of(adapter.method, adapter.inference, Path(folder))
 
 
-def _save_with_peft(adapter: NestedAdapter, folder: str) -> None:
+def _save_with_peft(adapter: NestedAdapter, folder: str, weights: dict[str, torch.Tensor] | None) -> None:
     with warnings.catch_warnings():
         # PEFT asks the hub whether the vocabulary was resized, and warns when it cannot; it saves the base weights of
         # embedding layers that have an adapter, and says so.
         warnings.filterwarnings("ignore", message="Could not find a config file in|Setting `save_embedding_layers`")
-        adapter.model.save_pretrained(folder, selected_adapters=[adapter.adapter_name], safe_serialization=True)
+        adapter.model.save_pretrained(
+            folder, selected_adapters=[adapter.adapter_name], safe_serialization=True, state_dict=weights
+        )
 
 
 def _rewrite_config(path: Path, adapter: NestedAdapter) -> None:

@@ -29,10 +29,11 @@ from aurac_adapters.folder import save_adapter
 from aurac_adapters.nested import NestedAdapter, attach
 from aurac_adapters.saving import saving_to
 from aurac_adapters.trackers import check_trackers
-from aurac_adapters.training_arguments import base_dtype, refuse_data_parallel, refuse_sharding, training_arguments
+from aurac_adapters.training_arguments import base_dtype, refuse_data_parallel, training_arguments
 from aurac_adapters.training_callbacks import LossBar, MethodCallback, require_finite
 from aurac_adapters.training_checkpoints import last_checkpoint, remove_incomplete
 from aurac_adapters.training_config import TrainingConfig
+from aurac_adapters.training_sharding import check_sharding, save_whole, whole_weights
 
 __all__ = ["FiniteTrainer", "TrainingConfig", "train"]
 
@@ -128,7 +129,8 @@ def _train(
         data_collator=collator,
         callbacks=[MethodCallback(adapter)],
     )
-    refuse_sharding(trainer)
+    check_sharding(trainer, config)
+    save_whole(trainer)
     for noisy in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(noisy)
     if config.progress:
@@ -138,9 +140,10 @@ def _train(
         resume_from_checkpoint=str(config.out / f"checkpoints/checkpoint-{start}") if start else None
     )
     require_finite(adapter, result.global_step)
+    gathered = whole_weights(trainer)
     if arguments.should_save:
         with saving_to(config.out):
-            save_adapter(adapter, config.out)
+            save_adapter(adapter, config.out, weights=gathered)
         finished = training_record.finish(
             record,
             log_history=trainer.state.log_history,

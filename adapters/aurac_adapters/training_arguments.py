@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from transformers import Trainer, TrainingArguments
+from transformers import TrainingArguments
 
 from aurac.errors import TrainingError
 from aurac_adapters.training_config import TrainingConfig
@@ -65,13 +65,4 @@ def refuse_data_parallel(config: TrainingConfig, arguments: TrainingArguments) -
         raise TrainingError(
             f"{arguments.n_gpu} GPUs in one process share out the rows of a batch, but every row has its own rank. "
             "Start one process for each GPU with torchrun, or show one GPU (CUDA_VISIBLE_DEVICES=0)."
-        )
-
-
-def refuse_sharding(trainer: Trainer) -> None:
-    """Raise `TrainingError` where weights are shared out: the adapter is saved from the weights of one process."""
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        raise TrainingError(
-            "FSDP or DeepSpeed was asked for, but an adapter whose weights are shared out could not be saved. Start "
-            "with torchrun, where every process holds the base model."
         )

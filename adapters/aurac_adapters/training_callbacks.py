@@ -13,6 +13,7 @@ from aurac.errors import TrainingError
 from aurac_adapters.folder import write_sidecar
 from aurac_adapters.nested import NestedAdapter
 from aurac_adapters.saving import saving_to
+from aurac_adapters.training_sharding import whole
 
 
 class MethodCallback(TrainerCallback):  # type: ignore[misc]
@@ -86,7 +87,7 @@ class LossBar(ProgressCallback):  # type: ignore[misc]
 def require_finite(adapter: NestedAdapter, step: int) -> None:
     """Raise `TrainingError` if a trained weight is NaN or infinite after `step` optimizer steps."""
     for name, weight in adapter.model.named_parameters():
-        if weight.requires_grad and not torch.isfinite(weight).all():
+        if weight.requires_grad and not torch.isfinite(whole(weight)).all():
             raise TrainingError(
                 f"after step {step} the weight {name} is not finite. Earlier checkpoints are kept; "
                 "a lower learning rate, in another folder, may help."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -17,6 +18,7 @@ CASES: dict[str, dict[str, Any]] = {
     "dylora": {"method": ("dylora", {})},
     "dylora-frozen": {"method": ("dylora", {"frozen": True})},
     "dylora-per-row": {"method": ("dylora", {"per_row": True})},
+    "dylora-checkpointed": {"method": ("dylora", {}), "gradient_checkpointing": True},
 }
 
 
@@ -26,6 +28,14 @@ def case(name: str, folder: Path, **changes: Any) -> Any:
     kind, switches = CASES[name]["method"]
     settings = CASES[name] | {"method": METHODS[kind](max_rank=4, **switches)}
     return config(folder / name, learning_rate=1e-3, checkpoint_steps=2, **(settings | changes))
+
+
+def in_two_processes(script: str, *arguments: str, **environment: str) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [str(Path(__file__).parent / script), *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr[-5000:]
 
 
 def main(folder: Path, changes: dict[str, Any]) -> None:

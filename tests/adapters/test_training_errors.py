@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from transformers import Trainer
 
 from aurac import testbed
 from aurac.errors import AdapterError, DataError, ModelError, RankError, TrainingError, UnknownNameError
@@ -17,6 +17,7 @@ from aurac_adapters.loading import load_adapter
 from aurac_adapters.svd_lora import SvdLora
 from aurac_adapters.training import train
 from aurac_adapters.training_callbacks import require_finite
+from aurac_adapters.training_sharding import check_sharding
 from short_training import base_model, config, record
 
 # PEFT 0.21 still asks transformers 5.24 under an old name.
@@ -126,13 +127,29 @@ def test_methods_say_at_the_door_what_they_refuse(tmp_path: Path) -> None:
         config(tmp_path, method=DyLora(max_rank=4, train_ranks=[8]))
 
 
-def test_sharded_training_is_refused_before_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = Trainer.create_accelerator_and_postprocess
-
-    def sharded(self: Any) -> None:
-        original(self)
-        self.is_fsdp_enabled = True  # what accelerate does on GPUs only
-
-    monkeypatch.setattr(Trainer, "create_accelerator_and_postprocess", sharded)
-    with pytest.raises(TrainingError, match=r"FSDP or DeepSpeed was asked for, .* not be saved\. Start with torchrun"):
-        train(config(tmp_path / "out"))
+@pytest.mark.parametrize(
+    ("deepspeed", "version", "changes", "message"),
+    [
+        (
+            True,
+            None,
+            {},
+            r"DeepSpeed was asked for, .* not be saved\. Start with torchrun, .* --use_fsdp --fsdp_version 2",
+        ),
+        (False, 1, {}, r"FSDP version 1 was asked for, .*version 2 is supported\. Start with .* --fsdp_version 2"),
+        (False, 2, {"load_in": "4bit"}, r"a base in 4bit was asked for with FSDP, .*Start with torchrun, .*in full"),
+        (False, 2, {"method": DyLora(max_rank=4, frozen=True)}, r"frozen DyLoRA was asked for with FSDP, .*torchrun"),
+    ],
+)
+def test_ways_to_share_out_weights_that_would_go_wrong_are_refused(
+    deepspeed: bool, version: int | None, changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    # What accelerate makes of the user's wishes on GPUs only.
+    plugin = None if version is None else SimpleNamespace(fsdp_version=version)
+    trainer: Any = SimpleNamespace(
+        is_deepspeed_enabled=deepspeed,
+        is_fsdp_enabled=version is not None,
+        accelerator=SimpleNamespace(state=SimpleNamespace(fsdp_plugin=plugin)),
+    )
+    with pytest.raises(TrainingError, match=message):
+        check_sharding(trainer, config(tmp_path, **changes))

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from aurac_adapters.training import train
-from distributed_training import CASES, case
-from sharded_steps import SHARDED_METHODS, trained
+from distributed_training import CASES, case, in_two_processes
 from short_training import record, weights
 
 # PEFT 0.21 still asks transformers 5.24 under an old name.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")]
-
-
-def in_two_processes(script: str, *arguments: str) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += [str(Path(__file__).parent / script), *arguments]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
-    assert done.returncode == 0, done.stderr[-5000:]
 
 
 def written_by(folder: Path, process: int) -> list[str]:
@@ -78,13 +65,3 @@ def test_only_the_first_process_writes(both: Path) -> None:
     # Each process keeps the state of its own random numbers in a checkpoint.
     assert {Path(line.split(maxsplit=1)[1]).name for line in second} <= {"checkpoint-2", "rng_state_1.pth"}
     assert any("adapter_model.safetensors" in line for line in written_by(both.parent, 0))
-
-
-def test_sharded_weights_learn_what_whole_ones_learn(tmp_path: Path) -> None:
-    in_two_processes("sharded_steps.py", str(tmp_path))
-    for name, method in SHARDED_METHODS.items():
-        sharded = load_file(tmp_path / f"{name}.safetensors")
-        whole = trained(method)
-        assert sharded.keys() == whole.keys()
-        difference = max((whole[key] - w).abs().max().item() for key, w in sharded.items())
-        assert difference < 1e-5, f"{name}: {difference}"
