@@ -58,6 +58,31 @@ CONFIGS: dict[str, tuple[str, Callable[[int], Any]]] = {
             vocab_size=v, **LLAMA_LIKE, head_dim=8, sliding_window=WINDOW, final_logit_softcapping=2.0
         ),
     ),
+    "gpt-neo with local layers": (
+        "rows",  # its table of who sees whom ends at the window, where packed choices begin
+        lambda v: tf.GPTNeoConfig(
+            vocab_size=v,
+            hidden_size=32,
+            num_layers=2,
+            num_heads=4,
+            max_position_embeddings=WINDOW,
+            window_size=48,
+            attention_types=[[["global", "local"], 1]],
+            initializer_range=0.2,
+        ),
+    ),
+    "xglm (no mask broadcast over rows)": (
+        "shared",
+        lambda v: tf.XGLMConfig(
+            vocab_size=v,
+            d_model=32,
+            ffn_dim=64,
+            num_layers=2,
+            attention_heads=4,
+            max_position_embeddings=WINDOW,
+            init_std=0.2,
+        ),
+    ),
     "bloom (ALiBi)": (
         "rows",
         lambda v: tf.BloomConfig(vocab_size=v, hidden_size=32, n_layer=2, n_head=4, initializer_range=0.2),
@@ -70,6 +95,8 @@ CONFIGS: dict[str, tuple[str, Callable[[int], Any]]] = {
     ),
     "cohere (scaled logits)": ("shared", lambda v: tf.CohereConfig(vocab_size=v, **LLAMA_LIKE, logit_scale=0.5)),
 }
+HEADER = "Question: the cat sat on the mat. Is it so, and if it is, why? "
+PROMPTS = (f"{HEADER}yes", f"{HEADER}or no")  # behind a header
 ASKED = [
     (f"Question: the cat sat on the mat. {word * 20} Answer:", choice)
     for word in "abc"
@@ -93,7 +120,7 @@ def test_every_architecture_has_hflms_answers_by_the_fastest_way_it_allows(
     assert (pair[0].work.fallback is None) == (CONFIGS[name][0] == "shared")
     text = [rolling("the cat sat on the mat" * 5)]
     assert pair[0].loglikelihood_rolling(text) == pytest.approx(pair[1].loglikelihood_rolling(text), abs=2e-4, rel=1e-6)
-    asked = [generation(prompt, until=["zq"], max_gen_toks=4) for prompt in ("the cat", "one two three")]
+    asked = [generation(prompt, until=["zq"], max_gen_toks=4) for prompt in (*PROMPTS, "the cat")]
     assert pair[0].generate_until(asked) == pair[1].generate_until(asked)
     assert pair[0].work.rows_projected == pair[0].work.rows_asked
 

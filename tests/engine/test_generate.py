@@ -64,6 +64,14 @@ def test_a_prompt_longer_than_the_window_is_cut_from_the_left(lms: Pair) -> None
     assert lms[0].reset_work().truncated == 1
 
 
+def test_an_empty_prompt_without_a_bos_token_is_an_error_that_says_so(lms: Pair) -> None:
+    asked = [generation("", until=["e"], max_gen_toks=2)]
+    with pytest.raises(RuntimeError):
+        lms[1].generate_until(asked, disable_tqdm=True)
+    with pytest.raises(AssertionError, match="a prompt has no tokens to generate after; HFLM fails on it too"):
+        lms[0].generate_until(asked, disable_tqdm=True)
+
+
 @pytest.mark.parametrize("alias", ["max_new_tokens", "max_tokens"])
 def test_other_names_for_the_number_of_tokens_are_understood(alias: str, lms: Pair) -> None:
     assert_same_texts(lms, PROMPTS, until="\n\n", do_sample=False, temperature=0.0, **{alias: 5})

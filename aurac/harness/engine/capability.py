@@ -69,6 +69,9 @@ def _refusal(lm: Any) -> str | None:
         return "the model takes no key-value cache"
     if getattr(config, "alibi", False) or getattr(config, "position_embedding_type", "") == "alibi":
         return "ALiBi position biases"
+    # GPT-Neo looks up who sees whom by place in the cache, in a table as long as the window; packs reach beyond it.
+    if any(table.ndim == 4 and table.dtype == torch.bool for table in lm.model.buffers()):
+        return "a causal table by place in the cache"
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     if foreign := kinds - {"full_attention", "sliding_attention"}:
         return f"layers without plain attention ({', '.join(sorted(foreign))})"

@@ -71,7 +71,8 @@ class Forward:
         if positions is not None:
             arguments["position_ids"] = torch.from_numpy(positions).to(self.device)
         if visible is not None:
-            arguments["attention_mask"] = self._mask(visible)
+            # One mask for all rows is repeated as a view: XGLM and its kin check the size instead of broadcasting.
+            arguments["attention_mask"] = self._mask(visible).expand(len(tokens), -1, -1, -1)
         wanted = torch.from_numpy(rows)
         self.work.forward_calls += 1
         self.work.tokens_forwarded += tokens.size

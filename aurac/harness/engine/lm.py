@@ -19,7 +19,7 @@ from aurac.harness.engine.generate import generate, make_stop
 from aurac.harness.engine.greedy import not_greedy, prompt_tokens
 from aurac.harness.engine.plan import Plan, make_plan
 from aurac.harness.engine.processes import Processes, current_processes
-from aurac.harness.engine.queries import Query, encode_pairs, make_query
+from aurac.harness.engine.queries import Query, UnscorableRequestError, encode_pairs, make_query
 from aurac.harness.engine.score import Answers, score
 from aurac.harness.engine.work import Work
 from aurac.harness.quiet import building
@@ -239,6 +239,11 @@ class AuracLM(HFLM):  # type: ignore[misc]
         queries = []
         for prompt in prompts:
             tokens = prompt_tokens(self, prompt)
+            if not len(tokens):
+                raise UnscorableRequestError(
+                    f"a prompt has no tokens to generate after; HFLM fails on it too (prompt: {prompt!r}). "
+                    "Give the task a prompt, or pass add_bos_token=True."
+                )
             # The target is never read: a prompt asks for the distribution after its last token.
             queries.append(Query(tokens[-longest:], tokens[-1:], len(tokens) > longest))
         return make_plan(queries, pack=False)
