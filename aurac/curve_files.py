@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 
+_RANK = re.compile(r"\s*-?\d{1,18}\s*")
 _READ = "CSV with the header rank,accuracy (optionally task), or JSON"
 
 
@@ -63,8 +65,15 @@ def _read_csv(file: Path, text: str, task: str | None) -> tuple[str | None, list
     columns = [(name or "").strip() for name in rows.fieldnames or ()]
     if not {"rank", "accuracy"} <= set(columns):
         raise CurveError(f"{file}, line 1: the header is {','.join(columns)!r}. Needed: rank,accuracy.")
+    if twice := [name for name in ("rank", "accuracy", "task") if columns.count(name) > 1]:
+        raise CurveError(f"{file}, line 1: the column {twice[0]} occurs twice. Keep one of them.")
     rows.fieldnames = columns
-    table = [(rows.line_num, row) for row in rows]
+    try:
+        table = [(rows.line_num, row) for row in rows]
+    except csv.Error as exc:
+        raise CurveError(f"{file}, line {rows.line_num + 1}: no CSV ({exc}). Correct the line.") from exc
+    for line, row in table:
+        _check_fields(file, line, row, columns)
     name = task
     if "task" in columns:
         name = only_task((row["task"] for _, row in table), task, str(file))
@@ -73,6 +82,17 @@ def _read_csv(file: Path, text: str, task: str | None) -> tuple[str | None, list
     if not points:
         raise CurveError(f"{file} has a header but no rows. Add one row a rank.")
     return name, [rank for rank, _ in points], [accuracy for _, accuracy in points]
+
+
+def _check_fields(file: Path, line: int, row: Mapping[Any, Any], columns: Sequence[str]) -> None:
+    """Refuse a line of another length than the header: in `1,0,5`, with a decimal comma, the accuracy would be 0."""
+    if any(field.strip() for field in row.get(None, ())):
+        raise CurveError(
+            f"{file}, line {line}: more fields than the {len(columns)} of the header. Write decimal points, and one "
+            "field a column."
+        )
+    if "task" in columns and row["task"] is None:
+        raise CurveError(f"{file}, line {line}: the task is missing. Give one in every row.")
 
 
 def _point(file: Path, line: int, row: Mapping[str, Any]) -> tuple[int, float]:
@@ -93,9 +113,16 @@ def _read_json(file: Path, text: str, task: str | None) -> tuple[str | None, Any
         data = json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as exc:
         raise CurveError(f"{file}, line {exc.lineno}: not JSON ({exc.msg}).") from exc
+    except (ValueError, RecursionError) as exc:  # a number of thousands of digits, lists thousands deep
+        if isinstance(exc, CurveError):
+            raise
+        raise CurveError(f"{file} cannot be read as JSON: {exc}. Give a curve of ranks and accuracies.") from exc
     if isinstance(data, dict) and {"ranks", "accuracies"} <= set(data):
-        return data.get("task", task), data["ranks"], data["accuracies"]
-    if isinstance(data, dict) and data and all(key.strip().lstrip("-").isdigit() for key in data):
+        name = data.get("task", task)
+        if name is not None and not isinstance(name, str):
+            raise CurveError(f"{file} has the task {name!r:.60}; a text is needed. Correct it, or leave it out.")
+        return name, data["ranks"], data["accuracies"]
+    if isinstance(data, dict) and data and all(map(_RANK.fullmatch, data)):
         return task, [int(key) for key in data], list(data.values())
     raise CurveError(
         f'{file} holds no curve. Needed: {{"1": 0.41, "2": 0.44}} or {{"ranks": [1, 2], "accuracies": [0.41, 0.44]}}.'

@@ -79,3 +79,34 @@ def test_bytes_that_are_no_text_are_said_so(tmp_path: Path) -> None:
 def test_a_missing_file_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(CurveError, match=r"there is no file .*none\.csv"):
         read_curve(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "c.csv",
+            "rank,accuracy\n1,0,5\n2,0,6\n",
+            r"line 2: more fields than the 2 of the header\. Write decimal points",
+        ),
+        ("c.csv", "rank,accuracy,rank\n1,0.5,3\n", r"line 1: the column rank occurs twice\. Keep one of them"),
+        ("c.csv", "rank,accuracy,task\n1,0.5\n2,0.6,b\n", r"line 2: the task is missing\. Give one in every row"),
+        ("c.csv", f"rank,accuracy\n{'x' * 200_000},1\n", r"line \d: no CSV \(field larger than field limit"),
+        ("c.json", f'{{"1": {"9" * 5000}}}', r"cannot be read as JSON: Exceeds the limit"),
+        ("c.json", "[" * 100_000, r"cannot be read as JSON: maximum recursion"),
+        ("c.json", f'{{"{"9" * 5000}": 0.5}}', "holds no curve"),
+        ("c.json", '{"--1": 0.5, "3": 0.6}', "holds no curve"),
+        ("c.json", '{"\u00b2": 0.5, "3": 0.6}', "holds no curve"),
+        (
+            "c.json",
+            '{"ranks": [1, 2], "accuracies": [0.1, 0.2], "task": ["a"]}',
+            r"has the task \['a'\]; a text is needed",
+        ),
+    ],
+)
+def test_what_would_be_misread_or_break_the_reader_is_refused(
+    name: str, text: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(CurveError, match=message):
+        read_curve(tmp_path / name)
