@@ -50,15 +50,15 @@ def export_slice(
         )
     inference = inference or found.inference
     p = torch.tensor(found.method.inference_diagonal(rank, inference)[:rank])
-    check_padding(rank, pad_to or rank)
+    width = rank if pad_to is None else pad_to
+    check_padding(rank, width)
     uniform = bool((p == p[0]).all())
     layers = lora_layers_of(tensors)
     for layer in layers:
         b = tensors[layer.b][:, :rank]
         tensors[layer.a] = tensors[layer.a][:rank].contiguous()
         tensors[layer.b] = (b if uniform else (b.double() * p).to(_at_least_float32(b.dtype))).contiguous()
-    pad_layers(tensors, layers, pad_to or rank)
-    width = pad_to or rank
+    pad_layers(tensors, layers, width)
     config = {**found.config, "r": width, "lora_alpha": (float(p[0]) if uniform else 1.0) * width}
     if isinstance(config.get("target_modules"), str):  # a regular expression, which SGLang refuses
         config |= {"target_modules": sorted(layer.inner for layer in layers), "exclude_modules": None}

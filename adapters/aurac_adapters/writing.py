@@ -23,6 +23,8 @@ CARD = "README.md"
 
 def check_new(out: Path) -> None:
     """Raise `AdapterError` unless `out` does not exist yet or is an empty folder."""
+    if out.is_symlink():  # a folder is put in place by renaming, which cannot go through a link
+        raise AdapterError(f"{out} is a symbolic link. Give the folder that it is to lead to, which may not exist yet.")
     if out.is_file():
         raise AdapterError(f"{out} is a file. Give a folder that does not exist yet.")
     if out.exists() and any(out.iterdir()):

@@ -29,6 +29,7 @@ from aurac_adapters import (
 )
 from aurac_adapters.config import trained_whole
 from aurac_adapters.training import train
+from aurac_adapters.writing import check_new
 from short_training import base_model, config
 from tiny import logits, tiny_llama
 
@@ -230,3 +231,17 @@ def test_merging_needs_a_base_that_is_there(make_foreign: Make, tmp_path: Path) 
     file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": None}))
     with pytest.raises(ModelError, match=r"does not name its base model. Give it with --base"):
         export_merged(folder, 2, tmp_path / "merged")
+
+
+def test_a_slice_is_not_padded_to_nothing(make_foreign: Make, tmp_path: Path) -> None:
+    with pytest.raises(RankError, match=r"a slice of rank 4 cannot be padded to 0\. Pad to 4 or more"):
+        export_slice(make_foreign(), 4, tmp_path / "r4", pad_to=0)
+
+
+@pytest.mark.parametrize("leads_somewhere", [True, False])
+def test_a_link_is_no_place_for_a_new_folder(leads_somewhere: bool, tmp_path: Path) -> None:
+    if leads_somewhere:
+        (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    with pytest.raises(AdapterError, match=r"link is a symbolic link\. Give the folder that it is to lead to"):
+        check_new(tmp_path / "link")
