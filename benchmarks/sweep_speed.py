@@ -162,11 +162,22 @@ def metrics(pairs: list[tuple[Any, Any]], answers: list[Any]) -> list[Any]:
     return [task.process_results(doc, results) for task, doc, results in grouped.values()]
 
 
-def low_precision(lms: dict[str, Any], documents: int, folder: Path) -> dict[str, Any]:
-    """In bfloat16: how far the engine is from HFLM, beside how far HFLM is from itself at another batch size."""
+def low_precision(make: dict[str, Callable[[Any], Any]], model: Any, documents: int, folder: Path) -> dict[str, Any]:
+    """In bfloat16: how far the engine is from HFLM, HFLM from itself at another batch size, and each from float32.
+
+    The reference has the weights that were rounded to bfloat16, and computes with them in float32.
+    """
+    import torch
+
     requests = [request for _, request in build_requests("arc", documents, folder)]
-    answers = {name: [v for v, _ in lm.loglikelihood(requests, disable_tqdm=True)] for name, lm in lms.items()}
-    pairs = (("engine", "hflm 1"), ("engine", "hflm 8"), ("hflm 8", "hflm 1"))
+
+    def ask(lm: Any) -> list[float]:
+        return [value for value, _ in lm.loglikelihood(requests, disable_tqdm=True)]
+
+    half = model.to(torch.bfloat16)
+    answers = {name: ask(side(half)) for name, side in make.items()}
+    answers["float32"] = ask(make["hflm 1"](half.float()))
+    pairs = [("engine", "hflm 1"), ("engine", "hflm 8"), ("hflm 8", "hflm 1"), *((name, "float32") for name in make)]
     return {"requests": len(requests), "differences": {f"{a} to {b}": spread(answers[a], answers[b]) for a, b in pairs}}
 
 
@@ -293,9 +304,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"peak memory at 128k vocabulary: {record['peak_memory_bytes']}")
     if args.low_precision:
         ranks.for_hflm(max(args.ranks))
-        half = model.to(torch.bfloat16)
-        sides = {"engine": engine_of(half), "hflm 1": hflm_of(half, 1), "hflm 8": hflm_of(half, 8)}
-        record["bfloat16"] = low_precision(sides, args.low_precision, args.hub)
+        sides = {"engine": engine_of, "hflm 1": lambda it: hflm_of(it, 1), "hflm 8": lambda it: hflm_of(it, 8)}
+        record["bfloat16"] = low_precision(sides, model, args.low_precision, args.hub)
         print(f"bfloat16: {record['bfloat16']}")
     write(record, args.out)
     return 0

@@ -23,13 +23,13 @@ def check_sharding(trainer: Trainer, config: TrainingConfig) -> None:
     version = trainer.accelerator.state.fsdp_plugin.fsdp_version
     if version != 2:
         raise TrainingError(
-            f"FSDP version {version} was asked for, which flattens trained and frozen weights into one; version 2 is "
-            "supported. Start with accelerate launch --use_fsdp --fsdp_version 2."
+            f"FSDP version {version} was asked for; only version 2 was tried, and is supported. "
+            "Start with accelerate launch --use_fsdp --fsdp_version 2."
         )
     if config.load_in:
         raise TrainingError(
-            f"a base in {config.load_in} was asked for with FSDP, which does not share out such weights. Start with "
-            "torchrun, where every process holds the base model, or train on the base in full."
+            f"a base in {config.load_in} was asked for with FSDP, which was not tried together. Start with torchrun, "
+            "where every process holds the base model, or train on the base in full."
         )
     if config.method.gradient_mask(0) is not None:
         raise TrainingError(

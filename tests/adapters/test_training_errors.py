@@ -136,7 +136,7 @@ def test_methods_say_at_the_door_what_they_refuse(tmp_path: Path) -> None:
             {},
             r"DeepSpeed was asked for, .* not be saved\. Start with torchrun, .* --use_fsdp --fsdp_version 2",
         ),
-        (False, 1, {}, r"FSDP version 1 was asked for, .*version 2 is supported\. Start with .* --fsdp_version 2"),
+        (False, 1, {}, r"FSDP version 1 was asked for; only version 2 was tried.*--fsdp_version 2"),
         (False, 2, {"load_in": "4bit"}, r"a base in 4bit was asked for with FSDP, .*Start with torchrun, .*in full"),
         (False, 2, {"method": DyLora(max_rank=4, frozen=True)}, r"frozen DyLoRA was asked for with FSDP, .*torchrun"),
     ],
