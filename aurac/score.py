@@ -105,7 +105,7 @@ class AuracScore:
             return "(error unknown)"
         i = self.interval
         return (
-            f"± {show(self.stderr)} (standard error over {self.n_documents} documents; "
+            f"± {show(self.stderr) if self.stderr > 0 else '?'} (standard error over {self.n_documents} documents; "
             f"{i.confidence_level:.0%} {i.method} interval {show(i.low)} to {show(i.high)}, target: {i.target})"
         )
 

@@ -116,6 +116,6 @@ def scored(task: str, score: dict[str, Any]) -> str:
     """Return metric, ranks and AURAC of one task; what lies in [0, 1] in points."""
     accuracies = score["accuracies"]
     unit = 100 if score["bounded"] else 1
-    error = "" if score["stderr"] is None else f" ± {unit * score['stderr']:.2f}"
+    error = "" if score["stderr"] is None else f" ± {unit * score['stderr']:.2f}" if score["stderr"] > 0 else " ± ?"
     ranks = ", ".join(accuracies)
     return f"{task}: AURAC {unit * score['value']:.2f}{error} ({score['metric']}, ranks {ranks})"

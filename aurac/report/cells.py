@@ -9,7 +9,7 @@ from math import inf
 from string import ascii_lowercase
 
 from aurac.report.comparison import MACRO, Comparison, Result
-from aurac.report.numbers import MISSING, p_text, value_text, with_error
+from aurac.report.numbers import MISSING, p_text, with_error
 from aurac.report.table import Cell
 from aurac.results import Run
 from aurac.score import AuracScore
@@ -79,8 +79,11 @@ def delta_cells(result: Result, factor: float) -> list[Cell]:
     d = result.difference
     if d is None:
         return [Cell(MISSING)] * 3
-    text = f"{value_text(d.value, d.stderr, unit=factor, sign=True)} ± {value_text(d.stderr, d.stderr, unit=factor)}"
-    return [Cell(text), Cell(p_text(result.p_holm)), Cell(f"{d.wins}/{d.ties}/{d.losses}")]
+    return [
+        Cell(with_error(d.value, d.stderr, unit=factor, sign=True)),
+        Cell(p_text(result.p_holm)),
+        Cell(f"{d.wins}/{d.ties}/{d.losses}"),
+    ]
 
 
 def detectable(comparison: Comparison, d: PairedDifference) -> float | None:

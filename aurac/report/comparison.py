@@ -13,6 +13,7 @@ import numpy as np
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, UnknownNameError
 from aurac.quadrature import weights
+from aurac.report.flat import flat_notes
 from aurac.report.formats import FORMATS
 from aurac.report.grouping import BY, as_run, by_method, check_target, pool
 from aurac.report.joining import check_allowed, common_tasks, distinct, find_baseline, join
@@ -20,7 +21,7 @@ from aurac.results import Run, load
 from aurac.score import AuracScore, compute
 from aurac.statistics.estimate import Estimate, Interval
 from aurac.statistics.intervals import t_interval
-from aurac.statistics.macro import macro_difference, macro_mean
+from aurac.statistics.macro import macro_difference, macro_interval, macro_mean
 from aurac.statistics.methods import method_contrast, method_score
 from aurac.statistics.multiplicity import holm
 from aurac.statistics.paired import PairedDifference
@@ -252,6 +253,7 @@ def compare(
             )
     if len(names) > 1:
         notes += _add_macro(results, pairs, curves, chosen, settings)
+    notes += flat_notes(results, curves, chosen, alpha=settings.alpha, target=target, macro=MACRO)
     rows = tuple(as_run(name, group, {task: curves[task][name] for task in names}) for name, group in members.items())
     return Comparison(rows, names, chosen, _with_holm(results), tuple(dict.fromkeys(notes)), pairs, settings)
 
@@ -297,30 +299,33 @@ def _add_macro(
     for name in names:
         parts = [results[name, task] for task in curves]
         linear = [part.value_linear for part in parts if part.value_linear is not None]
-        error = _macro_error(parts, [by_name[name] for by_name in curves.values()], settings)
+        error, interval = _macro_error(parts, [by_name[name] for by_name in curves.values()], settings)
         results[name, MACRO] = Result(
             value=values[name],
             value_linear=math.fsum(linear) / len(parts) if len(linear) == len(parts) else None,
             stderr=None if error is None else error.stderr,
-            interval=None
-            if error is None
-            else t_interval(error, confidence_level=settings.confidence_level, target=settings.target),
+            interval=interval,
             score=None,
             difference=pairs[MACRO].differences.get((name, baseline)) if MACRO in pairs else None,
         )
     return []
 
 
-def _macro_error(parts: Sequence[Result], curves: Sequence[RankAccuracyCurve], settings: Settings) -> Estimate | None:
-    """Return the mean over tasks with its error; None where a task has none."""
+def _macro_error(
+    parts: Sequence[Result], curves: Sequence[RankAccuracyCurve], settings: Settings
+) -> tuple[Estimate, Interval] | tuple[None, None]:
+    """Return the mean over tasks with its error, and its interval; None where a task has none."""
     if any(part.stderr is None for part in parts):
-        return None
+        return None, None
+    level = settings.confidence_level
     if settings.target == "docs":
-        pairs = zip(parts, curves, strict=True)
-        return macro_mean([Estimate(part.value, part.stderr or 0.0, (c.n_documents or 0) - 1) for part, c in pairs])
+        counts = [curve.n_documents or 0 for curve in curves]
+        estimates = [Estimate(part.value, part.stderr or 0.0, n - 1) for part, n in zip(parts, counts, strict=True)]
+        return macro_mean(estimates), macro_interval(estimates, counts, confidence_level=level)
     rank_weights = [weights(curve.ranks, **settings.area) for curve in curves]
     made = method_score(curves, rank_weights, target=settings.target)
-    return Estimate(made.value, made.stderr, made.df)
+    estimate = Estimate(made.value, made.stderr, made.df)
+    return estimate, t_interval(estimate, confidence_level=level, target=settings.target)
 
 
 def _macro_pairs(

@@ -7,6 +7,7 @@ from aurac.report.comparison import Comparison
 from aurac.report.grouping import sorted_labels
 from aurac.report.numbers import value_text
 from aurac.results import Run
+from aurac.statistics.cautions import FLAT
 from aurac.statistics.seeds import TARGETS
 
 
@@ -15,7 +16,9 @@ def footnotes(comparison: Comparison) -> tuple[str, ...]:
     cautions: list[str] = []
     if len(comparison.runs) == 1:
         scores = {task: score_of(comparison, comparison.baseline, task) for task in comparison.tasks}
-        cautions = [f"{task}: {text}" for task, score in scores.items() for text in score.warnings]
+        cautions = [
+            f"{task}: {text}" for task, score in scores.items() for text in score.warnings if text != FLAT
+        ]  # a note says that
     return (
         *comparison.notes,
         f"Values in points where they are fractions. {_about_errors(comparison)} linear: the same score on the linear "

@@ -39,15 +39,23 @@ def value_text(value: float | None, stderr: float | None = None, *, unit: float 
     return text.replace("-", "−")
 
 
-def with_error(value: float | None, stderr: float | None, *, unit: float = 100.0) -> str:
-    """Print a value and its standard error with matching digits.
+def with_error(value: float | None, stderr: float | None, *, unit: float = 100.0, sign: bool = False) -> str:
+    """Print a value and its standard error with matching digits; "?" for the error where nothing varies.
+
+    Args:
+        value: As for `value_text`.
+        stderr: As for `value_text`; a standard error of 0 could not be estimated, which does not make the value exact.
+        unit: As for `value_text`.
+        sign: As for `value_text`.
 
     Example:
-        >>> with_error(0.5262, 0.025), with_error(0.5, None)
-        ('52.6 ± 2.5', '50.00')
+        >>> with_error(0.5262, 0.025), with_error(0.5, None), with_error(0.0, 0.0)
+        ('52.6 ± 2.5', '50.00', '0.00 ± ?')
     """
-    text = value_text(value, stderr, unit=unit)
-    return text if value is None or stderr is None else f"{text} ± {value_text(stderr, stderr, unit=unit)}"
+    text = value_text(value, stderr, unit=unit, sign=sign)
+    if value is None or stderr is None:
+        return text
+    return f"{text} ± {value_text(stderr, stderr, unit=unit) if stderr > 0 else '?'}"
 
 
 def p_text(p: float | None) -> str:

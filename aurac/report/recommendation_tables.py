@@ -7,7 +7,7 @@ from dataclasses import asdict
 from aurac.report.comparison import MACRO
 from aurac.report.cost import cost_table
 from aurac.report.machine_readable import json_text
-from aurac.report.numbers import MISSING, p_text, value_text
+from aurac.report.numbers import MISSING, p_text, value_text, with_error
 from aurac.report.recommendation import EVERY_TASK, Recommendation
 from aurac.report.table import Cell, Table
 from aurac.statistics.adequacy import Adequacy, RankEvidence
@@ -170,6 +170,8 @@ def _explanations(made: Recommendation) -> list[str]:
         f"{1 - made.alpha:.0%} bound. Target: docs (this adapter, new documents of this kind). Size: share of the "
         "adapter's parameters."
     ]
+    if any(e.p_value is not None and e.stderr == 0 for test in made.tests.values() for e in test.evidence):
+        said.append("± ?: all documents lose the same; what their number leaves open is in at most, p and MDE.")
     measured = max(test.max_rank for test in made.tests.values())
     if measured < made.max_rank:
         said.append(f"The reference is rank {measured}, the largest that was measured, not {made.max_rank}.")
@@ -183,7 +185,7 @@ def _stopped(test: Adequacy) -> RankEvidence | None:
 def _loss(e: RankEvidence, unit: float) -> str:
     if e.p_value is None:
         return MISSING
-    return f"{value_text(e.loss, e.stderr, unit=unit, sign=True)} ± {value_text(e.stderr, e.stderr, unit=unit)}"
+    return with_error(e.loss, e.stderr, unit=unit, sign=True)
 
 
 def _share(made: Recommendation, rank: int) -> str:

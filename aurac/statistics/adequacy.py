@@ -8,6 +8,7 @@ benchmarks it declares nearly every rank.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ from aurac.errors import ComparisonError, CurveError
 from aurac.sources import as_curve
 from aurac.statistics.equivalence import check_margin, loss_p, non_inferiority
 from aurac.statistics.estimate import Estimate
+from aurac.statistics.flat import unseen_share
 from aurac.statistics.intervals import estimate_mean
 from aurac.statistics.macro import macro_mean
 
@@ -90,8 +92,9 @@ class Adequacy:
         lines.append(f"  {'rank':>6}  {'score':>7}  {'loss':>7}  {'SE':>6}  {'at most':>8}  {'p':>6}  status")
         for e in self.evidence:
             p = "–" if e.p_value is None else f"{e.p_value:.3f}"
+            error = show(e.stderr) if e.stderr > 0 or e.p_value is None else "?"
             lines.append(
-                f"  {e.rank:>6}  {show(e.accuracy):>7}  {show(e.loss):>7}  {show(e.stderr):>6}  "
+                f"  {e.rank:>6}  {show(e.accuracy):>7}  {show(e.loss):>7}  {error:>6}  "
                 f"{show(e.upper):>8}  {p:>6}  {e.status}"
             )
         stopped = next((e for e in self.evidence if e.status == "failed"), None)
@@ -173,6 +176,8 @@ def _test(losses: Sequence[Any], margin: float, alpha: float, bounded: bool) -> 
     A task on which every document loses the same has no spread for a t test and is bounded by its number of documents.
     A mean over tasks that reaches the margin does so on the mean of the other tasks or on one of these, so the largest
     of their p holds for it (intersection-union, Berger 1982). Without this a task of few documents counts as exact.
+
+    A loss of fractions is at most 1, however wide a t interval on few documents is.
     """
     flat = [values for values in losses if bounded and np.ptp(values) == 0]
     spread = [estimate_mean(values) for values in losses if not (bounded and np.ptp(values) == 0)]
@@ -183,12 +188,12 @@ def _test(losses: Sequence[Any], margin: float, alpha: float, bounded: bool) -> 
         mean = spread[0] if len(spread) == 1 else macro_mean(spread)
         tests.append((loss_p(mean, margin), *_bounds(mean, alpha)))
     p_values, uppers, detectables = zip(*tests, strict=True)
-    return max(p_values), max(uppers), max(detectables)
+    ceiling = 1.0 if bounded else math.inf
+    return max(p_values), min(ceiling, max(uppers)), max(detectables)
 
 
 def _flat_test(values: Any, margin: float, alpha: float) -> tuple[float, float, float]:
-    # (1 - q)^n = alpha: a share q of deviating documents would have shown itself.
-    q = 1 - alpha ** (1 / len(values))
+    q = unseen_share(len(values), alpha)
     return non_inferiority(values, margin, bounded=True), float(values[0] + q * (1 - values[0])), q
 
 

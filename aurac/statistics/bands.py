@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from aurac.errors import CurveError
 from aurac.quadrature import Vector
 from aurac.statistics.alignment import align
 from aurac.statistics.estimate import Estimate, check_level
+from aurac.statistics.flat import flat_interval
 from aurac.statistics.intervals import wilson_interval
 from aurac.statistics.resample import bootstrap_means, default_rng, unique_rows
 
@@ -95,7 +96,8 @@ def difference_band(
 ) -> Band:
     """Return the max-t band of curve A minus curve B on the same documents.
 
-    Ranks where no document differs have a difference of 0 without error.
+    A rank where every document has the same difference (0, where the curves agree) has no standard error; there the
+    band of a bounded metric is what the number of documents leaves open, at the level that belongs to c.
 
     Raises:
         ComparisonError: If the curves cannot be joined.
@@ -103,7 +105,15 @@ def difference_band(
     a, b = align([a, b], missing=missing)
     assert a.scores is not None
     assert b.scores is not None
-    return _band(a.ranks, a.scores - b.scores, confidence_level, n_resamples, rng)
+    values = a.scores - b.scores
+    band = _band(a.ranks, values, confidence_level, n_resamples, rng)
+    if not a.bounded:
+        return band
+    low, high, level = band.low.copy(), band.high.copy(), math.erf(band.critical / math.sqrt(2))
+    for k in np.flatnonzero(_stderr(values) == 0):
+        left = flat_interval(float(band.estimate[k]), len(values), bounds=(-1.0, 1.0), confidence_level=level)
+        low[k], high[k] = left.low, left.high
+    return replace(band, low=np.clip(low, -1, 1), high=np.clip(high, -1, 1))
 
 
 def crossing(band: Band) -> Crossing:

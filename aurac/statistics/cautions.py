@@ -8,6 +8,7 @@ from aurac.curve import RankAccuracyCurve
 from aurac.quadrature import Vector, effective_ranks
 from aurac.statistics.estimate import Interval
 
+FLAT = "all documents have the same score, so the error is unknown (± ?), not 0; look at the interval, if any"
 GRID_TOLERANCE = 0.01
 """Change of the score on every other rank, as a fraction, above which the grid is warned about."""
 
@@ -31,7 +32,7 @@ def cautions(
     if curve.n_documents == 1:
         found.append("one document has no spread, so the error is unknown")
     if stderr == 0 and (interval is None or interval.target == "docs"):
-        found.append("all documents have the same score, so the standard error is 0; look at the interval, if any")
+        found.append(FLAT)
     over_documents = interval is not None and interval.target == "docs"
     if interval and over_documents and interval.method == "t" and curve.bounded and _near_ceiling(curve, interval):
         found.append("near 0 or 1 with fewer than 200 documents the t interval covers too rarely; use ci='wilson'")

@@ -16,7 +16,8 @@ class Interval:
         low: Lower end, in the unit of the score.
         high: Upper end.
         confidence_level: Nominal coverage.
-        method: "wilson" (at the effective number of documents), "t", "bca", "fieller".
+        method: "wilson" (at the effective number of documents), "t", "bca", "fieller"; "binomial" where nothing varies,
+            "t and binomial" for a mean over tasks with such a task.
         target: What is random: "docs" means new documents of this kind, for this very adapter.
     """
 

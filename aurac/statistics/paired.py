@@ -11,7 +11,8 @@ from aurac.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 from aurac.quadrature import Vector, weights
 from aurac.statistics.alignment import align
-from aurac.statistics.estimate import Estimate, Interval
+from aurac.statistics.estimate import Estimate, Interval, check_level
+from aurac.statistics.flat import flat_interval
 from aurac.statistics.intervals import estimate_mean, mean_interval, per_document
 from aurac.statistics.refused import check_name
 from aurac.statistics.sign_flip import sign_flip_p
@@ -26,7 +27,8 @@ class PairedDifference:
     Attributes:
         value: Mean of the per-document differences.
         stderr: Its standard error, s_d / sqrt(n), or the clustered one.
-        interval: Interval of the difference, paired t by default.
+        interval: Interval of the difference, paired t by default; where every document of a bounded metric has the
+            same difference, what their number leaves open.
         p_value: Two-sided, of the chosen test; sign-flip by default.
         n_documents: Number of common documents.
         wins: Documents where A scores higher than B, whatever the direction of the metric.
@@ -107,19 +109,23 @@ def paired_difference(
     d = differences(a.scores, b.scores, rank_weights)
     labels = None if clusters is None else _labels(a.documents or (), clusters)
     estimate = estimate_mean(d, clusters=labels)
-    flat = estimate.stderr == 0
-    return PairedDifference(
-        value=estimate.value,
-        stderr=estimate.stderr,
-        interval=mean_interval(
+    flat, level = estimate.stderr == 0, check_level(confidence_level)
+    if flat and a.bounded:
+        interval = flat_interval(estimate.value, round(estimate.df) + 1, bounds=(-1.0, 1.0), confidence_level=level)
+    else:
+        interval = mean_interval(
             d,
-            confidence_level=confidence_level,
+            confidence_level=level,
             ci="t" if flat else ci,
             clusters=labels,
             bounded=False,
             rng=rng,
             n_resamples=n_resamples,
-        ),
+        )
+    return PairedDifference(
+        value=estimate.value,
+        stderr=estimate.stderr,
+        interval=interval,
         p_value=t_p(estimate) if test == "t" else sign_flip_p(_sums(d, labels), n_resamples=n_resamples, rng=rng),
         n_documents=len(d),
         wins=int((d > 0).sum()),

@@ -21,7 +21,7 @@ from aurac.report.comparison import MACRO, OUTPUTS, compare
 from aurac.results import Run
 from aurac.statistics.multiplicity import holm
 from golden_files import assert_golden
-from runs_by_hand import curve
+from runs_by_hand import RANKS, curve
 
 Make = Callable[..., Run]
 
@@ -256,6 +256,38 @@ def test_documents_that_are_all_right_or_all_wrong_make_tables_without_nan(
         assert "arc: one common document has no spread, so there is no error and no test." in comparison.notes
     else:
         assert comparison.to_markdown().count("1-3 tied") == 3
+
+
+def flat(task: str, n: int = 64) -> RankAccuracyCurve:
+    documents = [f"{task}/{i}" for i in range(n)]
+    return RankAccuracyCurve.from_scores(RANKS, np.zeros((n, len(RANKS))), task=task, documents=documents, metric="acc")
+
+
+def test_a_task_on_which_nothing_varies_is_named_and_is_not_exact(make_run: Make) -> None:
+    runs = [make_run(name, curve("arc", seed), flat("cipher")) for seed, name in ((1, "lora"), (3, "dylora"))]
+    made = compare(runs)
+    assert "± 0.00" not in made.render()
+    assert "0.00 ± ?" in made.render()
+    assert made.notes == (
+        # 1 - 0.05 ** (1 / 64)
+        "± ? on cipher (lora, dylora, dylora minus lora): nothing varies there, so the error is unknown, not zero. 64 "
+        "documents leave up to 4.57 points open (level 0.05). The ± of the mean over tasks lacks this part; its "
+        "interval has it.",
+    )
+    macro, arc = made.results["dylora", MACRO], made.results["dylora", "arc"]
+    assert macro.difference is not None
+    assert arc.difference is not None
+    assert macro.stderr == pytest.approx((arc.stderr or 0) / 2)
+    width = arc.difference.interval.high - arc.difference.value
+    assert macro.difference.interval.high - macro.difference.value > width / 2 + 0.02
+
+
+@pytest.mark.parametrize("target", ["docs", "seeds"])
+def test_an_error_of_zero_is_never_printed_as_one(make_run: Make, target: str) -> None:
+    made = compare({"lora": [make_run("a", flat("arc")), make_run("b", flat("arc"))]}, target=target)
+    assert "0.00 ± ?" in made.render()
+    assert "± ? on arc (lora): nothing varies there" in made.notes[0]
+    assert ("4.57 points" in made.notes[0]) == (target == "docs")
 
 
 def test_one_rank_is_compared_as_the_accuracy_that_it_is(make_run: Make) -> None:

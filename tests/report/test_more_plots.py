@@ -57,10 +57,12 @@ def test_any_run_can_be_the_baseline_and_runs_keep_their_colours(runs: list[Run]
     assert found["matryoshka"].get_color() == style.COLOURS[2]
 
 
-def test_identical_runs_have_a_difference_of_zero_without_band(make_run: Make) -> None:
+def test_identical_runs_have_a_difference_of_zero_with_the_band_that_their_documents_leave_open(make_run: Make) -> None:
     same = curve("arc", 1)
     ax = plot_difference([make_run("a", same), make_run("b", same)])
     assert set(np.asarray(lines(ax)["b"].get_ydata())) == {0.0}
+    edges = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert edges.max() == -edges.min() > 5  # 40 documents
 
 
 def test_a_difference_needs_two_runs_and_a_known_baseline(runs: list[Run]) -> None:

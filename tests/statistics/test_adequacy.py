@@ -161,3 +161,17 @@ def test_differences_without_spread_need_fractions() -> None:
     assert non_inferiority(np.ones(100), 0.1) == 1.0
     with pytest.raises(CurveError, match="an unbounded metric shows no spread"):
         non_inferiority(np.zeros(100), 0.05, bounded=False)
+
+
+def test_a_loss_of_fractions_is_at_most_1_but_another_metric_has_no_ceiling() -> None:
+    scores = np.array([[0.0, 1.0]] * 19 + [[1.0, 1.0]])
+    lost = smallest_rank(RankAccuracyCurve.from_scores([1, 2], scores)).evidence[1]
+    assert lost.loss + scipy.stats.t.ppf(0.95, 19) * lost.stderr > 1
+    assert lost.upper == 1.0
+    bits = RankAccuracyCurve.from_scores([1, 2], scores, bounded=False)
+    assert smallest_rank(bits).evidence[1].upper == pytest.approx(lost.loss + scipy.stats.t.ppf(0.95, 19) * lost.stderr)
+
+
+def test_a_loss_that_is_the_same_on_every_document_has_an_unknown_error() -> None:
+    lines = str(smallest_rank(RankAccuracyCurve.from_scores([1, 2], [[0, 1]] * 20))).splitlines()
+    assert lines[3].split() == ["1", "0.00", "100.00", "?", "100.00", "1.000", "failed"]

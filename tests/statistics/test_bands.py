@@ -70,10 +70,15 @@ def test_a_crossing_needs_both_sides_outside_the_band() -> None:
     assert (one_sided.claimed, one_sided.above, one_sided.below) == (False, (1,), ())
 
 
-def test_identical_curves_have_a_band_of_zero_and_no_crossing() -> None:
+def test_identical_curves_have_the_band_that_their_documents_leave_open_and_no_crossing() -> None:
     data = random_curve(1, [0.3, 0.5])
     band = difference_band(data, data)
-    assert (band.low.tolist(), band.high.tolist()) == ([0.0, 0.0], [0.0, 0.0])
+    assert band.estimate.tolist() == [0.0, 0.0]
+    # None of n documents differs: Clopper and Pearson's upper end at the level of a single rank's t quantile.
+    n = len(data.scores)  # type: ignore[arg-type]
+    open_ = 1 - scipy.stats.norm.sf(scipy.stats.t.ppf(0.975, n - 1)) ** (1 / n)
+    np.testing.assert_allclose(band.high, open_)
+    np.testing.assert_allclose(band.low, -open_)
     assert not crossing(band).claimed
 
 

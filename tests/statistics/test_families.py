@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError, RefusedError
-from aurac.statistics.macro import macro_difference, macro_stderr
+from aurac.statistics.estimate import Estimate
+from aurac.statistics.intervals import t_interval
+from aurac.statistics.macro import macro_difference, macro_interval, macro_mean, macro_stderr
 from aurac.statistics.multiplicity import adjust, holm
 from aurac.statistics.over_tasks import friedman, over_tasks
 from aurac.statistics.paired import paired_difference
@@ -110,6 +112,26 @@ def test_the_macro_difference_of_one_task_is_that_task() -> None:
     macro = macro_difference([one])
     assert (macro.value, macro.stderr, macro.p_value) == pytest.approx((one.value, one.stderr, one.p_value))
     assert (macro.interval.low, macro.interval.high) == pytest.approx((one.interval.low, one.interval.high))
+
+
+def test_a_task_on_which_nothing_varies_widens_the_interval_of_the_mean_by_what_its_documents_leave_open() -> None:
+    spread, flat = Estimate(0.5, 0.03, 99), Estimate(0.0, 0.0, 63)
+    found = macro_interval([spread, flat], [100, 64])
+    half = scipy.stats.t.ppf(1 - 0.05 / 4, 99) * 0.03  # two parts share 5 %, each on two sides
+    none_of_64 = scipy.stats.binomtest(0, 64).proportion_ci(0.975).high
+    assert (found.low, found.high) == pytest.approx(((0.5 - half) / 2, (0.5 + half + none_of_64) / 2))
+    assert found.method == "t and binomial"
+
+
+def test_without_such_a_task_the_interval_of_the_mean_is_the_t_interval() -> None:
+    parts = [Estimate(0.5, 0.03, 99), Estimate(0.2, 0.04, 63)]
+    assert macro_interval(parts, [100, 64]) == t_interval(macro_mean(parts))
+
+
+def test_the_difference_of_a_mean_over_tasks_is_not_exact_where_no_document_differs() -> None:
+    same = RankAccuracyCurve.from_scores([1, 2], [[0, 1]] * 40, documents=[f"d{i}" for i in range(40)])
+    d = paired_difference(same, same)
+    assert macro_difference([d, d]).interval.high == pytest.approx(1 - 0.0125 ** (1 / 40))
 
 
 def test_friedman_is_scipys_and_the_critical_difference_the_reference_one(oracles: dict[str, Any]) -> None:
