@@ -135,9 +135,9 @@ def compute(
     (lm-eval's `acc_stderr`) cannot give it, so without documents there is none.
 
     Args:
-        curve: A `RankAccuracyCurve`; ranks, with `accuracies` as the second argument; a mapping of rank to accuracy; a
-            DataFrame with columns rank and accuracy, or rank, score and doc_id or doc_hash; the path of a .csv or
-            .json curve or of a run record; or a loaded run.
+        curve: A `RankAccuracyCurve`; ranks, with `accuracies` as the second argument; a mapping of rank to accuracy, or
+            a pandas Series indexed by rank; a DataFrame with columns rank and accuracy, or rank, score and doc_id or
+            doc_hash; the path of a .csv or .json curve or of a run record; or a loaded run.
         accuracies: Accuracies when `curve` is a list of ranks.
         axis: "log2" (every doubling counts alike) or "linear".
         rule: A name in `aurac.quadrature.RULES`.

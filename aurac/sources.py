@@ -35,14 +35,35 @@ def as_curve(
         return RankAccuracyCurve(list(source), list(source.values()), task=task, **options)
     if isinstance(source, Run):
         return _from_run(source, task)
+    if accuracies is None and hasattr(source, "index") and hasattr(source, "to_dict") and hasattr(source, "dtype"):
+        return RankAccuracyCurve(source.index.tolist(), source.tolist(), task=task, **options)
     if hasattr(source, "columns") and hasattr(source, "to_numpy"):
         return _from_frame(source, task, options)
     if accuracies is None:
         raise CurveError(
             f"cannot read a curve from {type(source).__name__}. Give a curve, ranks and accuracies, a mapping, a "
-            "DataFrame, or a path."
+            "Series, a DataFrame, or a path."
         )
     return RankAccuracyCurve(source, accuracies, task=task, **options)
+
+
+def as_curves(source: Any, *, task: str | None = None) -> list[RankAccuracyCurve]:
+    """Make one curve a task: of a list of curves, of a run or its path, which may hold several, or of the only one.
+
+    Raises:
+        CurveError: If a task of the run has no curve, so that the others are not all of them.
+    """
+    if isinstance(source, (list, tuple)):
+        return list(source)
+    run = _load(Path(source)) if isinstance(source, (str, PathLike)) and Path(source).is_dir() else source
+    if task is not None or not isinstance(run, Run) or len(run.tasks) < 2:
+        return [as_curve(run, task=task)]
+    if run.problems:
+        raise CurveError(
+            f"run {run.name!r} has no curve on {', '.join(run.problems)}, so there is no mean over its tasks. Finish "
+            f"its sweep, or choose one with task=: {', '.join(run.tasks)}."
+        )
+    return [run.curve(name) for name in run.tasks]
 
 
 def _from_path(path: Path, task: str | None, options: Mapping[str, Any]) -> RankAccuracyCurve:
@@ -50,13 +71,17 @@ def _from_path(path: Path, task: str | None, options: Mapping[str, Any]) -> Rank
         raise RecordError(f"there is no {path}. Give a .csv or .json curve, or the folder of a run record.")
     if path.is_file():
         return read_curve(path, task=task, **options)
+    return _from_run(_load(path), task)
+
+
+def _load(path: Path) -> Run:
     if not any(path.glob("**/run.json")) and any(path.glob("**/results_*.json")):
         raise RecordError(
             f"{path} holds lm-eval output (results_*.json). Make a run record of it with `aurac import {path} --out "
             "DIR` (one folder a rank, rank-4 or r4, written with --log_samples), and give that; or put ranks and "
             "accuracies in a .csv file."
         )
-    return _from_run(load(path), task)
+    return load(path)
 
 
 def _from_run(run: Run, task: str | None) -> RankAccuracyCurve:

@@ -17,7 +17,7 @@ import numpy as np
 
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError
-from aurac.sources import as_curve
+from aurac.sources import as_curves
 from aurac.statistics.equivalence import check_margin, loss_p, non_inferiority
 from aurac.statistics.estimate import Estimate
 from aurac.statistics.flat import unseen_share
@@ -115,10 +115,10 @@ def smallest_rank(source: Any, *, margin: float = 0.01, alpha: float = 0.05, tas
 
     Args:
         source: A curve with per-document scores, a run, or the path of a run record; or a list of curves of the same
-            ranks, one a task: then the mean over tasks is tested.
+            ranks, one a task. Of several tasks the mean is tested.
         margin: Largest acceptable loss; a fraction, 0.01 is one point. In the metric's own unit where it is unbounded.
         alpha: Chance to declare an inadequate rank, at most.
-        task: Which task of a run.
+        task: Which task of a run; by default all, with their mean.
 
     Raises:
         CurveError: If per-document scores are missing, or margin or alpha are out of range.
@@ -129,7 +129,7 @@ def smallest_rank(source: Any, *, margin: float = 0.01, alpha: float = 0.05, tas
         >>> smallest_rank(RankAccuracyCurve.from_scores([1, 2, 4], scores), margin=0.05).rank
         2
     """
-    curves = list(source) if isinstance(source, (list, tuple)) else [as_curve(source, task=task)]
+    curves = as_curves(source, task=task)
     _check(curves, margin, alpha)
     ranks = curves[0].ranks[::-1]
     evidence = []

@@ -14,7 +14,7 @@ import pytest
 
 from aurac import testbed
 from aurac.cli.bench import plan_lines
-from aurac.cli.benchmark import plan
+from aurac.cli.benchmark import outcome, plan
 from aurac.cli.benchmark.choice import choose, macro
 from aurac.cli.benchmark.recipe import Setting, read_recipe
 from aurac.curve import RankAccuracyCurve
@@ -294,3 +294,11 @@ def test_a_number_of_jobs_below_one_is_a_usage_error(capsys: pytest.CaptureFixtu
         main(["bench", "recipe.toml", "--out", "out", "--jobs", "0"])
     assert stopped.value.code == 2
     assert "'0' is no number from 1" in capsys.readouterr().err
+
+
+def test_a_recipe_without_retrained_adapters_has_no_regret() -> None:
+    row = {"suite": "tiny", "curve": "lora", "setting": "", "seeds": [1], "aurac": {"macro": [0.5], "t": [0.5]}}
+    without = outcome.render([{**row, "regret": None}], "terminal", title="study")
+    assert "regret" not in without.lower()
+    grid = {**row, "curve": "grid-lora", "regret": [0.0]}
+    assert "regret" in outcome.render([{**row, "regret": [0.1]}, grid], "terminal", title="study")

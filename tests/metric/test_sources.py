@@ -95,3 +95,23 @@ def test_lm_eval_output_is_recognised(tmp_path: Path) -> None:
         RecordError, match=r"holds lm-eval output .*Make a run record of it with `aurac import .* --out DIR`"
     ):
         as_curve(tmp_path)
+
+
+def test_a_series_indexed_by_rank_is_a_mapping_of_rank_to_accuracy() -> None:
+    series = pd.Series([0.41, 0.44, 0.48], index=[1, 2, 8])
+    curve = as_curve(series)
+    assert (curve.ranks, curve.accuracies.tolist()) == ((1, 2, 8), [0.41, 0.44, 0.48])
+    assert as_curve(series * 100, scale="percent").accuracies.tolist() == pytest.approx([0.41, 0.44, 0.48])
+    with pytest.raises(CurveError, match="accuracy 41 at rank 1"):
+        as_curve(series * 100)
+
+
+def test_a_series_beside_accuracies_holds_the_ranks() -> None:
+    assert as_curve(pd.Series([1, 2]), pd.Series([0.25, 0.5])).accuracies.tolist() == [0.25, 0.5]
+
+
+def test_a_series_with_a_rank_twice_needs_a_decision() -> None:
+    twice = pd.Series([0.25, 0.75, 0.5], index=[1, 1, 2])
+    with pytest.raises(CurveError, match="rank 1 occurs 2 times"):
+        as_curve(twice)
+    assert as_curve(twice, duplicates="mean").accuracies.tolist() == [0.5, 0.5]

@@ -107,5 +107,8 @@ def test_nothing_to_plot_is_an_error() -> None:
 
 
 def test_a_run_of_several_tasks_needs_to_know_which(make_run: Make) -> None:
-    with pytest.raises(CurveError, match=r"run 'a' has 2 tasks \(arc, hella\); say which with task="):
+    with pytest.raises(
+        CurveError,
+        match=r"run 'a' has 2 tasks \(arc, hella\); say which with task=, or draw a panel for each with .*_curves",
+    ):
         plot_curves(make_run("a", curve("arc", 1), curve("hella", 2)))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+import aurac
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import CurveError, UnknownNameError
 from aurac.report import adapter_size
@@ -190,3 +191,16 @@ def test_a_recommendation_is_one_line_in_python_and_tables_in_a_notebook(run: Ru
     found = recommend(run, margin=0.01)
     assert repr(found) == f"Recommendation({run.name!r}, rank={found.rank}, margin=0.01, alpha=0.05)"
     assert found._repr_html_() == found.render("html")
+
+
+def test_the_smallest_rank_of_a_run_of_several_tasks_is_that_of_their_mean(make_run: Make) -> None:
+    run = make_run("a", curve("arc", 1), curve("hella", 2))
+    assert aurac.smallest_rank(run, margin=0.03) == aurac.recommend(run, margin=0.03).tests[MACRO]
+    assert aurac.smallest_rank(run, task="arc") == smallest_rank(run.curve("arc"))
+
+
+def test_a_run_that_lacks_a_task_has_no_smallest_rank_of_its_mean(make_run: Make) -> None:
+    run = replace(make_run("a", curve("arc", 1), curve("hella", 2)), problems={"mmlu": "rank 4 failed"})
+    with pytest.raises(CurveError, match=r"run 'a' has no curve on mmlu, so there is no mean .* task=: arc, hella"):
+        smallest_rank(run)
+    assert smallest_rank(run, task="arc").max_rank == 8

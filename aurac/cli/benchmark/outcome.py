@@ -73,10 +73,11 @@ def render(found: Sequence[Mapping[str, Any]], output: str, *, title: str) -> st
 
 def _table(title: str, found: list[Mapping[str, Any]]) -> Table:
     tasks = [name for name in found[0]["aurac"] if name != "macro"]
+    regret = any(row["regret"] is not None for row in found)
     ordered = sorted(found, key=lambda row: statistics.fmean(row["aurac"]["macro"]), reverse=True)
     return Table(
         title=f"{title}, {found[0]['suite']}",
-        columns=("curve", "setting", "seeds", "macro", *tasks, "regret"),
+        columns=("curve", "setting", "seeds", "macro", *tasks, *(["regret"] if regret else [])),
         rows=tuple(
             tuple(
                 Cell(text)
@@ -86,7 +87,7 @@ def _table(title: str, found: list[Mapping[str, Any]]) -> Table:
                     str(len(row["seeds"])),
                     _mean(row["aurac"]["macro"]),
                     *(_mean(row["aurac"][task]) for task in tasks),
-                    MISSING if row["regret"] is None or row["curve"] == GRID else _mean(row["regret"]),
+                    *([_regret_text(row)] if regret else []),
                 )
             )
             for row in ordered
@@ -94,9 +95,16 @@ def _table(title: str, found: list[Mapping[str, Any]]) -> Table:
         notes=(
             "AURAC (log2 axis, trapezoid) in points: mean ± standard deviation over the seeds of the training. "
             "Settings were chosen with the first seed, whose scores are therefore optimistic.",
-            f"Regret: macro AURAC of {GRID}, one LoRA trained for every rank, minus that of the curve, seed by seed.",
+            *([_REGRET] if regret else []),
         ),
     )
+
+
+_REGRET = f"Regret: macro AURAC of {GRID}, one LoRA trained for every rank, minus that of the curve, seed by seed."
+
+
+def _regret_text(row: Mapping[str, Any]) -> str:
+    return MISSING if row["regret"] is None or row["curve"] == GRID else _mean(row["regret"])
 
 
 def _by_suite(found: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
