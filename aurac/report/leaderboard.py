@@ -152,8 +152,9 @@ def _single(comparison: Comparison) -> Table:
         value = with_error(macro.value, macro.stderr)
         linear = Cell(value_text(macro.value_linear, macro.stderr))
         rows.append((Cell(MACRO), *blank, Cell(value), Cell(_interval_text(macro, 100)), linear))
+    method = "" if run.method == run.name else f"{run.method}, "
     return Table(
-        title=f"{run.name}: {'' if run.method == run.name else f'{run.method}, '}value at each rank and AURAC ± standard error",
+        title=f"{run.name}: {method}value at each rank and AURAC ± standard error",
         columns=(
             *("task", "metric", "shots", "documents"),
             *(f"r={rank}" for rank in ranks),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aurac.curve import RankAccuracyCurve
 from aurac.report import style
@@ -71,7 +71,12 @@ def plot_curves(
     curves = [curve_of(item, task) for item in items_of(runs)]
     with plt.rc_context(style.RC):
         ax = new_axes(ax)
-        banded = [_draw(ax, curve, number, len(curves), axis, confidence_level) for number, curve in enumerate(curves)]
+        names = [curve.name or curve.task or f"curve {number + 1}" for number, curve in enumerate(curves)]
+        looks = style.looks(names)
+        banded = [
+            _draw(ax, curve, look | {"label": style.label(name)}, (number, len(curves)), axis, confidence_level)
+            for number, (name, curve, look) in enumerate(zip(names, curves, looks, strict=True))
+        ]
         unit = unit_of(curves[0])
         ranks = {rank for curve in curves for rank in curve.ranks}
         if reference is not None:
@@ -123,15 +128,17 @@ def save_curves(runs: Sequence[Plottable], *paths: Path, tasks: Sequence[str], a
     style.write(lambda: figure_curves(runs, tasks=tasks, axis=axis), *paths)
 
 
-def _draw(ax: Axes, curve: RankAccuracyCurve, number: int, total: int, axis: str, confidence_level: float) -> bool:
-    """Draw one curve; returns whether it has a band."""
+def _draw(
+    ax: Axes, curve: RankAccuracyCurve, look: dict[str, Any], place: tuple[int, int], axis: str, confidence_level: float
+) -> bool:
+    """Draw one curve, the `place[0]`th of `place[1]`; returns whether it has a band."""
+    number, total = place
     filled, unit = total <= FILLED, unit_of(curve)
     x = list(curve.ranks) if filled else positions(curve.ranks, axis, number, total)
-    look = style.line_style(number)
     if curve.seeds is not None:
         for seed in range(len(curve.seeds.labels)):
             ax.plot(x, curve.seeds.values[:, seed].mean(axis=0) * unit, color=look["color"], **style.SEED)
-    ax.plot(x, curve.accuracies * unit, label=style.label(curve.name or curve.task or f"curve {number + 1}"), **look)
+    ax.plot(x, curve.accuracies * unit, **look)
     if curve.scores is None or len(curve.scores) < 2:
         return False
     band = curve_band(curve, confidence_level=confidence_level)

@@ -66,12 +66,12 @@ def plot_difference(
     with plt.rc_context(style.RC):
         ax = new_axes(ax)
         ax.axhline(0, color="#000000", linewidth=0.8)
-        number = 0
+        number, looks = 0, style.looks(names)
         for index, (name, curve) in enumerate(zip(names, curves, strict=True)):
             if index == zero:
                 continue
             band = difference_band(curve, curves[zero], confidence_level=confidence_level, missing="drop")
-            look, filled = style.line_style(index), total <= FILLED
+            look, filled = looks[index], total <= FILLED
             x = list(band.ranks) if filled else positions(band.ranks, axis, number, total)
             ax.plot(x, band.estimate * unit, label=style.label(name), **look)
             if filled and len(band.ranks) > 1:

@@ -36,15 +36,15 @@ def plot_intervals(runs: Comparison | Sequence[Plottable], *, ax: Axes | None = 
         raise ComparisonError(
             "the tasks have metrics of different units, which have no common axis. Choose with tasks=."
         )
-    names, looks = [run.name for run in comparison.ordered()], [run.name for run in comparison.runs]
+    names, given = [run.name for run in comparison.ordered()], [run.name for run in comparison.runs]
+    looks = dict(zip(given, style.looks(given), strict=True))  # as in the curves, whatever the order of the rows
     step = 0.8 / len(names)
     with plt.rc_context(style.RC):
         ax = new_axes(ax, height=0.6 + 0.16 * len(comparison.columns) * (len(names) + 1))
         for number, name in enumerate(names):
-            look = style.line_style(looks.index(name))  # as in the curves, whatever the order of the rows
             for row, task in enumerate(comparison.columns):
                 y = row + (number - (len(names) - 1) / 2) * step
-                _point(ax, comparison, name, task, y, look, labelled=row == 0)
+                _point(ax, comparison, name, task, y, looks[name], labelled=row == 0)
         ax.set_yticks(range(len(comparison.columns)), [style.label(heading(comparison, t)) for t in comparison.columns])
         ax.set_ylim(len(comparison.columns) - 0.5, -0.5)
         for row in range(1, len(comparison.columns)):

@@ -86,9 +86,10 @@ def plot_pareto(
         ax.step(
             [p.size for p in front], [p.score * unit for p in front], where="post", label="Pareto front", **style.FRONT
         )
-        for number, (run, points) in enumerate(zip(loaded, groups, strict=True)):
-            look = style.line_style(number) | {"linewidth": 0.8}
-            ax.plot([p.size for p in points], [p.score * unit for p in points], label=style.label(run.name), **look)
+        looks = style.looks([run.name for run in loaded])
+        for run, points, look in zip(loaded, groups, looks, strict=True):
+            x, y = [p.size for p in points], [p.score * unit for p in points]
+            ax.plot(x, y, label=style.label(run.name), **look | {"linewidth": 0.8})
         for point in front:
             ax.annotate(f"r={point.rank}", (point.size, point.score * unit), xytext=(0, 4),
                         textcoords="offset points", ha="center", fontsize=6)  # fmt: skip

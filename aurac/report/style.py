@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,16 @@ COLUMN_INCHES = 3.4
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#999999")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))
+METHODS = {
+    "lora": 0,
+    "dylora": 1,
+    "matryoshka": 2,
+    "matryoshka-prefix": 2,
+    "matryoshka-trained": 3,
+    "svd-lora": 4,
+    "grid-lora": 5,
+}
+"""Method -> its place in the tables above, so that it looks the same in every figure."""
 
 RC: Any = {
     "font.size": 8,
@@ -55,12 +66,38 @@ SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Return colour, marker and dash of the `index`th line."""
+    """Return colour, marker and dash of the `index`th line; the second eight have other dashes than the first."""
     return {
         "color": COLOURS[index % len(COLOURS)],
         "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": DASHES[index % len(DASHES)],
+        "linestyle": DASHES[(index + index // len(COLOURS)) % len(DASHES)],
     }
+
+
+def looks(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return colour, marker and dash of every line of a figure.
+
+    A name that is a method, or a method with something behind it ("lora-seed-7"), looks like the method; other names,
+    and further ones of the same method, take what is free.
+
+    Example:
+        >>> [look["marker"] for look in looks(["mine", "dylora", "lora", "lora-2"])]
+        ['^', 's', 'o', 'D']
+    """
+    wanted = [_place(name) for name in names]
+    taken: dict[int, int] = {}  # place -> line; an exact name goes before a name that begins with the method
+    for line in sorted(range(len(names)), key=lambda line: names[line] not in METHODS):
+        if (place := wanted[line]) is not None:
+            taken.setdefault(place, line)
+    settled = {line: place for place, line in taken.items()}
+    free = (place for place in count() if place not in taken)
+    return [line_style(settled[line] if line in settled else next(free)) for line in range(len(names))]
+
+
+def _place(name: str) -> int | None:
+    """Return the place of the longest method that the name is or begins with."""
+    found = [method for method in METHODS if name == method or name.startswith(f"{method}-")]
+    return METHODS[max(found, key=len)] if found else None
 
 
 def error_bars(ax: Axes, x: Any, band: Band, look: dict[str, Any], unit: float) -> None:

@@ -102,7 +102,7 @@ def test_a_series_indexed_by_rank_is_a_mapping_of_rank_to_accuracy() -> None:
     curve = as_curve(series)
     assert (curve.ranks, curve.accuracies.tolist()) == ((1, 2, 8), [0.41, 0.44, 0.48])
     assert as_curve(series * 100, scale="percent").accuracies.tolist() == pytest.approx([0.41, 0.44, 0.48])
-    with pytest.raises(CurveError, match="accuracy 41 at rank 1"):
+    with pytest.raises(CurveError, match="accuracy at rank 1 is 41, above 1"):
         as_curve(series * 100)
 
 

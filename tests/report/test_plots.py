@@ -10,9 +10,11 @@ import pytest
 
 from aurac.curve import RankAccuracyCurve
 from aurac.errors import AuracError, CurveError
+from aurac.report import style
 from aurac.report.plots import figure_curves, plot_curves, save_curves
 from aurac.results import Run
 from aurac.statistics.bands import curve_band
+from aurac_adapters.methods import METHODS
 from runs_by_hand import RANKS, curve
 
 Make = Callable[..., Run]
@@ -112,3 +114,18 @@ def test_a_run_of_several_tasks_needs_to_know_which(make_run: Make) -> None:
         match=r"run 'a' has 2 tasks \(arc, hella\); say which with task=, or draw a panel for each with .*_curves",
     ):
         plot_curves(make_run("a", curve("arc", 1), curve("hella", 2)))
+
+
+def test_a_method_looks_the_same_in_every_figure_and_others_take_what_is_free() -> None:
+    assert style.looks(["dylora", "lora"]) == style.looks(["lora", "dylora"])[::-1]
+    mine, lora, again = style.looks(["mine", "lora", "lora-seed-7"])
+    assert lora == style.line_style(0)
+    assert (mine, again) == (style.line_style(1), style.line_style(2))
+    assert style.looks(["lora-seed-7", "lora"])[1] == style.line_style(0)
+    assert style.looks(["svd-lora-seed-1"]) == [style.line_style(4)]
+
+
+def test_every_method_of_the_project_has_its_look_and_sixteen_lines_differ() -> None:
+    assert set(METHODS) <= set(style.METHODS)
+    found = [str(look) for look in style.looks([f"run {n}" for n in range(10)] + list(METHODS))]
+    assert len(set(found)) == len(found)
