@@ -23,7 +23,10 @@ COLUMN_INCHES = 3.4
 # Okabe & Ito (2008), neighbours differing in lightness; markers and dashes tell them apart without colour.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#999999")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))
+DASHES = (
+    *("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)), (0, (9, 1.5))),
+    *((0, (3, 1, 1, 1, 1, 1)), (0, (1, 2.5)), (0, (9, 1.5, 1, 1.5))),
+)
 METHODS = {
     "lora": 0,
     "dylora": 1,

@@ -49,3 +49,12 @@ def test_a_level_that_is_none_is_a_usage_error(call: Call, scored: dict[str, Pat
     with pytest.raises(SystemExit) as stopped:
         call("recommend", scored["one"], "--alpha", "5")
     assert stopped.value.code == 2
+
+
+def test_the_readme_shows_what_is_printed(call: Call) -> None:
+    root = Path(__file__).parents[2]
+    done = call("recommend", root / "results" / "testbed" / "svd-lora", "--margin", "5")
+    shown = (
+        (root / "README.md").read_text(encoding="utf-8").split("--margin 5` begins with\n\n```\n")[1].split("```")[0]
+    )
+    assert done.out.startswith(shown)

@@ -129,3 +129,4 @@ def test_every_method_of_the_project_has_its_look_and_sixteen_lines_differ() -> 
     assert set(METHODS) <= set(style.METHODS)
     found = [str(look) for look in style.looks([f"run {n}" for n in range(10)] + list(METHODS))]
     assert len(set(found)) == len(found)
+    assert len({str(style.line_style(n)["linestyle"]) for n in range(8)}) == 8  # in grey too
