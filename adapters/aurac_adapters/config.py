@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from math import comb
 from typing import Any
 
 from aurac.errors import AdapterError
 from aurac_adapters.config_kinds import check_kinds
+from aurac_adapters.expressions import freedom
 from aurac_adapters.lora import Lora
 
 _PREFIX = "base_model.model."
 _FLOAT32_MAX = 3.4e38
 _MOST_RANKS = 2**31
+_COMPILING, _MOST_WORK = 5_000, 10**10
 _NOT_INDEXED_BY_RANK = ("use_dora", "lora_bias")
 _NO_STACK_OF_RANKS = ("target_parameters", "layer_replication", "megatron_config", "alora_invocation_tokens")
 _CHANGES_BASE = "changes the base weights; a prefix would not belong to the base"
@@ -76,6 +79,19 @@ def trained_whole(config: Mapping[str, Any]) -> str | None:
 def layer_rank(config: Mapping[str, Any], name: str) -> int:
     """Return the rank of one layer, patterns included; `name` is the key of its tensors up to `.lora_A`."""
     return int(_by_pattern(config, "rank_pattern", name, config["r"]))
+
+
+def check_lookup(config: Mapping[str, Any], names: Collection[str], where: object) -> None:
+    """Raise `AdapterError` where finding the rank of every layer would take more than half a minute."""
+    longest = max(map(len, names), default=0)
+    for option in ("rank_pattern", "alpha_pattern"):
+        # PEFT puts ".*" before each; the constant is what compiling one costs.
+        ways = (comb(longest + 1 + int(freedom(key)), longest) for key in config.get(option) or {})
+        if len(names) * sum(_COMPILING + way for way in ways) > _MOST_WORK:
+            raise AdapterError(
+                f"{where}: matching {option} with {len(names)} layers, whose names have up to {longest} characters, "
+                f"could take for ever. Give {option} fewer and simpler entries, such as names of layers."
+            )
 
 
 def layer_scaling(config: Mapping[str, Any], name: str) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aurac.errors import AdapterError
+from aurac_adapters.expressions import LONGEST, freedom
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "base_model_name_or_path": (str,),
@@ -19,10 +20,9 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "layers_pattern": (str, list),
 }
 _NAMES: Mapping[type, str] = {str: "a text", dict: "an object of layer names", list: "a list"}
-_LONGEST, _REPETITIONS = 2000, 6
-# A repeated group may match a text in exponentially many ways; Python's re has no limit of time.
-_REPEATED_GROUP = re.compile(r"(?<!\\)(?:\\\\)*\)[*+{]")
-_REPETITION = re.compile(r"(?<!\\)(?:\\\\)*[*+}]")
+_FREEDOM = 5
+# What PEFT puts before and behind an expression of its own: ".*", at most so often.
+_BY_PEFT = {"rank_pattern": 1, "alpha_pattern": 1, "layers_pattern": 2, "modules_to_save": 2}
 
 
 def check_kinds(config: Mapping[str, Any], where: object) -> None:
@@ -48,9 +48,12 @@ def _patterns(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the option and text of everything that PEFT gives to `re`."""
     for name in ("rank_pattern", "alpha_pattern"):
         yield from ((name, key) for key in config.get(name) or {})
-    for name in ("target_modules", "exclude_modules", "layers_pattern"):
-        value = config.get(name)
-        yield from ((name, text) for text in ([value] if isinstance(value, str) else []))
+    for name in ("target_modules", "exclude_modules"):
+        if isinstance(text := config.get(name), str):  # the names in a list are compared as they are
+            yield name, text
+    for name in ("layers_pattern", "modules_to_save"):
+        value = config.get(name) or ()
+        yield from ((name, text) for text in ([value] if isinstance(value, str) else value))
 
 
 def _check_pattern(name: str, pattern: str, where: object) -> None:
@@ -58,12 +61,9 @@ def _check_pattern(name: str, pattern: str, where: object) -> None:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as exc:
         raise AdapterError(f"{where}: {name} {pattern:.100} is no regular expression: {exc}. Correct it.") from exc
-    if (
-        len(pattern) > _LONGEST
-        or _REPEATED_GROUP.search(pattern)
-        or max(len(_REPETITION.findall(part)) for part in pattern.split("|")) > _REPETITIONS
-    ):
+    most = _FREEDOM - _BY_PEFT.get(name, 0)
+    if len(pattern) > LONGEST or freedom(pattern) > most:
         raise AdapterError(
-            f"{where}: matching {name} {pattern:.100} could take for ever: it repeats a group, repeats more than "
-            f"{_REPETITIONS} times, or is longer than {_LONGEST}. List the layers' names instead."
+            f"{where}: matching {name} {pattern:.100} could take for ever: it repeats a group, repeats or chooses more "
+            f"than {most} times, or is longer than {LONGEST}. List the layers' names instead."
         )

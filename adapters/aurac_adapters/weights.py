@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from aurac.errors import AdapterError
-from aurac_adapters.config import layer_rank
+from aurac_adapters.config import check_lookup, layer_rank
 from aurac_adapters.layers import Layer, lora_layers_of
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -57,6 +57,7 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any]
             raise AdapterError(
                 f"{path}: {key} holds NaN or infinity; the training diverged. Use an earlier checkpoint."
             )
+    check_lookup(config, [layer.name for layer in layers], path)
     for layer in layers:
         _check_layer(path, tensors, layer, layer_rank(config, layer.name))
     if not any(tensors[layer.b].any() and tensors[layer.a].any() for layer in layers):

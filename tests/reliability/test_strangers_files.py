@@ -104,16 +104,59 @@ def edit(folder: Path, **changes: object) -> Path:
     return folder
 
 
+BOMBS = [
+    *(r"(\w|\.)*!", r"(\w+\.?)+!", "(a|a){30}!", ".*" * 7 + "!", "a" * 2001),
+    "(.*|x)" * 20 + "!",  # one repetition between two bars
+    "(s|.)" * 40 + "!",  # 2 ** 40 ways without any repetition
+    ".?" * 40 + "!",
+    "(?:.|..|...)" * 20 + "!",
+    "(?x) (?: . * ) *!",  # blanks between a group and what repeats it
+    "[*]" + "[^]]*" * 9 + "!",
+]
+
+
 @pytest.mark.parametrize("option", ["target_modules", "exclude_modules", "layers_pattern", "rank_pattern"])
-@pytest.mark.parametrize("pattern", [r"(\w|\.)*!", r"(\w+\.?)+!", "(a|a){30}!", ".*" * 7 + "!", "a" * 2001])
+@pytest.mark.parametrize("pattern", BOMBS)
 def test_an_expression_that_could_take_for_ever_is_refused_before_it_is_matched(
     option: str, pattern: str, folders: list[Path]
 ) -> None:
-    folder = edit(folders[0], **{option: {pattern: 4} if option == "rank_pattern" else pattern})
+    check_bomb(option, {pattern: 4} if option == "rank_pattern" else pattern, folders[0])
+
+
+@pytest.mark.parametrize("option", ["layers_pattern", "modules_to_save"])
+@pytest.mark.parametrize("pattern", BOMBS)
+def test_peft_reads_these_lists_as_expressions_too(option: str, pattern: str, folders: list[Path]) -> None:
+    check_bomb(option, ["head", pattern], folders[0])
+
+
+def check_bomb(option: str, value: object, folder: Path) -> None:
+    edit(folder, **{option: value})
     started = time.perf_counter()
     with pytest.raises(AdapterError, match=rf"matching {option} .* could take for ever: it repeats a group"):
         read_adapter(folder)
     assert time.perf_counter() - started < 1
+
+
+def test_a_long_name_does_not_make_a_short_expression_take_for_ever(folders: list[Path]) -> None:
+    edit(folders[0], rank_pattern={".*s.*s.*s!": 4})
+    file = folders[0] / "adapter_model.safetensors"
+    tensors = load_file(file)
+    tensors |= {f"base_model.model.{'s' * 5000}.lora_{f}.weight": torch.ones(4, 4) for f in "AB"}
+    save_file(tensors, file)
+    started = time.perf_counter()
+    with pytest.raises(
+        AdapterError, match=r"matching rank_pattern with 5 layers, whose names have up to 5017 characters"
+    ):
+        read_adapter(folders[0])
+    assert time.perf_counter() - started < 1
+
+
+def test_a_rank_for_each_layer_of_a_large_model_is_accepted() -> None:
+    from aurac_adapters.config import check_lookup
+
+    layers = [f"base_model.model.model.layers.{i}.self_attn.{name}_proj" for i in range(80) for name in "qkvogud"]
+    check_lookup({"rank_pattern": {layer.removeprefix("base_model.model."): 4 for layer in layers}}, layers, "here")
+    check_lookup({"rank_pattern": {r".*layers.*self_attn.*proj": 4}}, layers, "here")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +166,10 @@ def test_an_expression_that_could_take_for_ever_is_refused_before_it_is_matched(
         r"(?:.*?(?:language|text).*?(?:self_attn|attention|attn|mlp).*?(?:k_proj|v_proj).*?)|(?:\bmodel\.layers\.[\d]{1,}\.(?:mlp)\.(?:(?:up_proj)))",
         r"model\.layers\.(0|1)\.self_attn\.q_proj",
         r"a\)*b",
+        r"model\.layers\.(0|1|2|10|11|12)\.(?:self_attn|mlp)\.(?:q|k|v|o|gate|up|down)_proj",
+        r"^(?!.*vision).*\.(to_[qkv]|to_out\.0)$",
+        r"(?i).*ATTN\.(q_proj|v_proj)",
+        r"[\]*+(]q",
     ],
 )
 def test_expressions_that_are_in_use_are_accepted(pattern: str, folders: list[Path]) -> None:
