@@ -52,7 +52,7 @@ def read_run_json(folder: Path) -> dict[str, Any]:
             f"{file} is damaged, not JSON: {exc}. The same `aurac score` sets it aside and restores what it can."
         ) from exc
     version = run.get("schema_version") if isinstance(run, dict) else None
-    if not isinstance(version, int):
+    if type(version) is not int:  # true is an int
         raise RecordError(f"{file} is no run record: it has no schema_version. Give a folder that `aurac score` wrote.")
     if version != SCHEMA_VERSION:
         remedy = "Upgrade aurac" if version > SCHEMA_VERSION else "Score again"
@@ -65,7 +65,13 @@ def read_run_json(folder: Path) -> dict[str, Any]:
 def wrong_parts(run: Mapping[str, Any]) -> list[str]:
     """Return the names of the parts of a record that are missing or of the wrong kind."""
     parts = {"identity": dict, "asked": dict, "tasks": dict, "groups": dict, "cells": list}
-    return [name for name, kind in parts.items() if not isinstance(run.get(name), kind)]
+    wrong = [name for name, kind in parts.items() if not isinstance(run.get(name), kind)]
+    inner = {"identity": ("adapter", "base"), "asked": None, "tasks": None, "groups": None}
+    for part, names in inner.items():
+        content = {} if part in wrong else run[part]
+        entries = content if names is None else [name for name in names if name in content]
+        wrong += [f"{part}.{name}" for name in entries if not isinstance(content[name], dict)]
+    return wrong
 
 
 def write_run_json(folder: Path, run: Mapping[str, Any]) -> None:

@@ -37,10 +37,16 @@ def read_cells(folder: Path, entries: Sequence[Any]) -> Stored:
     documents = read_documents(folder)
     cells: dict[Key, StoredCell] = {}
     damage = list(documents.damage)
+    listed: set[Key] = set()
     for entry in entries:
-        if wrong := wrong_entry(entry):
+        wrong = wrong_entry(entry)
+        if wrong is None and (entry["task"], entry["rank"]) in listed:
+            wrong = "run.json lists it twice"
+        if wrong:
             damage.append(Damage(folder / RUN_JSON, wrong, _name(entry)))
-        elif entry["status"] == "failed":
+            continue
+        listed.add((entry["task"], entry["rank"]))
+        if entry["status"] == "failed":
             cells[entry["task"], entry["rank"]] = StoredCell(entry, schema().empty_table())
         elif entry["status"] == "done":
             key = entry["task"], entry["rank"]

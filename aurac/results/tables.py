@@ -25,6 +25,7 @@ COLUMNS = {
 DOCUMENT_COLUMNS = tuple(name for name in COLUMNS if name not in ("task", "rank"))
 """Columns of `Cell.columns`."""
 _ORDER = ("task", "rank", "metric", "filter", "doc_id")
+_MAY_BE_NULL = ("score", "weight")
 _METADATA, _CHECKSUM = b"aurac", b"aurac_sha256"
 
 
@@ -82,7 +83,44 @@ def read_part(parquet: Any, number: int | None = None) -> Any:
         DamagedTableError: If they cannot be read.
     """
     table = guarded(lambda: parquet.read() if number is None else parquet.read_row_group(number))
-    return guarded(lambda: table.select(list(COLUMNS)).cast(schema().with_metadata(table.schema.metadata)))
+    table = guarded(lambda: table.select(list(COLUMNS)))
+    _check_types(table)
+    table = guarded(lambda: table.cast(schema().with_metadata(table.schema.metadata)))
+    _check_rows(table)
+    return table
+
+
+def _check_types(table: Any) -> None:
+    """Raise `DamagedTableError` for texts and truth values where numbers belong; a cast would accept them."""
+    import pyarrow as pa
+
+    for field in table.schema:
+        number = COLUMNS[field.name] != "string" and not pa.types.is_null(field.type)
+        if number and not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
+            raise DamagedTableError(f"the column {field.name} is of type {field.type}, not {COLUMNS[field.name]}")
+
+
+def _check_rows(table: Any) -> None:
+    """Raise `DamagedTableError` for a row that belongs to no document of a cell, and for one that occurs twice."""
+    import pyarrow.compute as pc
+
+    for name in COLUMNS:
+        if name not in _MAY_BE_NULL and table[name].null_count:
+            row = table.filter(pc.is_null(table[name])).slice(0, 1)
+            raise DamagedTableError(f"a row has no {name}: {_named(row)}")
+    low = table.filter(pc.less(table["rank"], 1))
+    if len(low):
+        raise DamagedTableError(f"a rank is below 1: {_named(low)}")
+    counts = table.group_by(list(_ORDER)).aggregate([([], "count_all")])
+    if len(counts) < len(table):
+        twice = counts.filter(pc.greater(counts["count_all"], 1))
+        raise DamagedTableError(f"a row occurs twice: {_named(twice)}")
+
+
+def _named(rows: Any) -> str:
+    """Name the first of these rows."""
+    row = rows.slice(0, 1).to_pylist()[0]
+    return f"task {row['task']!r}, rank {row['rank']}, document {row['doc_id']}, metric {row['metric']!r}"
 
 
 def about_of(parquet: Any) -> dict[str, Any] | None:

@@ -53,7 +53,7 @@ def test_json_that_is_none_is_named(record: Path, text: str) -> None:
         load(record)
 
 
-@pytest.mark.parametrize("text", ["[]", "3", "{}", '{"schema_version": "1"}'])
+@pytest.mark.parametrize("text", ["[]", "3", "{}", '{"schema_version": "1"}', '{"schema_version": true}'])
 def test_json_of_something_else_is_no_record(record: Path, text: str) -> None:
     (record / "run.json").write_text(text)
     with pytest.raises(RecordError, match=r"run\.json is no run record: it has no schema_version"):
@@ -253,4 +253,65 @@ def test_other_prompts_at_another_rank_are_found(record: Path) -> None:
 
     edit_documents(record, change_prompts)
     with pytest.raises(RecordError, match=r"task 't' has other prompts at rank 2 than at rank 1"):
+        load(record)
+
+
+def set_column(name: str, values: Callable[[list[Any]], list[Any]], kind: Any = None) -> Callable[[pa.Table], pa.Table]:
+    def change(table: pa.Table) -> pa.Table:
+        array = pa.array(values(table[name].to_pylist()), type=kind or table.schema.field(name).type)
+        return table.set_column(table.column_names.index(name), name, array)
+
+    return change
+
+
+@pytest.mark.parametrize("rows", [1, 4, 8])
+def test_rows_that_occur_twice_are_damage_not_documents(record: Path, rows: int) -> None:
+    edit_documents(record, lambda table: pa.concat_tables([table, table.slice(0, rows)]))
+    message = r"documents\.parquet is damaged at .*: a row occurs twice: task 't', rank 1, document \d, metric 'acc'"
+    with pytest.raises(RecordError, match=message):
+        load(record)
+
+
+@pytest.mark.parametrize("name", ["task", "rank", "doc_id", "doc_hash", "prompt_hash", "filter", "metric"])
+def test_a_row_without_its_place_is_damage(record: Path, name: str) -> None:
+    edit_documents(record, set_column(name, lambda values: [None, *values[1:]]))
+    with pytest.raises(RecordError, match=rf"documents\.parquet is damaged at .*: a row has no {name}: task "):
+        load(record)
+
+
+def test_a_rank_below_one_is_damage(record: Path) -> None:
+    edit_documents(record, set_column("rank", lambda values: [0, *values[1:]]))
+    with pytest.raises(
+        RecordError, match=r"documents\.parquet is damaged at .*: a rank is below 1: task 't', rank 0, "
+    ):
+        load(record)
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "kind"), [("score", bool, "bool"), ("score", str, "string"), ("rank", str, "string")]
+)
+def test_a_column_of_another_type_is_damage(record: Path, name: str, to: type, kind: str) -> None:
+    edit_documents(record, set_column(name, lambda values: [to(value) for value in values], pa.type_for_alias(kind)))
+    with pytest.raises(RecordError, match=rf"damaged at .*: the column {name} is of type {kind}, not \w+"):
+        load(record)
+
+
+def test_a_cell_that_is_listed_twice_is_named(record: Path) -> None:
+    edit(record, lambda run: run["cells"].append({**run["cells"][0], "status": "failed", "error": "x"}))
+    with pytest.raises(RecordError, match=r"run\.json is damaged at cell \(t, rank 1\): run\.json lists it twice"):
+        load(record)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("identity.adapter", lambda run: run["identity"].update(adapter="a")),
+        ("identity.base", lambda run: run["identity"].update(base=3)),
+        ("tasks.t", lambda run: run["tasks"].update(t=[])),
+        ("asked.t", lambda run: run["asked"].update(t="t")),
+    ],
+)
+def test_parts_of_parts_of_the_wrong_kind_are_named(record: Path, part: str, change: Callable[[dict], object]) -> None:
+    edit(record, change)
+    with pytest.raises(RecordError, match=rf"run\.json is damaged: {part} missing or of the wrong kind\. Score again"):
         load(record)
