@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -25,13 +27,13 @@ A plain LoRA adapter of rank {r}{padding}, for PEFT and for servers that read PE
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-base = AutoModelForCausalLM.from_pretrained("{base}")
-model = PeftModel.from_pretrained(base, "{out}")
+base = AutoModelForCausalLM.from_pretrained({base})
+model = PeftModel.from_pretrained(base, {out})
 ```
 """
 
 _MERGED = """\
-# {base} with rank {rank} of {source}
+# {name} with rank {rank} of {source}
 
 A base model into which a LoRA adapter was merged; weights in {dtype}, to which the sum was rounded.
 
@@ -40,8 +42,8 @@ A base model into which a LoRA adapter was merged; weights in {dtype}, to which 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-model = AutoModelForCausalLM.from_pretrained("{out}")
-tokenizer = AutoTokenizer.from_pretrained("{out}")
+model = AutoModelForCausalLM.from_pretrained({out})
+tokenizer = AutoTokenizer.from_pretrained({out})
 ```
 """
 
@@ -70,11 +72,16 @@ class Origin:
     rank: int
     inference: str
 
+    @property
+    def source(self) -> str:
+        """The folder's name, as Markdown."""
+        return _markdown(self.folder.path.resolve().name)
+
     def facts(self) -> str:
         """Return a table of what the folder was and what was cut from it."""
         method = self.folder.method
         rows = {
-            "cut from": f"{self.folder.path.resolve().name}, rank {method.max_rank}",
+            "cut from": f"{self.source}, rank {method.max_rank}",
             "rank": self.rank,
             "method": method.description,
             "scaling": f"rule {method.scaling}, gain {method.gain:g}",
@@ -99,12 +106,12 @@ def slice_card(origin: Origin, config: Mapping[str, Any], *, out: Path) -> str:
     data = ModelCardData(base_model=base, library_name="peft", pipeline_tag=_pipeline(config), tags=["lora"])
     text = _SLICE.format(
         rank=origin.rank,
-        source=origin.folder.path.resolve().name,
+        source=origin.source,
         r=width,
         padding=f" (rank {origin.rank}, filled up with zeros)" if width > origin.rank else "",
         facts=origin.facts(),
-        base=base or "BASE MODEL",
-        out=out.name,
+        base=_python(base or "BASE MODEL"),
+        out=_python(out.name),
     )
     return f"---\n{data.to_yaml()}\n---\n\n{text}"
 
@@ -120,8 +127,14 @@ def merged_card(origin: Origin, base: str, *, dtype: str, out: Path) -> str:
     """
     pipeline = _pipeline(origin.folder.config)
     data = ModelCardData(base_model=base, library_name="transformers", pipeline_tag=pipeline, tags=["lora", "merged"])
-    source = origin.folder.path.resolve().name
-    text = _MERGED.format(base=base, rank=origin.rank, source=source, dtype=dtype, facts=origin.facts(), out=out.name)
+    text = _MERGED.format(
+        name=_markdown(base),
+        rank=origin.rank,
+        source=origin.source,
+        dtype=dtype,
+        facts=origin.facts(),
+        out=_python(out.name),
+    )
     return f"---\n{data.to_yaml()}\n---\n\n{text}"
 
 
@@ -129,7 +142,7 @@ def converted_card(checkpoint: Path, maker: str, method: NestedMethod, base: str
     """Return the README of a folder that was made from a checkpoint of another program."""
     data = ModelCardData(base_model=base, library_name="peft", pipeline_tag="text-generation", tags=["lora"])
     rows = {
-        "checkpoint": f"`{checkpoint.name}`, {maker}",
+        "checkpoint": f"{_markdown(checkpoint.name)}, {maker}",
         "sha256 of the checkpoint": f"`{file_sha256(checkpoint)}`",
         "method": method.description,
         "scaling": f"rule {method.scaling}, gain {method.gain:g}",
@@ -141,6 +154,18 @@ def converted_card(checkpoint: Path, maker: str, method: NestedMethod, base: str
 
 def _table(rows: Mapping[str, object]) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def _markdown(name: str) -> str:
+    """Return a name from a file as one line of Markdown that holds no markup and no HTML."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in name).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", line)
+
+
+def _python(name: str) -> str:
+    """Return a name from a file as a literal of Python, in one line."""
+    return json.dumps(name) if name.isascii() else repr(name)
 
 
 def _pipeline(config: Mapping[str, Any]) -> str | None:
