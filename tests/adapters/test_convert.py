@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError, dumps
@@ -179,7 +180,7 @@ def test_target_modules_are_short_where_that_means_the_same_layers(base: str, tm
 def test_a_converted_folder_says_where_it_comes_from(base: str, tmp_path: Path) -> None:
     given = Given(base=base, method="lora", scaling="sqrt")
     text = (convert_checkpoint(authors_file(tmp_path / "step.pt"), tmp_path / "out", given) / "README.md").read_text()
-    for part in ("library_name: peft", "`step.pt`, the MatryoshkaLoRA authors'", "| scaling | rule sqrt, gain 1 |"):
+    for part in ("library_name: peft", "step.pt, the MatryoshkaLoRA authors'", "| scaling | rule sqrt, gain 1 |"):
         assert part in text
 
 
@@ -341,3 +342,53 @@ def test_nothing_is_quoted_where_torch_gives_no_reason(tmp_path: Path, monkeypat
 def test_every_layout_of_the_table_has_its_own_name(name: str) -> None:
     assert LAYOUTS[name].name == name
     assert LAYOUTS[name].__doc__
+
+
+def repack(file: Path, method: int, content: bytes) -> None:
+    """Write an archive of torch.save again, with other content for its numbers."""
+    with zipfile.ZipFile(file) as archive:
+        entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, content if name.endswith("data/0") else data)
+
+
+def test_an_archive_that_unpacks_to_more_than_its_size_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "bomb.pt"
+    torch.save({"a": torch.zeros(4, 4)}, file)
+    repack(file, zipfile.ZIP_DEFLATED, bytes(2**24))
+    assert file.stat().st_size < 2**18
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("was read"))
+    with pytest.raises(
+        AdapterError, match=r"bomb\.pt would be 167\d+ bytes when it is unpacked, more than its own \d+;"
+    ):
+        read_tensors(file)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.zeros(1).expand(2**40), torch.zeros(2**40, device="meta"), torch.eye(3).to_sparse()],
+    ids=["expanded", "meta", "sparse"],
+)
+def test_tensors_that_claim_more_than_the_file_holds_are_refused(tensor: torch.Tensor, tmp_path: Path) -> None:
+    torch.save({"a": tensor}, tmp_path / "a.pt")
+    with pytest.raises(AdapterError, match=r"a\.pt: 'a' claims more numbers than the file holds, or holds them in"):
+        read_tensors(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / f"a{suffix}"
+    torch.save({"a": torch.zeros(1)}, file)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(torch, "load", refuse)
+    monkeypatch.setattr("aurac_adapters.checkpoints.reading.load_file", refuse)
+    with pytest.raises(PermissionError, match=r"Permission denied: '.*a\."):
+        read_tensors(file)
