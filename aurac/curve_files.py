@@ -74,8 +74,10 @@ def _read_csv(file: Path, text: str, task: str | None) -> tuple[str | None, list
         raise CurveError(f"{file}, line {rows.line_num + 1}: no CSV ({exc}). Correct the line.") from exc
     for line, row in table:
         _check_fields(file, line, row, columns)
-    name = task
-    if "task" in columns:
+    name = None
+    if "task" not in columns:
+        _check_no_task(file, task)
+    else:
         name = only_task((row["task"] for _, row in table), task, str(file))
         table = [(line, row) for line, row in table if row["task"] == name]
     points = [_point(file, line, row) for line, row in table]
@@ -117,16 +119,32 @@ def _read_json(file: Path, text: str, task: str | None) -> tuple[str | None, Any
         if isinstance(exc, CurveError):
             raise
         raise CurveError(f"{file} cannot be read as JSON: {exc}. Give a curve of ranks and accuracies.") from exc
+    if _holds_booleans(data):
+        raise CurveError(f"{file} holds true or false where a number is needed. Give ranks and accuracies as numbers.")
     if isinstance(data, dict) and {"ranks", "accuracies"} <= set(data):
-        name = data.get("task", task)
+        name = data.get("task")
         if name is not None and not isinstance(name, str):
             raise CurveError(f"{file} has the task {name!r:.60}; a text is needed. Correct it, or leave it out.")
+        if task is not None and name != task:
+            raise CurveError(f"{file} has the task {name!r}, not {task!r}. Give that, or no task.")
         return name, data["ranks"], data["accuracies"]
     if isinstance(data, dict) and data and all(map(_RANK.fullmatch, data)):
-        return task, [int(key) for key in data], list(data.values())
+        _check_no_task(file, task)
+        return None, [int(key) for key in data], list(data.values())
     raise CurveError(
         f'{file} holds no curve. Needed: {{"1": 0.41, "2": 0.44}} or {{"ranks": [1, 2], "accuracies": [0.41, 0.44]}}.'
     )
+
+
+def _check_no_task(file: Path, task: str | None) -> None:
+    if task is not None:
+        raise CurveError(f"{file} does not say which task it is, so {task!r} cannot be chosen. Leave the task out.")
+
+
+def _holds_booleans(data: Any) -> bool:
+    """Find true and false among the values; Python counts them as 1 and 0."""
+    values = data.values() if isinstance(data, dict) else ()
+    return any(isinstance(v, bool) for value in values for v in (value if isinstance(value, list) else [value]))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -77,6 +77,9 @@ def weights(
     return RULES[rule](AXES[axis](grid))
 
 
+_TOLD_APART = 2**53  # as float64; no adapter comes near
+
+
 def check_ranks(ranks: Sequence[int]) -> Vector:
     """Return the ranks as floats, shape (K,), or raise `CurveError` naming the first that is wrong."""
     try:
@@ -90,6 +93,8 @@ def check_ranks(ranks: Sequence[int]) -> Vector:
             raise CurveError(f"rank {rank:g} is not a whole number; ranks count columns of the adapter, from 1.")
         if rank <= 0:
             raise CurveError(f"rank {rank:g} is not positive; ranks count from 1. Pass the base model as base=.")
+        if rank >= _TOLD_APART:
+            raise CurveError(f"rank {rank:g} is too large; a rank is less than 2**53. Correct it.")
     for before, after in pairwise(grid):
         if after == before:
             raise CurveError(f"rank {after:g} occurs twice. Give each rank once.")

@@ -30,6 +30,8 @@ def as_curve(
     if isinstance(source, RankAccuracyCurve):
         return source
     if isinstance(source, (str, PathLike)):
+        if not str(source):
+            raise RecordError("the path is empty. Give a .csv or .json curve, or the folder of a run record.")
         return _from_path(Path(source), task, options)
     if isinstance(source, Mapping):
         return RankAccuracyCurve(list(source), list(source.values()), task=task, **options)

@@ -14,6 +14,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from aurac import __version__
 from aurac.errors import AuracError
@@ -96,7 +98,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
+        if isinstance(error, (NotADirectoryError, FileExistsError)) and (file := _file_above(error.filename)):
+            return _fail(f"{file} is a file, so nothing can lie below it. Give another path.")
         return _fail(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+
+
+def _file_above(name: Any) -> Path | None:
+    """Return the file that a path goes through as if it were a folder, if there is one."""
+    path = Path(os.fsdecode(name))
+    return next((part for part in (path, *path.parents) if part.is_file()), None)
 
 
 def _fail(message: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from aurac.errors import AuracError
@@ -60,6 +61,13 @@ def rank_list(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of ranks such as 1,2,4") from None
 
 
+def document_counts(text: str) -> tuple[int, ...]:
+    """Read "1172,10042"."""
+    if not all(part.strip().isdecimal() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers of documents such as 1172,10042")
+    return tuple(int(part) for part in text.split(","))
+
+
 def batch_size(text: str) -> int | str:
     """Read a number from 1, or "auto"."""
     if text == "auto":
@@ -78,7 +86,10 @@ def positive(text: str) -> int:
 
 def fraction(text: str) -> float:
     """Read a number between 0 and 1, both excluded."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1, both excluded; for example 0.95")
     return value

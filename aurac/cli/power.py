@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import argparse
 
-from aurac.cli.options import fraction, rank_list
+from aurac.cli.options import document_counts, fraction
 from aurac.report.comparison import OUTPUTS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("runs", nargs="*", metavar="RUN", help="two scored runs that show the spread")
-    parser.add_argument("--documents", type=rank_list, metavar="N,...", help="default: as many as the runs have")
+    parser.add_argument("--documents", type=document_counts, metavar="N,...", help="default: as many as the runs have")
     parser.add_argument("--effect", type=float, metavar="POINTS", help="difference that matters")
     parser.add_argument("--sd", type=float, metavar="POINTS", help="spread of the per-document differences")
     parser.add_argument("--seeds", type=int, metavar="S", help="training seeds of each method")

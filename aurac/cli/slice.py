@@ -44,11 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the folders and print them."""
+    from aurac.errors import AuracError
     from aurac_adapters import export_merged, export_slice, read_adapter
     from aurac_adapters.config import trained_whole
     from aurac_adapters.method import check_rank
     from aurac_adapters.writing import check_new
 
+    if twice := [rank for rank in args.rank if args.rank.count(rank) > 1]:
+        raise AuracError(f"--rank {twice[0]} was given twice. Give each rank once.")
     folders = {rank: args.out if len(args.rank) == 1 else args.out / f"rank-{rank}" for rank in args.rank}
     found = read_adapter(args.adapter)
     for rank, folder in folders.items():  # all of them before the first is written

@@ -107,6 +107,8 @@ def load(path: str | PathLike[str]) -> Run:
     Raises:
         RecordError: If there is none, or it is damaged; the message names the file and the cell.
     """
+    if not str(path):
+        raise RecordError("the path of the record is empty. Give a folder that `aurac score` wrote.")
     folder = find_record(Path(path))
     run = read_run_json(folder)
     curves: dict[str, RankAccuracyCurve] = {}

@@ -90,8 +90,10 @@ def documents_needed(
         7064
     """
     _check(sd=sd, n_documents=2, alpha=alpha, power=power, seed_sd=seed_sd, n_seeds=n_seeds)
-    if not effect > 0:
-        raise CurveError(f"effect {effect:g} is not positive. Give the smallest difference that matters, such as 0.01.")
+    if not 0 < effect < math.inf:
+        raise CurveError(
+            f"effect {effect:g} is not positive and finite. Give the smallest difference that matters, such as 0.01."
+        )
     if n_seeds is None:
         # The relative 1e-12 keeps an exact root from being rounded up.
         return max(2, math.ceil(((_quantile(1 - alpha / 2) + _quantile(power)) * sd / effect) ** 2 * (1 - 1e-12)))

@@ -52,6 +52,7 @@ def test_a_command_that_does_not_exist_is_a_usage_error(capsys: pytest.CaptureFi
         (("--ranks", "1,b"), "'1,b' is no list of ranks such as 1,2,4"),
         (("--batch-size", "0"), "'0' is neither a number from 1 nor auto"),
         (("--confidence-level", "95"), "95 is not between 0 and 1"),
+        (("--confidence-level", "x"), "x is not between 0 and 1, both excluded; for example 0.95"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_a_usage_error(
@@ -61,3 +62,20 @@ def test_a_value_that_cannot_be_read_is_a_usage_error(
         main(["score", "adapter", "--tasks", "arc", *options])
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_numbers_of_documents_are_not_called_ranks(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["power", "--documents", "1e9"])
+    assert "'1e9' is no list of numbers of documents such as 1172,10042" in capsys.readouterr().err
+
+
+def test_a_path_below_a_file_is_one_line_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    for below in (file / "out", file / "a" / "b"):
+        monkeypatch.setattr("aurac.score.compute", lambda *_, below=below, **__: below.mkdir(parents=True))
+        assert main(["compute", "curve.csv"]) == 1
+        assert capsys.readouterr().err == f"error: {file} is a file, so nothing can lie below it. Give another path.\n"

@@ -94,3 +94,9 @@ def test_padding_and_merging_exclude_each_other(call: Call, adapters: dict[str, 
     with pytest.raises(SystemExit) as stopped:
         call("slice", adapters["one"], "--rank", "2", "--merge", "--pad-to", "8", "--out", tmp_path / "m")
     assert stopped.value.code == 2
+
+
+def test_a_rank_that_was_given_twice_is_refused(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
+    done = call("slice", next(iter(adapters.values())), "--rank", "2,2", "--out", tmp_path / "out")
+    assert (done.status, done.error) == (1, "error: --rank 2 was given twice. Give each rank once.")
+    assert not (tmp_path / "out").exists()

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from aurac import compute
 from aurac.curve_files import read_curve
-from aurac.errors import CurveError
+from aurac.errors import CurveError, RecordError
+from aurac.results import load
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -110,3 +112,43 @@ def test_what_would_be_misread_or_break_the_reader_is_refused(
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(CurveError, match=message):
         read_curve(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("c.json", '{"1": true, "2": 0.5}', r"c\.json holds true or false where a number is needed"),
+        ("c.json", '{"ranks": [true, 2], "accuracies": [0.1, 0.2]}', r"c\.json holds true or false where a number"),
+        (
+            "c.json",
+            '{"1": 0.1, "9007199254740993": 0.2}',
+            r"rank 9\.0072e\+15 is too large; a rank is less than 2\*\*53",
+        ),
+        ("c.csv", "rank,accuracy\n1,0.1\n1e18,0.2\n", r"c\.csv: rank 1e\+18 is too large; a rank is less than 2\*\*53"),
+    ],
+)
+def test_numbers_that_are_none_or_cannot_be_told_apart_are_refused(
+    name: str, text: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(CurveError, match=message):
+        read_curve(tmp_path / name)
+
+
+def test_a_task_of_a_file_without_tasks_is_refused(tmp_path: Path) -> None:
+    curves = {"a.csv": "rank,accuracy\n1,0.1\n", "a.json": '{"1": 0.1}'}
+    for name, text in curves.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(CurveError, match=rf"{name} does not say which task it is, so 'arc' cannot be chosen"):
+            read_curve(tmp_path / name, task="arc")
+    (tmp_path / "b.json").write_text('{"ranks": [1], "accuracies": [0.1], "task": "piqa"}')
+    with pytest.raises(CurveError, match=r"b\.json has the task 'piqa', not 'arc'\. Give that, or no task"):
+        read_curve(tmp_path / "b.json", task="arc")
+    assert read_curve(tmp_path / "b.json", task="piqa").task == "piqa"
+
+
+def test_an_empty_path_is_not_this_folder() -> None:
+    with pytest.raises(RecordError, match=r"the path is empty\. Give a \.csv or \.json curve"):
+        compute("")
+    with pytest.raises(RecordError, match=r"the path of the record is empty\. Give a folder"):
+        load("")

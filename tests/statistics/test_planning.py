@@ -71,6 +71,7 @@ def test_power_is_what_a_simulated_paired_test_finds() -> None:
     [
         (lambda: documents_needed(0.005, 0.3, seed_sd=0.003, n_seeds=3), "no number of documents .* Train more seeds"),
         (lambda: documents_needed(0.0, 0.3), "effect 0 is not positive"),
+        (lambda: documents_needed(float("inf"), 0.3), "effect inf is not positive and finite"),
         (lambda: minimal_effect(-1, 100), "sd -1 is negative"),
         (lambda: minimal_effect(float("nan"), 100), "sd nan is negative or not a number"),
         (lambda: minimal_effect(0.3, 1), "1 documents show no spread"),
