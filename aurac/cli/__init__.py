@@ -60,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, module_name in COMMANDS.items():
         module = import_module(module_name)
-        summary, _, epilog = str(module.__doc__).partition("\n\n")
+        summary, _, epilog = (module.__doc__ or "").partition("\n\n")
         sub = commands.add_parser(
             name,
             help=summary.rstrip("."),
@@ -75,9 +75,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", "5")  # a log is not a terminal: a line of progress now and then
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal's encoding lacks is shown as \\x.. instead
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -101,6 +102,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, (NotADirectoryError, FileExistsError)) and (file := _file_above(error.filename)):
             return _fail(f"{file} is a file, so nothing can lie below it. Give another path.")
         return _fail(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+
+
+def _open_closed_streams() -> None:
+    """Let output that nobody can read go nowhere; Python has None for a stream that was closed (`>&-`)."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _file_above(name: Any) -> Path | None:
