@@ -23,7 +23,7 @@ import scipy
 import scipy.stats
 
 import aurac
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.quadrature import weights
 from aurac.statistics.bca import bca_interval
 from aurac.statistics.intervals import per_document

@@ -70,7 +70,7 @@ class Ranks:
     """Sets the rank of one model for both sides: merged for the engine where that is possible, by the gate for HFLM."""
 
     def __init__(self, nested: Any) -> None:
-        from aurac_adapters.merging import MergedAdapter, obstacle
+        from aurac_adapters.layer.merging import MergedAdapter, obstacle
 
         self.nested = nested
         self.merged = MergedAdapter(nested) if obstacle(nested) is None else None

@@ -38,7 +38,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 import aurac
 from aurac_adapters import METHODS, NestedMethod, attach
-from aurac_adapters.method import powers_of_two
+from aurac_adapters.methods.method import powers_of_two
 
 METHODS_MEASURED = ("lora", "matryoshka", "dylora")
 RANKS = (32, 256)

@@ -20,9 +20,9 @@ import numpy as np
 from validation_world import CEILING, MID, NESTED, RANKS, Array, scores
 
 import aurac
-from aurac.curve import RankAccuracyCurve
+from aurac.analysis.adequacy import smallest_rank
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.quadrature import weights
-from aurac.statistics.adequacy import smallest_rank
 from aurac.statistics.bands import crossing, curve_band, difference_band
 from aurac.statistics.equivalence import loss_p
 from aurac.statistics.estimate import Estimate, Interval

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def modules() -> list[str]:
-    files = [*(ROOT / "aurac").rglob("*.py"), *(ROOT / "adapters/aurac_adapters").glob("*.py")]
+    files = [*(ROOT / "aurac").rglob("*.py"), *(ROOT / "adapters/aurac_adapters").rglob("*.py")]
     texts = {path: path.read_text() for path in files}
     return sorted(
         ".".join(

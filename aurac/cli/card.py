@@ -21,7 +21,7 @@ from aurac.errors import AuracError, RecordError
 from aurac.results import Run
 
 if TYPE_CHECKING:
-    from aurac.report.model_card import Subject
+    from aurac.report.pages.model_card import Subject
     from aurac_adapters import AdapterFolder
 
 
@@ -50,10 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the card and its plot, upload them where that is asked, and print where they are."""
-    from aurac.report.adapter_size import size
-    from aurac.report.model_card import PLOT, model_card
-    from aurac.report.plots import save_curves
-    from aurac.report.publishing import push, read_front_matter, write_card
+    from aurac.analysis.adapter_size import size
+    from aurac.report.pages.model_card import PLOT, model_card
+    from aurac.report.pages.publishing import push, read_front_matter, write_card
+    from aurac.report.plots.curves import save_curves
     from aurac.results import load, read_profile
     from aurac_adapters import read_adapter
 
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _subject(adapter: AdapterFolder, repo_id: str | None) -> Subject:
-    from aurac.report.model_card import Subject
+    from aurac.report.pages.model_card import Subject
 
     name = adapter.path.resolve().name
     return Subject(

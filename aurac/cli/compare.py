@@ -60,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the comparison and draw the plot."""
     from aurac.report.comparison import compare
-    from aurac.report.plots import save_curves
-    from aurac.report.style import check_suffix
+    from aurac.report.plots.curves import save_curves
+    from aurac.report.plots.style import check_suffix
 
     for path in args.plot:
         check_suffix(path)

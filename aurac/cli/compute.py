@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 
 from aurac.cli.options import add_integration
-from aurac.report.machine_readable import json_text
+from aurac.report.formats.machine_readable import json_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the score."""
-    from aurac.score import compute
+    from aurac.analysis.compute import compute
 
     score = compute(
         args.file,

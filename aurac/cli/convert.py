@@ -23,9 +23,9 @@ from aurac.cli.train import own_fields
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments; layouts, methods and scaling rules come from the adapters' tables."""
     from aurac_adapters import METHODS, NestedMethod
-    from aurac_adapters.checkpoints.layouts import LAYOUTS
-    from aurac_adapters.method import INFERENCES
-    from aurac_adapters.scaling import SCALINGS
+    from aurac_adapters.export.checkpoints.layouts import LAYOUTS
+    from aurac_adapters.methods.method import INFERENCES
+    from aurac_adapters.methods.scaling import SCALINGS
 
     trainable = [name for name in METHODS if METHODS[name].trainable]
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a file: .safetensors, or written by torch.save")
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the folder and print it."""
     from aurac_adapters import METHODS, NestedMethod, convert_checkpoint
-    from aurac_adapters.convert import Given
+    from aurac_adapters.export.convert import Given
 
     fields = [field for name in METHODS for field in own_fields(METHODS[name], NestedMethod)]
     given = Given(

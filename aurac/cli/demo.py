@@ -85,7 +85,7 @@ def rotate(lora: Path, out: Path) -> None:
 def show(runs: Sequence[Path], out: Path) -> None:
     """Print the leaderboard, and write it and the plots."""
     from aurac.report.comparison import compare
-    from aurac.report.plots import save_curves
+    from aurac.report.plots.curves import save_curves
 
     comparison = compare(runs, baseline="lora")
     for name, output in (("leaderboard.md", "markdown"), ("leaderboard.csv", "csv"), ("leaderboard.json", "json")):

@@ -21,7 +21,7 @@ FORMATS = Registry(
     {
         "parquet": "aurac.results.long_table:write_parquet",
         "csv": "aurac.results.long_table:write_csv",
-        "lm-eval": "aurac.harness.lm_eval_export:write_lm_eval",
+        "lm-eval": "aurac.harness.exchange.lm_eval_export:write_lm_eval",
     },
 )
 """Name -> function (run, path) that writes it."""

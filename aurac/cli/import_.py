@@ -54,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import and print the scores; 1 where a task has no curve."""
-    from aurac.harness.importing import import_lm_eval
-    from aurac.harness.suites import parse_tasks
+    from aurac.harness.exchange.importing import import_lm_eval
+    from aurac.harness.protocols import parse_tasks
     from aurac.report.comparison import compare
 
     folders = _folders(args)
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _folders(args: argparse.Namespace) -> Mapping[int, Path]:
-    from aurac.harness.lm_eval_output import rank_folders
+    from aurac.harness.exchange.lm_eval_output import rank_folders
 
     if (args.parent is None) == (not args.rank):
         raise AuracError("give either PARENT, a folder with one child a rank, or --rank R=DIR for each rank.")

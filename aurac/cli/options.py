@@ -6,9 +6,9 @@ import argparse
 import math
 from pathlib import Path
 
+from aurac.analysis.grouping import BY
 from aurac.errors import AuracError
 from aurac.quadrature import AXES, RULES
-from aurac.report.grouping import BY
 
 WITHOUT_PRIOR = tuple(rule for rule in RULES if rule != "prior")
 

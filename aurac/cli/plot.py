@@ -17,8 +17,8 @@ from typing import Any
 from aurac.cli.options import add_by, fraction, rows
 from aurac.errors import AuracError
 from aurac.quadrature import AXES
-from aurac.report.cost_axis import COSTS, SIZE
-from aurac.report.plot_kinds import KINDS
+from aurac.report.plots.cost_axis import COSTS, SIZE
+from aurac.report.plots.kinds import KINDS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,9 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw and write."""
-    from aurac.report import style
-    from aurac.report.cost import noise_of
-    from aurac.report.plot_kinds import PlotOptions, draw
+    from aurac.report.plots import style
+    from aurac.report.plots.kinds import PlotOptions, draw
+    from aurac.report.tables.cost import noise_of
     from aurac.results import load
 
     for path in args.out:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     from aurac.errors import CurveError
-    from aurac.report.power import TYPICAL, Question, Spread, observed_spreads, power
+    from aurac.report.tables.power import TYPICAL, Question, Spread, observed_spreads, power
     from aurac.results import load
 
     effect = None if args.effect is None else args.effect / 100

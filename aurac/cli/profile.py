@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, write, print."""
-    from aurac.report.cost import render_profile
+    from aurac.report.tables.cost import render_profile
     from aurac.results.layout import NESTED
     from aurac.results.profile import check_profile_folder, write_profile
     from aurac_adapters import read_adapter
@@ -65,12 +65,12 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(adapter: AdapterFolder, args: argparse.Namespace) -> Profile:
     """Cut a slice for every rank, load them side by side, and measure."""
+    from aurac.analysis.adapter_size import WEIGHTS, size_of_file
     from aurac.harness.identity import base_identity, hardware, versions
     from aurac.harness.model import load_base, resolve_dtype
     from aurac.harness.profiling import Workload, measure_costs
     from aurac.harness.sliced_model import SlicedModel
     from aurac.harness.sweep import check_ranks, default_ranks
-    from aurac.report.adapter_size import WEIGHTS, size_of_file
     from aurac.results.profile import ProfileRow
     from aurac_adapters import export_slice
 

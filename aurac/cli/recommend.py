@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the recommendation."""
-    from aurac.report.adapter_size import size
+    from aurac.analysis.adapter_size import size
     from aurac.report.recommendation import recommend
     from aurac.results import load, read_profile
 

@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the pages and print their names."""
-    from aurac.report.collection import collect
-    from aurac.report.leaderboard_page import leaderboard_page
-    from aurac.report.page import check_page, write_page
+    from aurac.analysis.collection import collect
+    from aurac.report.pages.leaderboard import leaderboard_page
+    from aurac.report.pages.page import check_page, write_page
 
     pages = args.out or [args.folder / "LEADERBOARD.md"]
     for path in pages:

@@ -27,8 +27,8 @@ from aurac.results import Run
 
 if TYPE_CHECKING:
     from aurac.harness.chat import Chat
-    from aurac_adapters.nested import NestedAdapter
-    from aurac_adapters.retrained import RankedFolder
+    from aurac_adapters.folder.retrained import RankedFolder
+    from aurac_adapters.layer.nested import NestedAdapter
 
 RECORD = "aurac-run"
 """Default folder of the record, inside the adapter folder."""
@@ -123,7 +123,7 @@ def measure(adapter: RankedFolder, args: argparse.Namespace, out: Path) -> Run |
     from aurac.harness.scoring import run_identity
     from aurac.harness.sweep import check_ranks
     from aurac.results.writing import check_identity
-    from aurac_adapters.retrained import check_trained
+    from aurac_adapters.folder.retrained import check_trained
 
     requests = parse_tasks(args.tasks, protocol=args.protocol)
     base = args.base or adapter.base_model
@@ -175,8 +175,8 @@ def open_model(adapter: RankedFolder, base: str, dtype: str, args: argparse.Name
     from aurac.harness import ENGINES
     from aurac.harness.model import load_base
     from aurac_adapters import load_ranked
-    from aurac_adapters.merging import obstacle
-    from aurac_adapters.nested import NestedAdapter
+    from aurac_adapters.layer.merging import obstacle
+    from aurac_adapters.layer.nested import NestedAdapter
 
     model, tokenizer = load_base(base, dtype, args.device, trust_remote_code=args.trust_remote_code)
     nested = load_ranked(model, adapter, inference=args.inference)
@@ -190,7 +190,7 @@ def open_model(adapter: RankedFolder, base: str, dtype: str, args: argparse.Name
 def merged_if_it_fits(nested: NestedAdapter) -> Any:
     """Return the adapter merged rank by rank, or as it is where the memory for a copy of the weights is lacking."""
     from aurac.harness.engine.batches import is_out_of_memory
-    from aurac_adapters.merging import MergedAdapter
+    from aurac_adapters.layer.merging import MergedAdapter
 
     try:
         return MergedAdapter(nested)
@@ -216,7 +216,7 @@ def adapter_identity(adapter: RankedFolder, inference: str | None) -> dict[str, 
 def report(record: Run, args: argparse.Namespace) -> str:
     """Write the plots into the record's folder and return the tables."""
     from aurac.report.comparison import compare
-    from aurac.report.plots import save_curves
+    from aurac.report.plots.curves import save_curves
 
     if not record.tasks:
         return ""

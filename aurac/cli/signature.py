@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from aurac.cli.options import WITHOUT_PRIOR
 from aurac.quadrature import AXES
-from aurac.report.machine_readable import json_text
+from aurac.report.formats.machine_readable import json_text
 
 if TYPE_CHECKING:
-    from aurac.report.comparability import Comparability
+    from aurac.analysis.comparability import Comparability
     from aurac.signature import Signature
 
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print signatures and differing keys; 1 if two sources are not comparable."""
-    from aurac.report.comparability import compare_signatures, signatures
+    from aurac.analysis.comparability import compare_signatures, signatures
 
     found = [(s, signatures(s, axis=args.axis, rule=args.rule, task=args.task)) for s in args.sources]
     verdicts = [compare_signatures(found[0], other) for other in found[1:]]

@@ -20,7 +20,7 @@ from aurac.cli.options import rank_list
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from aurac_adapters.method import INFERENCES
+    from aurac_adapters.methods.method import INFERENCES
 
     parser.add_argument("adapter", metavar="ADAPTER_DIR", help="a PEFT LoRA folder, made by this project or not")
     parser.add_argument("--rank", required=True, type=rank_list, metavar="R[,...]", help="sub-rank, or several")
@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     """Write the folders and print them."""
     from aurac.errors import AuracError
     from aurac_adapters import export_merged, export_slice, read_adapter
-    from aurac_adapters.config import trained_whole
-    from aurac_adapters.method import check_rank
-    from aurac_adapters.writing import check_new
+    from aurac_adapters.folder.writing import check_new
+    from aurac_adapters.layer.config import trained_whole
+    from aurac_adapters.methods.method import check_rank
 
     if twice := [rank for rank in args.rank if args.rank.count(rank) > 1]:
         raise AuracError(f"--rank {twice[0]} was given twice. Give each rank once.")

@@ -24,8 +24,8 @@ from aurac.cli.options import rank_list
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments; methods, their scaling rules and their own switches come from the adapters' tables."""
     from aurac_adapters import METHODS, NestedMethod
-    from aurac_adapters.data import DATA
-    from aurac_adapters.scaling import SCALINGS
+    from aurac_adapters.data.dataset import DATA
+    from aurac_adapters.methods.scaling import SCALINGS
 
     trainable = [name for name in METHODS if METHODS[name].trainable]
     parser.add_argument("--method", required=True, choices=trainable, help="what is put between A and B")
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     """Train and print the adapter's folder."""
     from aurac.errors import AdapterError
     from aurac_adapters import METHODS, NestedMethod
-    from aurac_adapters.training import TrainingConfig, train
+    from aurac_adapters.training.trainer import TrainingConfig, train
 
     method = METHODS[args.method]
     own = {field.name for field in own_fields(method, NestedMethod)}

@@ -17,9 +17,9 @@ ENGINES = Registry(
 """Name -> function (model, tokenizer, *, batch_size) -> lm-eval LM; the first is the default."""
 
 _PUBLIC = {
-    "TaskRequest": "aurac.harness.suites",
-    "build_suite": "aurac.harness.tasks",
-    "parse_tasks": "aurac.harness.suites",
+    "TaskRequest": "aurac.harness.protocols",
+    "build_suite": "aurac.harness.suite",
+    "parse_tasks": "aurac.harness.protocols",
     "score_adapter": "aurac.harness.scoring",
 }
 __all__ = ["ENGINES", "TaskRequest", "build_suite", "parse_tasks", "score_adapter"]

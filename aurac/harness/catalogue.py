@@ -11,8 +11,8 @@ from lm_eval.tasks import TaskManager
 from lm_eval.tasks._index import Kind
 
 from aurac.errors import TaskError, UnknownNameError
+from aurac.harness.protocols import PROTOCOLS, TaskRequest
 from aurac.harness.quiet import building
-from aurac.harness.suites import PROTOCOLS, TaskRequest
 
 
 def open_catalogue(requests: Iterable[TaskRequest], *, include_path: str | Path | None = None) -> TaskManager:

@@ -14,7 +14,7 @@ from lm_eval.api.model import LM
 from aurac.harness.broken_logits import Watch, watching
 from aurac.harness.per_document import split
 from aurac.harness.seeds import evaluation_seeds
-from aurac.harness.tasks import Document, Leaf, aggregation_name
+from aurac.harness.suite import Document, Leaf, aggregation_name
 from aurac.results import Cell
 from aurac.results.tables import DOCUMENT_COLUMNS
 

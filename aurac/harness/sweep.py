@@ -14,7 +14,7 @@ from aurac.errors import ModelError, RankError, RefusedError
 from aurac.harness.engine.batches import is_out_of_memory
 from aurac.harness.judge import measure_cell
 from aurac.harness.quiet import answering
-from aurac.harness.tasks import Suite
+from aurac.harness.suite import Suite
 from aurac.results import Cell, RunRecord
 
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aurac.curve import RankAccuracyCurve
+from aurac.analysis.compute import AuracScore, compute
+from aurac.analysis.grouping import BY, as_run, by_method, check_target, pool
+from aurac.analysis.joining import check_allowed, common_tasks, distinct, find_baseline, join
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, UnknownNameError
 from aurac.quadrature import weights
-from aurac.report.flat import flat_notes
 from aurac.report.formats import FORMATS
-from aurac.report.grouping import BY, as_run, by_method, check_target, pool
-from aurac.report.joining import check_allowed, common_tasks, distinct, find_baseline, join
+from aurac.report.tables.flat import flat_notes
 from aurac.results import Run, load
-from aurac.score import AuracScore, compute
 from aurac.statistics.estimate import Estimate, Interval
 from aurac.statistics.intervals import t_interval
 from aurac.statistics.macro import macro_difference, macro_interval, macro_mean
@@ -130,7 +130,7 @@ class Comparison:
 
     def records(self) -> list[dict[str, Any]]:
         """Return one flat dictionary for each run and task, fractions, None where something is not known."""
-        from aurac.report.records import record
+        from aurac.report.tables.records import record
 
         return [record(self, run, task) for run in self.ordered() for task in self.columns]
 
@@ -146,9 +146,9 @@ class Comparison:
         Raises:
             UnknownNameError: If `output` is not in `OUTPUTS`.
         """
-        from aurac.report.leaderboard import tables
-        from aurac.report.machine_readable import csv_text
-        from aurac.report.records import comparison_json
+        from aurac.report.formats.machine_readable import csv_text
+        from aurac.report.tables.leaderboard import tables
+        from aurac.report.tables.records import comparison_json
 
         if output == "csv":
             return csv_text(self.records())

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from aurac import __version__
-from aurac.report.cells import pairing, score_of
+from aurac.analysis.compute import AuracScore
 from aurac.report.comparison import MACRO, Comparison
-from aurac.score import AuracScore
+from aurac.report.tables.cells import pairing, score_of
 from aurac.statistics.seeds import TARGETS
 
 REFERENCES = {

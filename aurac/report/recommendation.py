@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
+from aurac.analysis.adequacy import Adequacy, RankEvidence, smallest_rank
 from aurac.errors import ComparisonError, CurveError, UnknownNameError
 from aurac.report.comparison import MACRO, OUTPUTS
-from aurac.report.cost import CostLine
 from aurac.report.formats import FORMATS
+from aurac.report.tables.cost import CostLine
 from aurac.results import Profile, Run, load
-from aurac.statistics.adequacy import Adequacy, RankEvidence, smallest_rank
 from aurac.statistics.equivalence import check_margin
 
 EVERY_TASK = "every task"
@@ -108,8 +108,8 @@ class Recommendation:
         Raises:
             UnknownNameError: If `output` is not in `OUTPUTS`.
         """
-        from aurac.report.machine_readable import csv_text
-        from aurac.report.recommendation_tables import recommendation_json, tables
+        from aurac.report.formats.machine_readable import csv_text
+        from aurac.report.tables.recommendation import recommendation_json, tables
 
         if output == "csv":
             return csv_text(self.records())
@@ -155,7 +155,7 @@ def recommend(
         CurveError: If margin or alpha are out of range, or no task can be tested; the message says why.
         UnknownNameError: If the run has no such task.
     """
-    from aurac.report.adapter_size import full_rank
+    from aurac.analysis.adapter_size import full_rank
 
     check_margin(margin)
     loaded = run if isinstance(run, Run) else load(run)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import RecordError, UnknownNameError
 from aurac.quadrature import Vector
 from aurac.results.cells import Key, StoredCell

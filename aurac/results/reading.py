@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError, CurveError, RecordError, UnknownNameError
 from aurac.results.curves import Content, NoCurveError
 from aurac.results.damage import refuse

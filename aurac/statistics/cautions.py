@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.quadrature import Vector, effective_ranks
 from aurac.statistics.estimate import Interval
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
+from aurac.curve.seeds import Array, SeedScores
 from aurac.errors import CurveError
 from aurac.quadrature import Vector, weights
-from aurac.seed_scores import Array, SeedScores
 from aurac.statistics.alignment import align
 from aurac.statistics.estimate import Estimate
 from aurac.statistics.paired import PairedDifference, differences, t_p

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 from aurac.quadrature import Vector, weights
 from aurac.statistics.alignment import align

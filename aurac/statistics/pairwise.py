@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError
 from aurac.statistics.alignment import align
 from aurac.statistics.methods import method_contrast

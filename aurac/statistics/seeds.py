@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from aurac.curve.seeds import SEED_UNITS, Array
 from aurac.errors import CurveError
 from aurac.quadrature import Vector
-from aurac.seed_scores import SEED_UNITS, Array
 from aurac.statistics.estimate import Estimate, Interval
 from aurac.statistics.intervals import t_interval
 from aurac.statistics.refused import check_name

@@ -39,7 +39,7 @@ def in_two_processes(script: str, *arguments: str, **environment: str) -> None:
 
 
 def main(folder: Path, changes: dict[str, Any]) -> None:
-    from aurac_adapters.training import train
+    from aurac_adapters.training.trainer import train
 
     written: list[str] = []
 

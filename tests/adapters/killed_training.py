@@ -11,8 +11,8 @@ from typing import Any
 
 
 def main(folder: Path, name: str, step: int) -> None:
-    from aurac_adapters.training import train
-    from aurac_adapters.training_callbacks import MethodCallback
+    from aurac_adapters.training.callbacks import MethodCallback
+    from aurac_adapters.training.trainer import train
     from test_training_saving import wanted
 
     armed = False

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from aurac import testbed
-from aurac_adapters.lora import Lora
-from aurac_adapters.training import TrainingConfig, train
-from aurac_adapters.training_callbacks import MethodCallback
+from aurac_adapters.methods.lora import Lora
+from aurac_adapters.training.callbacks import MethodCallback
+from aurac_adapters.training.trainer import TrainingConfig, train
 
 
 def config(out: Path, **changes: Any) -> TrainingConfig:

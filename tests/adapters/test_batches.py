@@ -13,9 +13,9 @@ from transformers import BloomConfig, BloomForCausalLM, MambaConfig, MambaForCau
 
 from aurac.errors import ModelError
 from aurac_adapters import MatryoshkaLora
-from aurac_adapters.batches import collate, packing_collator
-from aurac_adapters.data import IGNORED
-from aurac_adapters.training import train
+from aurac_adapters.data.batches import collate, packing_collator
+from aurac_adapters.data.dataset import IGNORED
+from aurac_adapters.training.trainer import train
 from short_training import base_model, config, record, weights
 from tiny import nested, tiny_llama
 

@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from aurac_adapters import Lora, export_slice, read_adapter
-from aurac_adapters.cards import Origin, converted_card, merged_card
+from aurac_adapters.export.cards import Origin, converted_card, merged_card
 from test_slices import Make
 
 NASTY = [

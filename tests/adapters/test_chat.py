@@ -11,10 +11,10 @@ from transformers import AutoTokenizer
 
 from aurac import testbed
 from aurac.errors import DataError
-from aurac_adapters.chat import apply_chat_template, plain_examples
-from aurac_adapters.data import IGNORED, tokenize
-from aurac_adapters.examples import Chat, Example, TemplatedText, alpaca
-from aurac_adapters.training import train
+from aurac_adapters.data.chat import apply_chat_template, plain_examples
+from aurac_adapters.data.dataset import IGNORED, tokenize
+from aurac_adapters.data.examples import Chat, Example, TemplatedText, alpaca
+from aurac_adapters.training.trainer import train
 from short_training import config, record
 
 # <s> [ user words ] assistant words </s> ...; every mark is a word of the embedded model.

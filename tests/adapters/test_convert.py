@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 
 from aurac.errors import AdapterError, AuracError, ModelError, RankError
 from aurac_adapters import convert_checkpoint, load_adapter, read_adapter
-from aurac_adapters.checkpoints.layouts import LAYOUTS
-from aurac_adapters.checkpoints.reading import read_tensors
-from aurac_adapters.convert import Given
+from aurac_adapters.export.checkpoints.layouts import LAYOUTS
+from aurac_adapters.export.checkpoints.reading import read_tensors
+from aurac_adapters.export.convert import Given
 from tiny import logits, tiny_llama
 
 R = 8
@@ -389,6 +389,6 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(
         raise PermissionError(13, "Permission denied", str(file))
 
     monkeypatch.setattr(torch, "load", refuse)
-    monkeypatch.setattr("aurac_adapters.checkpoints.reading.load_file", refuse)
+    monkeypatch.setattr("aurac_adapters.export.checkpoints.reading.load_file", refuse)
     with pytest.raises(PermissionError, match=r"Permission denied: '.*a\."):
         read_tensors(file)

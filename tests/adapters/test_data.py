@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from aurac import testbed
 from aurac.errors import DataError, UnknownNameError
-from aurac_adapters.data import IGNORED, Example, load_examples, tokenize
+from aurac_adapters.data.dataset import IGNORED, Example, load_examples, tokenize
 
 
 class Words:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from aurac.errors import DataError
-from aurac_adapters.data import load_examples
-from aurac_adapters.data_files import read_jsonl
-from aurac_adapters.examples import Chat, Example
+from aurac_adapters.data.dataset import load_examples
+from aurac_adapters.data.examples import Chat, Example
+from aurac_adapters.data.files import read_jsonl
 
 ALPACA = (
     "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"

@@ -13,7 +13,7 @@ import datasets
 import pytest
 
 from aurac.errors import DataError, UnknownNameError
-from aurac_adapters.data import DATA, Example, load_examples
+from aurac_adapters.data.dataset import DATA, Example, load_examples
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "openai/gsm8k": [{"question": "2 + 3?", "answer": "It is <<2+3=5>>5.\n#### 5"}],

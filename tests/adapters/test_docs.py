@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from aurac_adapters import METHODS, DyLora, Lora, MatryoshkaLora, NestedMethod, SvdLora
-from aurac_adapters.scaling import SCALINGS
+from aurac_adapters.methods.scaling import SCALINGS
 from tiny import logits, nested, tiny_llama
 
 TEXT = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
@@ -53,7 +53,7 @@ def test_the_documented_method_works_as_it_stands() -> None:
     names: dict[str, object] = {}
     imports = (
         "from dataclasses import dataclass\nfrom typing import ClassVar\nimport numpy as np\n"
-        "from aurac_adapters.method import Diagonal, NestedMethod\n"
+        "from aurac_adapters.methods.method import Diagonal, NestedMethod\n"
     )
     exec(imports + code[1], names)
     method = names["TailLora"](4, scaling="rank")  # type: ignore[operator]

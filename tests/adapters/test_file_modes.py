@@ -11,8 +11,8 @@ import pytest
 
 from aurac import testbed
 from aurac_adapters import Lora, export_merged, export_slice, save_adapter, svd_rotate
-from aurac_adapters.training import train
-from aurac_adapters.writing import share_weights
+from aurac_adapters.folder.writing import share_weights
+from aurac_adapters.training.trainer import train
 from short_training import config
 from tiny import nested
 

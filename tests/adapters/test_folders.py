@@ -23,7 +23,7 @@ from aurac_adapters import (
     read_adapter,
     svd_rotate,
 )
-from aurac_adapters.svd import rotate
+from aurac_adapters.export.rotation import rotate
 from tiny import logits, nested, tiny_llama
 
 METHODS_HERE = [

@@ -197,7 +197,7 @@ def test_a_save_that_is_cut_off_leaves_no_folder_that_reads_as_another_adapter(
         (folder / "README.md").touch()
     other = nested(MatryoshkaLora(max_rank=8))
     randomise(other.model, seed=2)
-    from aurac_adapters import folder as module
+    from aurac_adapters.folder import folder as module
 
     moves = []
 

@@ -8,7 +8,7 @@ from peft import get_peft_model
 
 from aurac.errors import AdapterError, RankError
 from aurac_adapters import DyLora, Lora, MatryoshkaLora, NestedAdapter, NestedMethod, at_rank, attach
-from aurac_adapters.merging import MergedAdapter, obstacle
+from aurac_adapters.layer.merging import MergedAdapter, obstacle
 from tiny import logits, nested, randomise, tiny_llama
 
 METHODS = [Lora(max_rank=8), DyLora(max_rank=8), MatryoshkaLora(max_rank=8, scaling="rank")]

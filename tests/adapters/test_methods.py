@@ -13,8 +13,8 @@ from scipy.stats import chisquare
 
 from aurac.errors import AdapterError, RankError, UnknownNameError
 from aurac_adapters import METHODS, DyLora, Lora, MatryoshkaLora, NestedMethod, SvdLora
-from aurac_adapters.method import INFERENCES
-from aurac_adapters.scaling import SCALINGS
+from aurac_adapters.methods.method import INFERENCES
+from aurac_adapters.methods.scaling import SCALINGS
 
 TRAINABLE = [name for name in METHODS if METHODS[name].trainable]
 

@@ -17,8 +17,8 @@ from transformers import TrainingArguments
 from aurac import testbed
 from aurac.errors import AdapterError, TrainingError
 from aurac_adapters import DyLora, Lora, NestedAdapter, read_adapter
-from aurac_adapters.training import train
-from aurac_adapters.training_callbacks import MethodCallback
+from aurac_adapters.training.callbacks import MethodCallback
+from aurac_adapters.training.trainer import train
 from short_training import config, interrupted, record, weights
 from tiny import TOKENS, nested, tiny_llama
 

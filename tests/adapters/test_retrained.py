@@ -12,8 +12,8 @@ from peft import PeftModel, get_peft_model
 
 from aurac.errors import AdapterError, RankError
 from aurac_adapters import Lora, MatryoshkaLora, attach, load_ranked, read_ranked, save_adapter
-from aurac_adapters.method import NestedMethod
-from aurac_adapters.retrained import read_retrained
+from aurac_adapters.folder.retrained import read_retrained
+from aurac_adapters.methods.method import NestedMethod
 from tiny import logits, randomise, tiny_llama
 
 RANKS = (1, 2, 8)

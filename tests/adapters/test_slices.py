@@ -27,9 +27,9 @@ from aurac_adapters import (
     load_adapter,
     svd_rotate,
 )
-from aurac_adapters.config import trained_whole
-from aurac_adapters.training import train
-from aurac_adapters.writing import check_new
+from aurac_adapters.folder.writing import check_new
+from aurac_adapters.layer.config import trained_whole
+from aurac_adapters.training.trainer import train
 from short_training import base_model, config
 from tiny import logits, tiny_llama
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aurac_adapters.svd import rotate
+from aurac_adapters.export.rotation import rotate
 
 
 @st.composite

@@ -12,16 +12,16 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoTokenizer, Trainer, TrainingArguments, set_seed
 
 from aurac import testbed
-from aurac_adapters import training
-from aurac_adapters.data import load_examples, tokenize
-from aurac_adapters.dylora import DyLora
-from aurac_adapters.folder import read_adapter
-from aurac_adapters.loading import load_adapter
-from aurac_adapters.lora import Lora
-from aurac_adapters.matryoshka import MatryoshkaLora
+from aurac_adapters.data.dataset import load_examples, tokenize
+from aurac_adapters.folder.folder import read_adapter
+from aurac_adapters.folder.loading import load_adapter
+from aurac_adapters.layer.nested import NestedAdapter
 from aurac_adapters.methods import METHODS
-from aurac_adapters.nested import NestedAdapter
-from aurac_adapters.training import train
+from aurac_adapters.methods.dylora import DyLora
+from aurac_adapters.methods.lora import Lora
+from aurac_adapters.methods.matryoshka import MatryoshkaLora
+from aurac_adapters.training import trainer as training
+from aurac_adapters.training.trainer import train
 from short_training import base_model, config, record, weights
 
 # PEFT 0.21 still asks transformers 5.24 under an old name.

@@ -13,10 +13,11 @@ from transformers import TrainingArguments
 
 from aurac import testbed
 from aurac.errors import ModelError
-from aurac_adapters import DyLora, MatryoshkaLora, load_adapter, read_adapter, training_arguments
-from aurac_adapters.base_model import load_base
-from aurac_adapters.batches import packing_collator
-from aurac_adapters.training import train
+from aurac_adapters import DyLora, MatryoshkaLora, load_adapter, read_adapter
+from aurac_adapters.base.model import load_base
+from aurac_adapters.data.batches import packing_collator
+from aurac_adapters.training import arguments
+from aurac_adapters.training.trainer import train
 from short_training import base_model, config, record, weights
 
 # PEFT 0.21 still asks transformers 5.24 under an old name.
@@ -37,9 +38,7 @@ def test_one_graph_serves_all_ranks_of_a_compiled_training(
     options = {"method": method, "data": str(data), "max_steps": 6, "checkpoint_steps": 4}
     plain = train(config(tmp_path / "plain", **options))
     # This backend runs the traced graph as it is; what is counted, the tracing, is the same for all backends.
-    monkeypatch.setattr(
-        training_arguments, "TrainingArguments", partial(TrainingArguments, torch_compile_backend="eager")
-    )
+    monkeypatch.setattr(arguments, "TrainingArguments", partial(TrainingArguments, torch_compile_backend="eager"))
     torch._dynamo.reset()
     counters.clear()
     compiled = train(config(tmp_path / "compiled", compile=True, **options))
@@ -77,7 +76,7 @@ def test_a_quantised_base_trains_a_float32_adapter(load_in: str, tmp_path: Path)
 
 
 def test_quantisation_without_its_library_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aurac_adapters.base_model.find_spec", lambda _: None)
+    monkeypatch.setattr("aurac_adapters.base.model.find_spec", lambda _: None)
     message = r"load_in='4bit' needs bitsandbytes, which is not installed\. Install it \(pip install \"aurac\[quantized"
     with pytest.raises(ModelError, match=message):
         train(config(tmp_path / "out", load_in="4bit"))

@@ -12,12 +12,12 @@ import pytest
 
 from aurac import testbed
 from aurac.errors import AdapterError, DataError, ModelError, RankError, TrainingError, UnknownNameError
-from aurac_adapters.dylora import DyLora
-from aurac_adapters.loading import load_adapter
-from aurac_adapters.svd_lora import SvdLora
-from aurac_adapters.training import train
-from aurac_adapters.training_callbacks import require_finite
-from aurac_adapters.training_sharding import check_sharding
+from aurac_adapters.folder.loading import load_adapter
+from aurac_adapters.methods.dylora import DyLora
+from aurac_adapters.methods.svd_lora import SvdLora
+from aurac_adapters.training.callbacks import require_finite
+from aurac_adapters.training.sharding import check_sharding
+from aurac_adapters.training.trainer import train
 from short_training import base_model, config, record
 
 # PEFT 0.21 still asks transformers 5.24 under an old name.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aurac_adapters.training import train
+from aurac_adapters.training.trainer import train
 from distributed_training import CASES, case, in_two_processes
 from short_training import record, weights
 

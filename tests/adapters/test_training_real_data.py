@@ -11,9 +11,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from aurac_adapters.dylora import DyLora
-from aurac_adapters.loading import load_adapter
-from aurac_adapters.training import train
+from aurac_adapters.folder.loading import load_adapter
+from aurac_adapters.methods.dylora import DyLora
+from aurac_adapters.training.trainer import train
 from short_training import config, record
 
 

@@ -11,12 +11,12 @@ import torch
 
 from aurac import testbed
 from aurac.errors import RecordError
-from aurac_adapters import training
-from aurac_adapters.dylora import DyLora
-from aurac_adapters.folder import read_adapter
-from aurac_adapters.matryoshka import MatryoshkaLora
+from aurac_adapters.folder.folder import read_adapter
 from aurac_adapters.methods import METHODS
-from aurac_adapters.training import train
+from aurac_adapters.methods.dylora import DyLora
+from aurac_adapters.methods.matryoshka import MatryoshkaLora
+from aurac_adapters.training import trainer as training
+from aurac_adapters.training.trainer import train
 from short_training import config, interrupted, record, weights
 
 # PEFT 0.21 still asks transformers 5.24 under an old name.

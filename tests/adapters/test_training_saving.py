@@ -16,14 +16,14 @@ import torch
 
 from aurac.errors import AdapterError, TrainingError
 from aurac_adapters import DyLora, load_adapter
-from aurac_adapters.folder import read_adapter
-from aurac_adapters.training import TrainingConfig, train
+from aurac_adapters.folder.folder import read_adapter
+from aurac_adapters.training.trainer import TrainingConfig, train
 from short_training import base_model, config, record, weights
 
 # PEFT 0.21 still asks transformers 5.24 under an old name.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
-SIDECAR_WRITER = "aurac_adapters.training_callbacks.write_sidecar"
+SIDECAR_WRITER = "aurac_adapters.training.callbacks.write_sidecar"
 TORCH = RuntimeError("PytorchStreamWriter failed writing file data/7")
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -55,7 +55,7 @@ def fails_at(call: int, original: Callable[..., Any], error: Exception) -> Calla
     ("target", "call", "error", "folder"),
     [
         ("peft.peft_model.safe_save_file", 2, FULL, "checkpoints/checkpoint-4"),
-        ("aurac_adapters.training.save_adapter", 1, FULL, ""),
+        ("aurac_adapters.training.trainer.save_adapter", 1, FULL, ""),
         # What torch makes of a full disk.
         pytest.param("torch.save", 5, TORCH, "checkpoints/checkpoint-4", marks=pytest.mark.slow),
         pytest.param(SIDECAR_WRITER, 2, FULL, "checkpoints/checkpoint-4", marks=pytest.mark.slow),

@@ -17,7 +17,7 @@ from aurac.cli.bench import plan_lines
 from aurac.cli.benchmark import outcome, plan
 from aurac.cli.benchmark.choice import choose, macro
 from aurac.cli.benchmark.recipe import Setting, read_recipe
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import RecipeError
 from aurac.report.comparison import compare
 from aurac.results import Run, load

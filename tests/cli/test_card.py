@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard
 from huggingface_hub.utils import filter_repo_objects
 
 from aurac import testbed
-from aurac.report.model_card import MARK
+from aurac.report.pages.model_card import MARK
 
 Call = Callable[..., Any]
 

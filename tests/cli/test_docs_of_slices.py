@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aurac.cli import build_parser
-from aurac_adapters.checkpoints.layouts import LAYOUTS
+from aurac_adapters.export.checkpoints.layouts import LAYOUTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -76,6 +76,6 @@ def test_a_path_below_a_file_is_one_line_that_names_the_file(
     file = tmp_path / "file"
     file.write_text("x")
     for below in (file / "out", file / "a" / "b"):
-        monkeypatch.setattr("aurac.score.compute", lambda *_, below=below, **__: below.mkdir(parents=True))
+        monkeypatch.setattr("aurac.analysis.compute.compute", lambda *_, below=below, **__: below.mkdir(parents=True))
         assert main(["compute", "curve.csv"]) == 1
         assert capsys.readouterr().err == f"error: {file} is a file, so nothing can lie below it. Give another path.\n"

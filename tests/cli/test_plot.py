@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aurac.report.plot_kinds import KINDS
+from aurac.report.plots.kinds import KINDS
 
 Call = Callable[..., Any]
 

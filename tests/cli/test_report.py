@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aurac.report.collection import collect
+from aurac.analysis.collection import collect
 
 Call = Callable[..., Any]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from aurac.analysis.compute import compute
 from aurac.results import load
-from aurac.score import compute
 
 Call = Callable[..., Any]
 

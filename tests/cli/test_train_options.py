@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aurac_adapters import DyLora
-from aurac_adapters.training import TrainingConfig
+from aurac_adapters.training.trainer import TrainingConfig
 
 Call = Callable[..., Any]
 MINIMUM = ("train", "--method", "dylora", "--model", "model", "--data", "gsm8k=rows.jsonl", "--out", "out")
@@ -24,7 +24,7 @@ def configurations(monkeypatch: pytest.MonkeyPatch) -> list[TrainingConfig]:
         seen.append(config)
         return config.out
 
-    monkeypatch.setattr("aurac_adapters.training.train", train)
+    monkeypatch.setattr("aurac_adapters.training.trainer.train", train)
     return seen
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from aurac.harness.judge import measure_cell
 from aurac.harness.model import hflm_engine
-from aurac.harness.suites import parse_tasks
-from aurac.harness.tasks import build_suite
+from aurac.harness.protocols import parse_tasks
+from aurac.harness.suite import build_suite
 
 TASKS = ("colours", "binary", "spell", "prose", "ending", "few", "hits", "colours@0", "spell@3")
 

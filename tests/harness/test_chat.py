@@ -15,8 +15,8 @@ from aurac.errors import TaskError
 from aurac.harness import ENGINES
 from aurac.harness.chat import Chat
 from aurac.harness.judge import measure_cell
-from aurac.harness.suites import parse_tasks
-from aurac.harness.tasks import build_suite
+from aurac.harness.protocols import parse_tasks
+from aurac.harness.suite import build_suite
 from test_cells_equal_lm_eval import compare_documents
 
 TEMPLATE = (

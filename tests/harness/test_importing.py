@@ -19,15 +19,15 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaForCausalLM
 
 from aurac.errors import AuracError, RecordError, UnknownNameError
-from aurac.harness.imported_cell import reported
-from aurac.harness.importing import import_lm_eval
-from aurac.harness.lm_eval_export import write_lm_eval
-from aurac.harness.lm_eval_names import below, check_groups, samples_name
-from aurac.harness.lm_eval_output import rank_folders
+from aurac.harness.exchange.imported_cell import reported
+from aurac.harness.exchange.importing import import_lm_eval
+from aurac.harness.exchange.lm_eval_export import write_lm_eval
+from aurac.harness.exchange.lm_eval_names import below, check_groups, samples_name
+from aurac.harness.exchange.lm_eval_output import rank_folders
 from aurac.harness.model import hflm_engine
+from aurac.harness.protocols import parse_tasks
 from aurac.harness.scoring import score_adapter
-from aurac.harness.suites import parse_tasks
-from aurac.harness.tasks import build_suite
+from aurac.harness.suite import build_suite
 from aurac.report.comparison import compare
 from aurac.results import Run, load
 from records_by_hand import make_cell, write

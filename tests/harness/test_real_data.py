@@ -21,9 +21,9 @@ from safetensors.torch import load_file, save_file
 from aurac.harness import ENGINES
 from aurac.harness.identity import base_identity, folder_sha256
 from aurac.harness.model import load_base
+from aurac.harness.protocols import parse_tasks
 from aurac.harness.scoring import run_identity, score_adapter
-from aurac.harness.suites import parse_tasks
-from aurac.harness.tasks import build_suite
+from aurac.harness.suite import build_suite
 from aurac.results import Run
 
 MAX_RANK, SMALL = 8, 4

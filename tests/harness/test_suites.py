@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from aurac.errors import TaskError, UnknownNameError
-from aurac.harness.suites import TaskRequest, parse_tasks
-from aurac.harness.tasks import Suite, build_suite
+from aurac.harness.protocols import TaskRequest, parse_tasks
+from aurac.harness.suite import Suite, build_suite
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from lm_eval.api.model import CachingLM
 
 from aurac.errors import RankError, RecordError, RefusedError
 from aurac.harness.model import hflm_engine
+from aurac.harness.protocols import parse_tasks
 from aurac.harness.scoring import run_identity, score_adapter
-from aurac.harness.suites import parse_tasks
+from aurac.harness.suite import Suite, build_suite
 from aurac.harness.sweep import check_ranks, default_ranks
-from aurac.harness.tasks import Suite, build_suite
 from aurac.results import Run, load
 
 TASKS = "pooled,spell,prose"

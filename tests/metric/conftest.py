@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("quick")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError, UnknownNameError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aurac import compute
-from aurac.curve_files import read_curve
+from aurac.curve.files import read_curve
 from aurac.errors import CurveError, RecordError
 from aurac.results import load
 

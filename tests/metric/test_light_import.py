@@ -22,11 +22,11 @@ def test_importing_the_package_loads_no_heavy_library() -> None:
 def test_importing_every_room_of_the_metric_loads_no_heavy_library() -> None:
     rooms = [
         "quadrature",
-        "curve",
-        "curve_files",
+        "curve.curve",
+        "curve.files",
         "signature",
-        "sources",
-        "score",
+        "analysis.sources",
+        "analysis.compute",
         "registry",
         "errors",
         "statistics",

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aurac.curve import RankAccuracyCurve
+from aurac.analysis.sources import as_curve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError, RecordError, UnknownNameError
 from aurac.results import Run
-from aurac.sources import as_curve
 
 LONG = pd.DataFrame([(1, "a", 0.0), (2, "a", 1.0), (2, "b", 1.0), (1, "b", 0.5)], columns=["rank", "doc_hash", "score"])
 

@@ -19,7 +19,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-_IMPORTED = ["aurac.harness.scoring", "aurac.report.comparison", "aurac_adapters.training", "children"]
+_IMPORTED = ["aurac.harness.scoring", "aurac.report.comparison", "aurac_adapters.training.trainer", "children"]
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(_IMPORTED)
 Prepare = Callable[[], object]
@@ -75,10 +75,10 @@ def _run(argv: list[str], log: Path, prepare: Sequence[Prepare]) -> None:
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
     # Where the tests run in the background of a shell, SIGINT is ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    import aurac.report.plots
+    import aurac.report.plots.curves
     from aurac.cli import main
 
-    aurac.report.plots.save_curves = lambda *_, **__: None  # type: ignore[assignment]  # most of the time of a command
+    aurac.report.plots.curves.save_curves = lambda *_, **__: None  # type: ignore[assignment]  # most of the time
     for step in prepare:
         step()
     status = main(argv)

@@ -37,7 +37,8 @@ def _server() -> None:
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Called]:
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back what the command line changes
-    monkeypatch.setattr("aurac.report.plots.save_curves", lambda *_, **__: None)  # most of the time of these commands
+    # Drawing is most of the time of these commands.
+    monkeypatch.setattr("aurac.report.plots.curves.save_curves", lambda *_, **__: None)
 
     def run(*argv: str | Path) -> Called:
         status = main([str(arg) for arg in argv])

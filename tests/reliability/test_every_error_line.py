@@ -13,8 +13,8 @@ import pytest
 
 import aurac
 import aurac.report.formats
-from aurac.curve import RankAccuracyCurve
-from aurac.curve_files import read_curve
+from aurac.curve.curve import RankAccuracyCurve
+from aurac.curve.files import read_curve
 from aurac.errors import AuracError
 from aurac.results import Run, RunRecord, load
 from error_sites import SHORTEST, quotations, sites
@@ -22,13 +22,13 @@ from records_by_hand import IDENTITY, make_cell, write
 
 # Places that only pass on a name or another message -> what a test quotes of the whole.
 PASSED_ON = {
-    "adapters/aurac_adapters/method.py:NestedMethod.from_dict": "method 'lora' lacks gain",
-    "adapters/aurac_adapters/sidecar.py:read_sidecar": "unknown adapter method 'magic'",
-    "aurac/curve_files.py:read_curve": "occurs twice. Give each rank once.",
+    "adapters/aurac_adapters/methods/method.py:NestedMethod.from_dict": "method 'lora' lacks gain",
+    "adapters/aurac_adapters/folder/sidecar.py:read_sidecar": "unknown adapter method 'magic'",
+    "aurac/curve/files.py:read_curve": "occurs twice. Give each rank once.",
     "aurac/registry.py:Registry.__getitem__": "unknown table format",
-    "aurac/report/comparability.py:signatures": "run 'r' has no curve",
-    "aurac/report/joining.py:common_tasks": "Score them on the same tasks",
-    "aurac/report/plots_pareto.py:plot_pareto": "run 'r' has no curve",
+    "aurac/analysis/comparability.py:signatures": "run 'r' has no curve",
+    "aurac/analysis/joining.py:common_tasks": "Score them on the same tasks",
+    "aurac/report/plots/pareto.py:plot_pareto": "run 'r' has no curve",
     "aurac/statistics/alignment.py:align": "have no documents in common",
     "aurac/statistics/refused.py:check_name": "unknown adjustment",
 }
@@ -107,13 +107,13 @@ def from_dict(**changes: Any) -> Any:
 
 
 def adapter_config(**changes: Any) -> Any:
-    from aurac_adapters.config import check_config
+    from aurac_adapters.layer.config import check_config
 
     return check_config({"peft_type": "LORA", "r": 4, "lora_alpha": 4, **changes}, "adapter_config.json")
 
 
 def training(**changes: Any) -> Any:
-    from aurac_adapters.training import TrainingConfig
+    from aurac_adapters.training.trainer import TrainingConfig
 
     return TrainingConfig(method=method(), model="m", data="d", out=Path("o"), **changes)
 
@@ -127,13 +127,13 @@ def hflm_in_two_processes() -> None:
 
 
 def merge_quantised() -> None:
-    from aurac_adapters.gate import NestedVariant
+    from aurac_adapters.layer.gate import NestedVariant
 
     NestedVariant(SimpleNamespace())._update(object(), "default")  # type: ignore[arg-type]
 
 
 def multimodal() -> None:
-    from aurac.harness.tasks import _prepare
+    from aurac.harness.suite import _prepare
 
     _prepare(SimpleNamespace(MULTIMODAL=True), "chart", SimpleNamespace(num_fewshot=None), 1, False)  # type: ignore[arg-type]
 
@@ -153,7 +153,7 @@ def built_wrongly() -> None:
 def load_twice() -> None:
     from peft import LoraConfig, get_peft_model
 
-    from aurac_adapters.loading import _load
+    from aurac_adapters.folder.loading import _load
     from tiny import tiny_llama
 
     _load(get_peft_model(tiny_llama(layers=1), LoraConfig(target_modules=["q_proj"])), Path("a"), "default", False)
@@ -165,10 +165,10 @@ def statistics(module: str, name: str, *args: Any, **options: Any) -> Any:
     return getattr(import_module(f"aurac.statistics.{module}"), name)(*args, **options)
 
 
-def report(module: str, name: str, *args: Any, **options: Any) -> Any:
+def analysis(module: str, name: str, *args: Any, **options: Any) -> Any:
     from importlib import import_module
 
-    return getattr(import_module(f"aurac.report.{module}"), name)(*args, **options)
+    return getattr(import_module(f"aurac.analysis.{module}"), name)(*args, **options)
 
 
 LINES: dict[str, tuple[Callable[[Path], Any], str]] = {
@@ -192,31 +192,31 @@ LINES: dict[str, tuple[Callable[[Path], Any], str]] = {
         r"the key '1' occurs twice in the JSON file\.",
     ),
     "no curve of one task in a run": (
-        lambda _: report("plots_pareto", "plot_pareto", [run()]),
+        lambda _: aurac.plot_pareto([run()]),
         r"run 'r' has no curve",
     ),
     "signatures of a run without a curve": (
-        lambda t: report("comparability", "signatures", str(write(t / "r", [make_cell("t", 1, [], error="x")]))),
+        lambda t: analysis("comparability", "signatures", str(write(t / "r", [make_cell("t", 1, [], error="x")]))),
         r"run 'r' has no curve\. task 't' failed at rank 1: x",
     ),
     "the same run twice": (
-        lambda _: report("joining", "distinct", [run(), run()]),
+        lambda _: analysis("joining", "distinct", [run(), run()]),
         r"run 'r' was given twice\. Give each run once\.",
     ),
     "signatures of a picture": (
-        lambda t: report("comparability", "signatures", str(text_file(t, "a.png", b"\xff\xfe\xfa"))),
+        lambda t: analysis("comparability", "signatures", str(text_file(t, "a.png", b"\xff\xfe\xfa"))),
         r"a.png is not a text file\. Give a curve, or a file with signature lines\.",
     ),
     "signatures of a letter": (
-        lambda t: report("comparability", "signatures", str(text_file(t, "a.txt", "Dear"))),
+        lambda t: analysis("comparability", "signatures", str(text_file(t, "a.txt", "Dear"))),
         r"a.txt holds no signature line and is no curve \(.csv, .json\)",
     ),
     "seeds of single runs": (
-        lambda _: report("grouping", "check_target", {"a": [run()]}, "run", "docs+seeds"),
+        lambda _: analysis("grouping", "check_target", {"a": [run()]}, "run", "docs+seeds"),
         r"target 'docs\+seeds' is about methods, and these are single runs\. Compare them by method",
     ),
     "a seed twice": (
-        lambda _: report("grouping", "_check_seeds", [run(name="a"), run(name="b")]),
+        lambda _: analysis("grouping", "_check_seeds", [run(name="a"), run(name="b")]),
         r"'a' and 'b' are the same method \(lora\) with the same training seed \(1\), as far as their records say",
     ),
     "a base that is none": (
@@ -244,7 +244,7 @@ LINES: dict[str, tuple[Callable[[Path], Any], str]] = {
         r"holds 'thesis\.tex' but no run record\. Give another folder with --out, or empty this one\.",
     ),
     "an alpha of one half": (
-        lambda _: statistics("adequacy", "smallest_rank", curve(), alpha=0.5),
+        lambda _: analysis("adequacy", "smallest_rank", curve(), alpha=0.5),
         r"alpha 0\.5 is not between 0 and 0\.5\. Usual: 0\.05\.",
     ),
     "a margin of nothing": (

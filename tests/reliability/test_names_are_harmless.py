@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.report.comparison import OUTPUTS, compare
 from aurac.report.formats import FORMATS
-from aurac.report.machine_readable import csv_text
-from aurac.report.plot_kinds import KINDS, PlotOptions, draw
-from aurac.report.style import SUFFIXES, write
+from aurac.report.formats.machine_readable import csv_text
+from aurac.report.plots.kinds import KINDS, PlotOptions, draw
+from aurac.report.plots.style import SUFFIXES, write
 from aurac.report.table import Cell, Table
 from aurac.results import Run
 from records_by_hand import make_cell

@@ -18,7 +18,7 @@ from aurac import testbed
 from aurac.errors import AdapterError, RecordError
 from aurac.results import load
 from aurac_adapters import read_adapter
-from aurac_adapters.training_record import read as read_training
+from aurac_adapters.training.record import read as read_training
 
 Call = Callable[..., Any]
 

@@ -31,7 +31,7 @@ Call = Callable[..., Any]
 def folders(tmp_path: Path) -> list[Path]:
     """A folder of another maker with patterns, and one with a sidecar."""
     from aurac_adapters import MatryoshkaLora
-    from aurac_adapters.sidecar import write_sidecar_of
+    from aurac_adapters.folder.sidecar import write_sidecar_of
 
     foreign = tmp_path / "foreign"
     foreign.mkdir()
@@ -152,7 +152,7 @@ def test_a_long_name_does_not_make_a_short_expression_take_for_ever(folders: lis
 
 
 def test_a_rank_for_each_layer_of_a_large_model_is_accepted() -> None:
-    from aurac_adapters.config import check_lookup
+    from aurac_adapters.layer.config import check_lookup
 
     layers = [f"base_model.model.model.layers.{i}.self_attn.{name}_proj" for i in range(80) for name in "qkvogud"]
     check_lookup({"rank_pattern": {layer.removeprefix("base_model.model."): 4 for layer in layers}}, layers, "here")

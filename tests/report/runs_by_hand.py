@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.results import Profile
 from aurac.results.profile import Cost, ProfileRow
 

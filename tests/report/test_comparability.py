@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from aurac.analysis.comparability import compare_signatures, signatures
+from aurac.analysis.compute import compute
 from aurac.errors import AuracError, CurveError
-from aurac.report.comparability import compare_signatures, signatures
 from aurac.report.comparison import compare
 from aurac.results import Run
-from aurac.score import compute
 from aurac.signature import Signature
 from runs_by_hand import curve
 

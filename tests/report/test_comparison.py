@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, UnknownNameError
 from aurac.quadrature import weights
 from aurac.report.comparison import MACRO, OUTPUTS, compare

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from aurac.errors import UnknownNameError
-from aurac.report.cost import noise, noise_of, records, render_profile
+from aurac.report.tables.cost import noise, noise_of, records, render_profile
 from aurac.results import Profile, Run
 from aurac.results.profile import Cost
 from runs_by_hand import profile_of

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from aurac.curve import RankAccuracyCurve
+from aurac.analysis.collection import Suite
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError, UnknownNameError
-from aurac.report.collection import Suite
-from aurac.report.leaderboard_page import leaderboard_page
-from aurac.report.page import Heading, Paragraph, Picture, write_page
+from aurac.report.pages.leaderboard import leaderboard_page
+from aurac.report.pages.page import Heading, Paragraph, Picture, write_page
 from aurac.results import Run
 from golden_files import assert_golden
 from runs_by_hand import curve

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import aurac
-from aurac.curve import RankAccuracyCurve
+from aurac.analysis.grouping import by_method
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError, UnknownNameError
 from aurac.quadrature import weights
 from aurac.report.comparison import MACRO, OUTPUTS, compare
-from aurac.report.grouping import by_method
-from aurac.report.plot_kinds import KINDS, PlotOptions, draw
+from aurac.report.plots.kinds import KINDS, PlotOptions, draw
 from aurac.results import Run
 from aurac.statistics.seeds import TARGETS, method_difference, method_estimate
 from golden_files import assert_golden

@@ -11,13 +11,13 @@ import pytest
 from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
-from aurac.curve import RankAccuracyCurve
+from aurac.analysis.compute import compute
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError
-from aurac.report.machine_readable import rounded
-from aurac.report.model_card import MARK, Subject, model_card
-from aurac.report.publishing import read_front_matter
+from aurac.report.formats.machine_readable import rounded
+from aurac.report.pages.model_card import MARK, Subject, model_card
+from aurac.report.pages.publishing import read_front_matter
 from aurac.results import Run
-from aurac.score import compute
 from runs_by_hand import curve, profile_of
 
 SUBJECT = Subject("mine", "me/mine", "meta-llama/Llama-3.2-1B", "dylora", 8, "dylora, scaling rule sqrt")

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError, ComparisonError, CurveError, RecordError, UnknownNameError
-from aurac.report import cost_axis, style
 from aurac.report.comparison import compare
-from aurac.report.plot_kinds import KINDS, PlotOptions, draw
-from aurac.report.plots_difference import plot_difference
-from aurac.report.plots_intervals import plot_intervals
-from aurac.report.plots_pareto import Point, pareto_front, plot_pareto
-from aurac.report.plots_places import plot_critical_difference
+from aurac.report.plots import cost_axis, style
+from aurac.report.plots.difference import plot_difference
+from aurac.report.plots.intervals import plot_intervals
+from aurac.report.plots.kinds import KINDS, PlotOptions, draw
+from aurac.report.plots.pareto import Point, pareto_front, plot_pareto
+from aurac.report.plots.places import plot_critical_difference
 from aurac.results import Run
 from aurac.statistics.bands import difference_band
 from runs_by_hand import RANKS, curve, profile_of

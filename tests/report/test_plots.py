@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError, CurveError
-from aurac.report import style
-from aurac.report.plots import figure_curves, plot_curves, save_curves
+from aurac.report.plots import style
+from aurac.report.plots.curves import figure_curves, plot_curves, save_curves
 from aurac.results import Run
 from aurac.statistics.bands import curve_band
 from aurac_adapters.methods import METHODS

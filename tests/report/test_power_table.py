@@ -13,7 +13,7 @@ from scipy import stats
 from aurac.errors import ComparisonError, CurveError, UnknownNameError
 from aurac.quadrature import weights
 from aurac.report.comparison import OUTPUTS
-from aurac.report.power import TYPICAL, Question, Spread, observed_spreads, power
+from aurac.report.tables.power import TYPICAL, Question, Spread, observed_spreads, power
 from aurac.results import Run
 from golden_files import assert_golden
 from runs_by_hand import curve

@@ -16,13 +16,13 @@ import pytest
 from safetensors.numpy import save_file
 
 import aurac
-from aurac.curve import RankAccuracyCurve
+from aurac.analysis import adapter_size
+from aurac.analysis.adequacy import smallest_rank
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError, UnknownNameError
-from aurac.report import adapter_size
 from aurac.report.comparison import MACRO, OUTPUTS
 from aurac.report.recommendation import EVERY_TASK, recommend
 from aurac.results import Run
-from aurac.statistics.adequacy import smallest_rank
 from golden_files import assert_golden
 from runs_by_hand import RANKS, curve, profile_of
 

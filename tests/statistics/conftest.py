@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from statistics_cases import curve
 
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=50)

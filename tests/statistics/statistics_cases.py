@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 
 RANKS = (1, 2, 4, 8)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from aurac.curve import RankAccuracyCurve
+from aurac.analysis.adequacy import smallest_rank
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError
-from aurac.statistics.adequacy import smallest_rank
 from aurac.statistics.equivalence import equivalence, non_inferiority
 from statistics_cases import curve
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError
 from aurac.statistics.bands import critical_value, crossing, curve_band, difference_band
 from statistics_cases import curve

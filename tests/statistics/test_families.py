@@ -10,7 +10,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError, RefusedError
 from aurac.statistics.estimate import Estimate
 from aurac.statistics.intervals import t_interval

@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aurac.curve import RankAccuracyCurve
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError, RefusedError, UnknownNameError
 from aurac.statistics.alignment import align
 from aurac.statistics.max_t import max_t_p

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aurac.curve import RankAccuracyCurve
+from aurac.analysis.compute import compute
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 from aurac.quadrature import weights
-from aurac.score import compute
 from aurac.statistics.bayes import bayesian_bootstrap
 from aurac.statistics.chance import chance_level, estimate_above_chance
 from aurac.statistics.intervals import estimate_mean, per_document

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aurac.cli.benchmark.recipe import DataSpec, MethodSpec, Recipe, Setting
 
 if TYPE_CHECKING:
-    from aurac_adapters.training import TrainingConfig
+    from aurac_adapters.training.trainer import TrainingConfig
 
 ROTATED = "svd-lora"
 """Made from the adapter of another method, with the same setting and seed."""
@@ -40,7 +40,7 @@ class Study:
 
     def eval_ranks(self, recipe: Recipe) -> tuple[int, ...]:
         """Return the ranks that are scored: the recipe's, by default the powers of two up to R, and R."""
-        from aurac_adapters.method import powers_of_two
+        from aurac_adapters.methods.method import powers_of_two
 
         return self.up_to_rank(recipe.eval_ranks) or powers_of_two(self.rank)
 
@@ -114,7 +114,7 @@ def _training(
     out: Path,
 ) -> TrainingConfig:
     from aurac_adapters import METHODS
-    from aurac_adapters.training import TrainingConfig
+    from aurac_adapters.training.trainer import TrainingConfig
 
     options: dict[str, Any] = {**recipe.training, **study.data.training}
     own = dict(setting.values)

@@ -15,7 +15,7 @@ from aurac.cli.benchmark.recipe import MethodSpec, Recipe, Setting, Values
 from aurac.errors import RecordError
 
 if TYPE_CHECKING:
-    from aurac_adapters.training import TrainingConfig
+    from aurac_adapters.training.trainer import TrainingConfig
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ def _trained(name: str, values: Values, *, is_grid: bool) -> MethodSpec:
     from dataclasses import fields
 
     from aurac_adapters import METHODS
-    from aurac_adapters.method import INFERENCES
+    from aurac_adapters.methods.method import INFERENCES
 
     method = METHODS["lora" if is_grid else name]
     own = {field.name for field in fields(method)} - {"max_rank", "train_ranks", "seed"}
@@ -255,7 +255,7 @@ def _trained(name: str, values: Values, *, is_grid: bool) -> MethodSpec:
 
 
 def _check_tasks(suite: str, tasks: Any, scoring: Values) -> None:
-    from aurac.harness.suites import parse_tasks
+    from aurac.harness.protocols import parse_tasks
 
     if not isinstance(tasks, str):
         raise RecipeError(f"[suites] {suite} is {tasks!r}; write what --tasks takes, such as 'arc,hellaswag'.")

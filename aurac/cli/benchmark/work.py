@@ -19,7 +19,7 @@ from aurac.cli.benchmark.recipe import score_arguments
 from aurac.errors import RecordError
 
 if TYPE_CHECKING:
-    from aurac_adapters.training import TrainingConfig
+    from aurac_adapters.training.trainer import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def run_jobs(jobs: Sequence[Job], verb: str, pool: ProcessPoolExecutor | None) -
 
 def run_training(config: TrainingConfig) -> None:
     """Train; goes on where it was interrupted."""
-    from aurac_adapters.training import train
+    from aurac_adapters.training.trainer import train
 
     train(replace(config, progress=not _quiet()))
 

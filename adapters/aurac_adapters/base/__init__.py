@@ -1,0 +1,1 @@
+"""The base model of an adapter: its configuration, its weights."""

@@ -1,0 +1,1 @@
+"""Training data: files, published sets, chats; token ids and batches."""

@@ -1,0 +1,170 @@
+"""Adapter folders: standard PEFT at full rank, with a sidecar that says which nested method the weights belong to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from aurac.errors import AdapterError
+from aurac_adapters.folder.sidecar import (
+    CONFIG,
+    SIDECAR,
+    WEIGHTS,
+    file_sha256,
+    read_config,
+    read_sidecar,
+    write_sidecar_of,
+)
+from aurac_adapters.folder.weights import read_weights
+from aurac_adapters.folder.writing import share_weights
+from aurac_adapters.layer.config import foreign_method, has_patterns
+from aurac_adapters.layer.keys import lora_layers_of
+from aurac_adapters.layer.nested import NestedAdapter
+from aurac_adapters.methods.method import NestedMethod
+
+_UNFINISHED = ".unfinished-"
+
+
+@dataclass(frozen=True)
+class AdapterFolder:
+    """What an adapter folder says about itself.
+
+    Attributes:
+        path: The folder.
+        base_model: Name or path of the base model, as PEFT stored it; None if it did not.
+        revision: Revision of the base model, if stored.
+        method: Method with ranks and scaling; plain LoRA for a folder without a sidecar.
+        inference: Inference rule that the folder asks for.
+        sha256: Of the weights file.
+        has_sidecar: Whether the folder was made by this project.
+        config: PEFT's configuration as read.
+    """
+
+    path: Path
+    base_model: str | None
+    revision: str | None
+    method: NestedMethod
+    inference: str
+    sha256: str
+    has_sidecar: bool
+    config: dict[str, Any]
+
+    @property
+    def own_ranks(self) -> tuple[int, ...] | None:
+        """The ranks that it can be, where they are not all from 1 to the maximal one; here they are."""
+        return None
+
+    @property
+    def scaling_note(self) -> str:
+        """One sentence on how sub-ranks are scaled, for reports."""
+        rule = f"scaling rule {self.method.scaling}, gain {self.method.gain:g}"
+        if self.has_sidecar:
+            return f"{self.method.name}, {rule}, inference {self.inference}"
+        mapping = self.config.get("auto_mapping")
+        mirror = mapping.get("aurac") if isinstance(mapping, dict) else None
+        was = f" (PEFT saved it again from a {mirror.get('method')!s:.40} adapter)" if isinstance(mirror, dict) else ""
+        return f"no sidecar{was}: scored as prefixes of a plain LoRA, with its own factor at every rank ({rule})"
+
+
+def read_adapter(folder: str | os.PathLike[str]) -> AdapterFolder:
+    """Read what a folder says about itself and check all of it that can be checked without the base model.
+
+    Raises:
+        AdapterError: If it is no LoRA folder, one that cannot be used at a sub-rank, or one whose files are damaged,
+            incomplete, untrained or contradict each other; the message says which.
+    """
+    return read_folder(folder)[0]
+
+
+def read_folder(folder: str | os.PathLike[str]) -> tuple[AdapterFolder, dict[str, torch.Tensor]]:
+    """Do what `read_adapter` does, and return the tensors too."""
+    path = Path(folder)
+    config = read_config(path)
+    tensors = read_weights(path / WEIGHTS, config)
+    digest = file_sha256(path / WEIGHTS)
+    has_sidecar = (path / SIDECAR).exists()
+    if has_sidecar:
+        method, inference = read_sidecar(path, config, digest)
+    else:
+        largest = max(len(tensors[layer.a]) for layer in lora_layers_of(tensors))
+        method, inference = foreign_method(config, max_rank=largest), "prefix"
+    found = AdapterFolder(
+        path=path,
+        base_model=config.get("base_model_name_or_path"),
+        revision=config.get("revision"),
+        method=method,
+        inference=inference,
+        sha256=digest,
+        has_sidecar=has_sidecar,
+        config=config,
+    )
+    return found, tensors
+
+
+def save_adapter(
+    adapter: NestedAdapter, folder: str | os.PathLike[str], *, weights: dict[str, torch.Tensor] | None = None
+) -> Path:
+    """Write a nested adapter as a standard PEFT folder with a sidecar; unmodified PEFT loads it at full rank.
+
+    Args:
+        adapter: What `attach` or `load_adapter` returned.
+        folder: Where to; made if it is not there. An adapter that is there is replaced, other files are kept.
+        weights: All weights of the model by name, where it does not hold them in one piece (FSDP).
+
+    Returns:
+        The folder. The weights come last, so a folder that was interrupted is incomplete or does not match its
+        sidecar, never another adapter.
+
+    Raises:
+        AdapterError: If layers have ranks or factors of their own (`rank_pattern`, `alpha_pattern`).
+    """
+    path, name = Path(folder), adapter.adapter_name
+    if pattern := has_patterns(adapter.model.peft_config[name].to_dict()):
+        raise AdapterError(f"the adapter has a {pattern}, so it has no one rank. svd_rotate its folder instead.")
+    path.mkdir(parents=True, exist_ok=True)
+    for left_over in path.glob(f"{_UNFINISHED}*"):  # by a process that was killed while it saved
+        shutil.rmtree(left_over, ignore_errors=True)
+    with TemporaryDirectory(dir=path, prefix=_UNFINISHED) as unfinished:
+        _save_with_peft(adapter, unfinished, weights)
+        made = Path(unfinished) if name == "default" else Path(unfinished, name)
+        _rewrite_config(made / CONFIG, adapter)
+        write_sidecar(adapter, made)
+        if not (path / "README.md").exists():
+            os.replace(Path(unfinished, "README.md"), path / "README.md")
+        for file in (CONFIG, SIDECAR, WEIGHTS):
+            os.replace(made / file, path / file)
+    return path
+
+
+def write_sidecar(adapter: NestedAdapter, folder: str | os.PathLike[str]) -> None:
+    """Write `aurac_adapter.json` beside the weights in `folder`, in one piece; a folder with a sidecar is complete."""
+    share_weights(Path(folder))
+    write_sidecar_of(adapter.method, adapter.inference, Path(folder))
+
+
+def _save_with_peft(adapter: NestedAdapter, folder: str, weights: dict[str, torch.Tensor] | None) -> None:
+    with warnings.catch_warnings():
+        # PEFT asks the hub whether the vocabulary was resized, and warns when it cannot; it saves the base weights of
+        # embedding layers that have an adapter, and says so.
+        warnings.filterwarnings("ignore", message="Could not find a config file in|Setting `save_embedding_layers`")
+        adapter.model.save_pretrained(
+            folder, selected_adapters=[adapter.adapter_name], safe_serialization=True, state_dict=weights
+        )
+
+
+def _rewrite_config(path: Path, adapter: NestedAdapter) -> None:
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config |= {"lora_alpha": adapter.method.lora_alpha, "use_rslora": False}  # the same factor, as all servers read it
+    if config["task_type"] is not None:
+        # PEFT and the hub keep this key through re-saving, which would lose the sidecar.
+        mirror = {**adapter.method.to_dict(), "inference": adapter.inference}
+        config["auto_mapping"] = {**(config["auto_mapping"] or {}), "aurac": mirror}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,94 @@
+"""`load_adapter`: a base model and an adapter folder become a nested adapter."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+from torch import nn
+
+from aurac.errors import AdapterError
+from aurac_adapters.folder.folder import read_folder
+from aurac_adapters.folder.sidecar import WEIGHTS
+from aurac_adapters.folder.weights import check_fits
+from aurac_adapters.layer.nested import NestedAdapter, attach
+
+
+def load_adapter(
+    model: nn.Module,
+    folder: str | os.PathLike[str],
+    *,
+    adapter_name: str = "default",
+    inference: str | None = None,
+    is_trainable: bool = False,
+) -> NestedAdapter:
+    """Load an adapter folder onto its base model, at full rank and in evaluation mode.
+
+    Args:
+        model: The base model, or a PEFT model that is to hold one adapter more; the new one becomes the active one.
+        folder: A PEFT LoRA folder, made by this project or not. Without a sidecar it is plain LoRA, whose prefixes keep
+            the factor of the full rank.
+        adapter_name: Name that PEFT is to give it.
+        inference: "prefix" or "trained"; by default what the folder says.
+        is_trainable: Whether training goes on from here.
+
+    Returns:
+        The handle; its `.model` is the PEFT model.
+
+    Raises:
+        AdapterError: If the folder is no usable adapter, or belongs to another base model.
+    """
+    found, tensors = read_folder(folder)
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    check_fits(tensors, base, found.path / WEIGHTS)
+    loaded = _load(model, found.path, adapter_name, is_trainable)
+    _check_complete(loaded, tensors, found.path / WEIGHTS, adapter_name)
+    return attach(
+        loaded,
+        found.method,
+        adapter_name=adapter_name,
+        inference=inference or found.inference,
+        strict=found.has_sidecar,
+    )
+
+
+def _load(model: nn.Module, path: Path, adapter_name: str, is_trainable: bool) -> PeftModel:
+    # Not low_cpu_mem_usage: peft 0.21 then rounds the weights to the type of the base, bfloat16 for instance.
+    # `torch_device` is where the file is read to; the weights end up beside the base layers.
+    options = {"is_trainable": is_trainable, "torch_device": "cpu"}
+    try:
+        # PEFT initialises weights before it loads them; that must not move the global generator.
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Found missing adapter keys")  # reported below
+            if not isinstance(model, PeftModel):
+                return PeftModel.from_pretrained(model, path, adapter_name=adapter_name, **options)
+            if adapter_name in model.peft_config:
+                raise AdapterError(f"the model has an adapter {adapter_name!r} already. Give another adapter_name.")
+            model.load_adapter(str(path), adapter_name, **options)
+            model.set_adapter(adapter_name, inference_mode=not is_trainable)
+            return model.eval()
+    except Exception as exc:  # a stranger's configuration fails in many ways
+        if isinstance(exc, (AdapterError, MemoryError, torch.OutOfMemoryError)):
+            raise
+        reason = " ".join(str(exc).split())
+        raise AdapterError(f"PEFT cannot load {path} onto this base model: {reason:.300}") from exc
+
+
+def _check_complete(model: PeftModel, tensors: Mapping[str, torch.Tensor], path: Path, adapter_name: str) -> None:
+    """Raise `AdapterError` for tensors that PEFT would have made up or left out without a word."""
+    wanted = get_peft_model_state_dict(model, adapter_name=adapter_name, save_embedding_layers=False).keys()
+    if missing := [key for key in wanted if key not in tensors]:
+        raise AdapterError(
+            f"{path} lacks {len(missing)} tensors that its configuration asks for, the first {missing[0]}. It is "
+            "incomplete or belongs to another base model; fetch or save it again."
+        )
+    known = {*wanted, *model.state_dict()}  # PEFT saves whole embedding layers beside the adapter if they were resized
+    if left_out := [key for key in tensors if key not in known]:
+        raise AdapterError(
+            f"{path} holds {len(left_out)} tensors that its configuration does not ask for, the first {left_out[0]}. "
+            "They would have no effect; check target_modules and the base model."
+        )

@@ -1,0 +1,120 @@
+"""`aurac_adapter.json`: which nested method the weights beside it belong to. PEFT and servers ignore the file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+from aurac.errors import AdapterError, AuracError
+from aurac_adapters.layer.config import check_config, layer_scaling
+from aurac_adapters.methods import METHODS
+from aurac_adapters.methods.method import INFERENCES, NestedMethod
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+SIDECAR = "aurac_adapter.json"
+SCHEMA_VERSION = 1
+
+
+def write_sidecar_of(method: NestedMethod, inference: str, folder: Path) -> None:
+    """Write the sidecar of a folder whose weights are there, in one piece."""
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        **method.to_dict(),
+        "inference": inference,
+        "sha256": file_sha256(folder / WEIGHTS),
+        "versions": {name: version(name) for name in ("aurac", "peft", "torch")},
+    }
+    unfinished = folder / f"{SIDECAR}.tmp"
+    unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(unfinished, folder / SIDECAR)
+
+
+def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[NestedMethod, str]:
+    """Return method and inference rule.
+
+    Args:
+        folder: The adapter folder.
+        config: PEFT's configuration in it.
+        digest: sha256 of the weights in it.
+
+    Raises:
+        AdapterError: If the sidecar is damaged, newer than this package, or belongs to other weights or another
+            configuration.
+    """
+    where = folder / SIDECAR
+    content = read_json(where)
+    schema = content.pop("schema_version", None)
+    if schema != SCHEMA_VERSION:
+        raise AdapterError(
+            f"{where} has schema version {schema}, this aurac reads version {SCHEMA_VERSION}. Use the aurac that wrote "
+            "it, or a newer one."
+        )
+    content.pop("versions", None)
+    if content.pop("sha256", None) != digest:
+        raise AdapterError(
+            f"{where} belongs to other weights than {WEIGHTS} beside it (sha256 differs). The weights were changed "
+            "after training; remove the sidecar to score them as plain LoRA."
+        )
+    inference = content.pop("inference", None)
+    if inference not in INFERENCES:
+        raise AdapterError(f"{where} has inference {inference!r}; known: {', '.join(INFERENCES)}.")
+    try:
+        method: NestedMethod = METHODS[str(content.pop("method", None))].from_dict(content)
+    except (AuracError, TypeError, ValueError, OverflowError) as exc:
+        raise AdapterError(f"{where}: {exc}") from exc
+    _check_against_config(where, method, config)
+    return method, inference
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return PEFT's configuration of a folder that has weights beside it and sub-ranks, or raise `AdapterError`."""
+    if path.is_file():
+        raise AdapterError(f"{path} is a file. Give the folder of a PEFT LoRA adapter, with {CONFIG} and {WEIGHTS}.")
+    if not path.is_dir():
+        raise AdapterError(f"no such folder: {path}. Give the folder of a PEFT LoRA adapter.")
+    if not (path / CONFIG).is_file():
+        raise AdapterError(f"{path} is no PEFT adapter: it has no {CONFIG}. Give the folder of a PEFT LoRA adapter.")
+    config = read_json(path / CONFIG)
+    check_config(config, path / CONFIG)
+    if not (path / WEIGHTS).is_file():
+        reason, advice = "", ""
+        if (path / "adapter_model.bin").exists():
+            reason = " (adapter_model.bin is a pickle and is not read)"
+            advice = ", or make a new folder of the pickle with aurac convert, which reads tensors only"
+        raise AdapterError(f"{path} has no {WEIGHTS}{reason}. Save the adapter with safetensors{advice}.")
+    return config
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file as hex digits, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object, or raise `AdapterError` naming the file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as exc:
+        raise AdapterError(f"{path} is damaged: {exc}. Fetch or save the adapter again.") from exc
+    if not isinstance(content, dict):
+        raise AdapterError(f"{path} holds no JSON object. Fetch or save the adapter again.")
+    return content
+
+
+def _check_against_config(where: Path, method: NestedMethod, config: Mapping[str, Any]) -> None:
+    if method.max_rank != config["r"]:
+        raise AdapterError(f"{where} says max_rank {method.max_rank}, {CONFIG} says r = {config['r']}. Save it again.")
+    expected, found = method.scale(method.max_rank), layer_scaling({**config, "alpha_pattern": {}}, "")
+    if not isclose(found, expected, rel_tol=1e-6):
+        raise AdapterError(
+            f"{where} says a factor of {expected:g} at full rank, {CONFIG} one of {found:g} (lora_alpha, r). Save it "
+            "again."
+        )

@@ -1,0 +1,99 @@
+"""The tensors of an adapter folder, checked before anything is built from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from aurac.errors import AdapterError
+from aurac_adapters.layer.config import check_lookup, layer_rank
+from aurac_adapters.layer.keys import Layer, lora_layers_of
+
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
+
+def read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Read the tensors of `adapter_model.safetensors`.
+
+    Args:
+        path: The file.
+        config: PEFT's configuration of the adapter, checked by `check_config`.
+
+    Returns:
+        All tensors by key; for every layer `lora_A` of shape (rank, in) and `lora_B` of shape (out, rank).
+
+    Raises:
+        AdapterError: If the file is damaged, holds NaN, an untrained (all-zero) or incomplete adapter, or ranks that
+            contradict the configuration.
+    """
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(path)
+    except Exception as exc:  # a stranger's file fails in many ways
+        if isinstance(exc, OSError) and exc.errno is not None:
+            raise
+        raise AdapterError(
+            f"{path} is damaged or no safetensors file: {exc}. Fetch or save the adapter again."
+        ) from exc
+    check_tensors(tensors, config, path)
+    return tensors
+
+
+def check_tensors(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any], path: Path) -> None:
+    """Raise `AdapterError` for NaN, an untrained or incomplete adapter, or ranks that contradict the configuration."""
+    layers = lora_layers_of(tensors)
+    if not layers:
+        raise AdapterError(f"{path} holds no lora_A and lora_B tensors. Give a LoRA adapter of linear layers.")
+    for layer in layers:
+        for key in (layer.a, layer.b):
+            if key in tensors and tensors[key].dtype not in _DTYPES:
+                kind = str(tensors[key].dtype).removeprefix("torch.")
+                raise AdapterError(f"{path}: {key} is of type {kind}; float32, bfloat16 or float16 is needed.")
+    for key, tensor in tensors.items():
+        if tensor.dtype in _DTYPES and not torch.isfinite(tensor).all():
+            raise AdapterError(
+                f"{path}: {key} holds NaN or infinity; the training diverged. Use an earlier checkpoint."
+            )
+    check_lookup(config, [layer.name for layer in layers], path)
+    for layer in layers:
+        _check_layer(path, tensors, layer, layer_rank(config, layer.name))
+    if not any(tensors[layer.b].any() and tensors[layer.a].any() for layer in layers):
+        raise AdapterError(
+            f"{path}: all updates are 0, so the adapter does nothing; it was not trained. Train it first."
+        )
+
+
+def check_fits(tensors: Mapping[str, torch.Tensor], base: torch.nn.Module, path: Path) -> None:
+    """Raise `AdapterError` unless every adapted layer exists in the base model with these widths."""
+    from peft.tuners.tuners_utils import _get_in_out_features
+
+    for layer in lora_layers_of(tensors):
+        try:
+            module = base.get_submodule(layer.inner)
+        except AttributeError as exc:
+            raise AdapterError(
+                f"{path} adapts the layer {layer.inner}, which the base model does not have. It belongs to another "
+                "base model; give the right one with --base."
+            ) from exc
+        expected = (tensors[layer.a].shape[1], tensors[layer.b].shape[0])
+        found = _get_in_out_features(getattr(module, "base_layer", module))  # (None, None) if PEFT does not know it
+        if None not in found and tuple(found) != expected:
+            raise AdapterError(
+                f"{path}: layer {layer.inner} is {expected[0]} to {expected[1]} wide, in the base model {found[0]} to "
+                f"{found[1]}. The adapter belongs to another base model; give the right one with --base."
+            )
+
+
+def _check_layer(path: Path, tensors: Mapping[str, torch.Tensor], layer: Layer, rank: int) -> None:
+    for key in (layer.a, layer.b):
+        if key not in tensors:
+            raise AdapterError(f"{path} has no tensor {key}; the adapter is incomplete. Fetch or save it again.")
+    a, b = tuple(tensors[layer.a].shape), tuple(tensors[layer.b].shape)
+    if len(a) != 2 or len(b) != 2 or a[0] != rank or b[1] != rank:
+        raise AdapterError(
+            f"{path}: {layer.name} has lora_A {a} and lora_B {b}, but the configuration says r = {rank}: (r, in) and "
+            "(out, r). Fetch or save the adapter again."
+        )

@@ -1,0 +1,209 @@
+"""What all methods share: a method is a diagonal p between A and B, and nothing else.
+
+Every method and every evaluation is the layer y = W0 x + B diag(p) A x, with p of R entries, R the maximal rank.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from aurac.errors import AdapterError, RankError, UnknownNameError
+from aurac_adapters.methods.scaling import SCALINGS
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+Diagonal = npt.NDArray[np.float64]
+
+INFERENCES = ("prefix", "trained")
+"""Inference rules: "prefix" drops the trained diagonal as the paper does, "trained" keeps it."""
+
+
+@dataclass(frozen=True)
+class NestedMethod(ABC):
+    """A way to train and use a nested adapter; subclasses say which diagonal they train with.
+
+    Attributes:
+        max_rank: R, the rank of the adapter.
+        train_ranks: S, the sub-ranks that training works on, increasing, the last one R. By default the powers of two
+            up to R, and R.
+        scaling: Name of the scaling rule in `SCALINGS`.
+        gain: c, the factor in front of the rule.
+        seed: Of the rank sampling, where a method samples.
+    """
+
+    name: ClassVar[str]
+    has_train_ranks: ClassVar[bool] = True
+    trainable: ClassVar[bool] = True
+    added_later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that older sidecars lack; there they had the value that is the default."""
+
+    max_rank: int
+    train_ranks: Sequence[int] = ()
+    _: KW_ONLY
+    scaling: str = "one"
+    gain: float = 1.0
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        """Check the values and make `train_ranks` a tuple."""
+        check_rank(self.max_rank, what="max_rank")
+        ranks = tuple(self.train_ranks) or powers_of_two(self.max_rank)
+        for rank in ranks:
+            check_rank(rank, self.max_rank, what="train rank")
+        if list(ranks) != sorted(set(ranks)) or ranks[-1] != self.max_rank:
+            raise RankError(
+                f"train ranks {list(ranks)} must increase and end with max_rank {self.max_rank}; rows above the last "
+                f"one would never be trained. Sort the list, with each rank once, and end it with {self.max_rank}."
+            )
+        if self.scaling not in SCALINGS:
+            raise UnknownNameError("scaling rule", self.scaling, SCALINGS)
+        if not (np.isfinite(self.gain) and self.gain > 0):
+            raise AdapterError(f"gain {self.gain} is not a positive number. The default is 1.")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise AdapterError(f"seed {self.seed!r} is not a whole number from 0.")
+        object.__setattr__(self, "train_ranks", ranks)
+
+    def scale(self, rank: int) -> float:
+        """Return s_r, the factor in front of a prefix of this rank.
+
+        Raises:
+            RankError: If the rank is not in 1..R.
+        """
+        check_rank(rank, self.max_rank)
+        return self.gain * SCALINGS[self.scaling](rank)
+
+    @property
+    def description(self) -> str:
+        """Name and train ranks in words."""
+        noun = "rank" if len(self.train_ranks) == 1 else "ranks"
+        return f"{self.name}, trained at {noun} {', '.join(map(str, self.train_ranks))}"
+
+    @property
+    def lora_alpha(self) -> float:
+        """PEFT's `lora_alpha` of the full-rank adapter: s_R * R, so that PEFT's own scaling is s_R."""
+        return self.scale(self.max_rank) * self.max_rank
+
+    @abstractmethod
+    def training_diagonal(self, step: int) -> Diagonal:
+        """Return p during optimizer step `step` (0-based), shape (R,)."""
+
+    @abstractmethod
+    def kept_diagonal(self, rank: int) -> Diagonal:
+        """Return p at a sub-rank when the trained diagonal is kept, shape (R,)."""
+
+    def mean_diagonal(self) -> Diagonal:
+        """Return the mean of p over all steps, shape (R,); to be overridden where p depends on the step."""
+        return self.training_diagonal(0)
+
+    def gradient_mask(self, step: int) -> Diagonal | None:
+        """Return 0/1 for each row of A and column of B that this step may change, shape (R,); None for all."""
+        return None
+
+    def row_diagonals(self, step: int, rows: Sequence[int]) -> Diagonal | None:
+        """Return p for each row of the batch, shape (len(rows), R); None where all rows share `training_diagonal`.
+
+        Args:
+            step: Optimizer step, 0-based.
+            rows: Positions of the rows in the whole batch of the step, over all processes and passes. A function of
+                them does not depend on how the batch is shared out.
+        """
+        return None
+
+    @property
+    def draws_each_row(self) -> bool:
+        """Whether the rows of a batch are trained with diagonals of their own."""
+        return self.row_diagonals(0, (0,)) is not None
+
+    def prefix_diagonal(self, rank: int) -> Diagonal:
+        """Return s_r * 1[i <= r], shape (R,)."""
+        return np.where(np.arange(1, self.max_rank + 1) <= rank, self.scale(rank), 0.0)
+
+    def inference_diagonal(self, rank: int, inference: str = "prefix") -> Diagonal:
+        """Return p at a sub-rank, shape (R,).
+
+        Args:
+            rank: Sub-rank, 1..R.
+            inference: "prefix" for s_r * 1[i <= r] (the paper's rule), "trained" for the trained diagonal, cut at r.
+        """
+        if inference not in INFERENCES:
+            raise UnknownNameError("inference rule", inference, INFERENCES)
+        check_rank(rank, self.max_rank)
+        return self.prefix_diagonal(rank) if inference == "prefix" else self.kept_diagonal(rank)
+
+    def lora_config(
+        self,
+        *,
+        target_modules: str | Sequence[str] = "all-linear",
+        lora_dropout: float = 0.0,
+        task_type: str | None = "CAUSAL_LM",
+        **options: Any,
+    ) -> LoraConfig:
+        """Return PEFT's configuration of the full-rank adapter; `options` are further ones of `LoraConfig`."""
+        from peft import LoraConfig
+
+        return LoraConfig(
+            r=self.max_rank,
+            lora_alpha=self.lora_alpha,  # a float survives PEFT's JSON and every server
+            use_rslora=False,
+            target_modules=target_modules if isinstance(target_modules, str) else list(target_modules),
+            lora_dropout=lora_dropout,
+            task_type=task_type,
+            **options,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return name and attributes as a dictionary that JSON can hold.
+
+        A field of `added_later` is left out at its default, so that what was written before it existed stays the same.
+        """
+        defaults = {field.name: field.default for field in fields(self)}
+        values = {
+            key: value for key, value in asdict(self).items() if key not in self.added_later or value != defaults[key]
+        }
+        return {"method": self.name, **values, "train_ranks": list(self.train_ranks)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the method that `to_dict` described.
+
+        Raises:
+            UnknownNameError: For a key that the method does not have.
+            AdapterError: For a key that is missing, or not true or false where it must be.
+            RankError: For ranks that make no method.
+        """
+        known = {field.name: field.default for field in fields(cls)}
+        for key, value in values.items():
+            if key not in known:
+                raise UnknownNameError(f"key of method {cls.name!r}", key, known)
+            if isinstance(known[key], bool) and not isinstance(value, bool):
+                raise AdapterError(f"{key} of method {cls.name!r} is {value!r}; it must be true or false.")
+        if missing := known.keys() - values.keys() - cls.added_later:
+            raise AdapterError(f"method {cls.name!r} lacks {', '.join(sorted(missing))}.")
+        return cls(**values)
+
+
+def powers_of_two(max_rank: int) -> tuple[int, ...]:
+    """Return 1, 2, 4, ... up to `max_rank`, and `max_rank`.
+
+    Example:
+        >>> powers_of_two(12)
+        (1, 2, 4, 8, 12)
+    """
+    powers = [2**k for k in range(max_rank.bit_length()) if 2**k < max_rank]
+    return (*powers, max_rank)
+
+
+def check_rank(rank: int, max_rank: int | None = None, *, what: str = "rank") -> None:
+    """Raise `RankError` unless the rank is a whole number from 1 to `max_rank`."""
+    if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)):
+        raise RankError(f"{what} {rank!r} is not a whole number. Ranks count columns, from 1.")
+    if rank < 1 or (max_rank is not None and rank > max_rank):
+        allowed = "1 or more" if max_rank is None else f"1 to {max_rank}, the rank of this adapter"
+        raise RankError(f"{what} {rank} is out of range; allowed: {allowed}.")

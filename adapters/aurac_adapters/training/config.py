@@ -1,0 +1,93 @@
+"""What a training is asked to do, as one dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from aurac.errors import TrainingError, UnknownNameError
+from aurac_adapters.methods.method import NestedMethod
+
+DTYPES = ("auto", "float32", "bfloat16")
+LOAD_IN = ("4bit", "8bit")
+
+FREE = ("out", "checkpoint_steps", "report_to", "progress")
+"""Fields that do not change the adapter: a training may go on with others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Everything that decides what a training makes.
+
+    The optimizer is AdamW without weight decay; the learning rate rises over the first 5 % of the steps and then falls
+    linearly to 0; gradients are clipped to norm 1. The loss is the mean over the completion tokens of a step.
+
+    Attributes:
+        method: Which diagonal is trained, with its maximal rank and its train ranks.
+        model: Base model: a folder or a name on the hub.
+        data: A name in `DATA`, `NAME=PATH` for a copy of that set, or a JSONL file of rows as in docs/training.md.
+        out: Folder for the adapter; checkpoints go into `out/checkpoints`.
+        target_modules: Layers that get an adapter: "all-linear" (all but the output head), a regular expression, names.
+        learning_rate: Its peak. The default is a usual one for LoRA on large models, not tuned for any method.
+        epochs: Passes over the data.
+        max_steps: Optimizer steps; overrides `epochs`.
+        batch_size: Examples for each device and forward pass.
+        gradient_accumulation: Forward passes for each optimizer step.
+        max_length: Tokens of an example, at most the model's context; the rest is cut, counted and reported.
+        seed: Of the adapter's initial weights and the order of the data. A method that samples has its own.
+        dtype: Of the base model in memory; "auto" is bfloat16 on a GPU that has it, else float32; adapters are float32.
+        gradient_checkpointing: Compute activations twice instead of keeping them.
+        checkpoint_steps: Optimizer steps between checkpoints; the last two are kept.
+        chat_template: Write the examples in the tokenizer's chat template; data of messages need it.
+        compile: Compile the model with torch.compile; one graph serves all ranks.
+        load_in: Quantise the base model with bitsandbytes while loading it; None keeps it in `dtype`.
+        packing: Put the examples of a forward pass into one row without padding; the loss is the same.
+        trust_remote_code: Run code that comes with the model.
+        report_to: Trackers that transformers knows ("tensorboard", "wandb").
+        progress: Show a bar on standard error.
+    """
+
+    method: NestedMethod
+    model: str
+    data: str
+    out: Path
+    target_modules: str | tuple[str, ...] = "all-linear"
+    learning_rate: float = 2e-4
+    epochs: float = 3.0
+    max_steps: int | None = None
+    batch_size: int = 8
+    gradient_accumulation: int = 4
+    max_length: int = 1024
+    seed: int = 42
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    gradient_checkpointing: bool = False
+    checkpoint_steps: int = 500
+    chat_template: bool = False
+    compile: bool = False
+    load_in: Literal["4bit", "8bit"] | None = None
+    packing: bool = False
+    trust_remote_code: bool = False
+    report_to: tuple[str, ...] = ()
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        self.method.training_diagonal(0)  # raises for a method that is made from a trained adapter
+        positive = ("learning_rate", "epochs", "batch_size", "gradient_accumulation", "max_length", "checkpoint_steps")
+        if self.packing and self.method.draws_each_row:
+            raise TrainingError(
+                "packing puts all examples of a pass into one row, so they cannot have ranks of their own (per_row). "
+                "Choose one of the two."
+            )
+        for name, allowed in (("dtype", DTYPES), ("load_in", (None, *LOAD_IN))):
+            if getattr(self, name) not in allowed:
+                raise UnknownNameError(name, str(getattr(self, name)), map(str, allowed))
+        for name in (*positive, *(["max_steps"] if self.max_steps is not None else [])):
+            if not getattr(self, name) > 0:
+                raise TrainingError(f"{name} is {getattr(self, name)}; it must be greater than 0.")
+
+    def identity(self) -> dict[str, Any]:
+        """Return what makes two trainings the same, as JSON values."""
+        fields = {name: value for name, value in vars(self).items() if name not in FREE}
+        return {**fields, "method": self.method.to_dict()}

@@ -1,0 +1,1 @@
+"""Numbers from curves and run records: AURAC, comparisons, the smallest adequate rank."""

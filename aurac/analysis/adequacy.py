@@ -1,0 +1,232 @@
+"""Which rank to deploy: the smallest that is not worse than full rank by more than a margin, with evidence.
+
+Ranks are tested from full rank down, each at level alpha, until the first that fails (fixed-sequence testing, Maurer,
+Hothorn and Lehmacher 1995). The chance to declare a rank that loses `margin` or more is at most alpha, without a
+correction for the number of ranks. "Not significantly different from full rank" has no such property: on small
+benchmarks it declares nearly every rank.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from aurac.analysis.sources import as_curves
+from aurac.curve.curve import RankAccuracyCurve
+from aurac.errors import ComparisonError, CurveError
+from aurac.statistics.equivalence import check_margin, loss_p, non_inferiority
+from aurac.statistics.estimate import Estimate
+from aurac.statistics.flat import unseen_share
+from aurac.statistics.intervals import estimate_mean
+from aurac.statistics.macro import macro_mean
+
+
+@dataclass(frozen=True)
+class RankEvidence:
+    """What is known about one rank.
+
+    Attributes:
+        rank: The rank.
+        accuracy: Score at this rank; the mean over tasks where there are several.
+        loss: Full rank minus this rank (reversed where lower is better), positive when this rank is worse.
+        stderr: Standard error of the loss, paired over documents.
+        upper: One-sided upper bound of the loss at level alpha: the smallest margin that the rank could be certified
+            for, when all larger ranks are too.
+        p_value: Against "the loss is `margin` or more"; None for full rank.
+        deviating: Documents whose score differs from full rank's. With fewer than 10 the t test is rough.
+        detectable: Smallest margin that this many documents would certify with 80 % power if the rank lost nothing.
+        status: "reference", "certified", "failed" (where the sequence stopped), or "not tested".
+    """
+
+    rank: int
+    accuracy: float
+    loss: float
+    stderr: float
+    upper: float
+    p_value: float | None
+    deviating: int
+    detectable: float
+    status: str
+
+
+@dataclass(frozen=True)
+class Adequacy:
+    """The smallest adequate rank and the evidence.
+
+    Attributes:
+        rank: Smallest certified rank; full rank when none below it is certified.
+        max_rank: Full rank, the reference.
+        margin: Largest acceptable loss, fraction for accuracies.
+        alpha: Chance to declare an inadequate rank, at most.
+        n_documents: Documents, over all tasks.
+        bounded: Whether scores are fractions, which are printed as points.
+        evidence: One entry a rank, from full rank down.
+    """
+
+    rank: int
+    max_rank: int
+    margin: float
+    alpha: float
+    n_documents: int
+    bounded: bool
+    evidence: tuple[RankEvidence, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as a dictionary that JSON can hold."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Print the rank, the evidence, and what the documents could have shown."""
+        show, unit = (_points, " points") if self.bounded else (_plain, "")
+        test = f"fixed-sequence non-inferiority, alpha {self.alpha:g}, {self.n_documents} documents"
+        if self.rank == self.max_rank:
+            lines = [
+                f"rank {self.rank}: no smaller rank is certified for a margin of {show(self.margin)}{unit} ({test})"
+            ]
+        else:
+            lines = [f"rank {self.rank}: loses less than {show(self.margin)}{unit} to rank {self.max_rank} ({test})"]
+        lines.append(f"  {'rank':>6}  {'score':>7}  {'loss':>7}  {'SE':>6}  {'at most':>8}  {'p':>6}  status")
+        for e in self.evidence:
+            p = "–" if e.p_value is None else f"{e.p_value:.3f}"
+            error = show(e.stderr) if e.stderr > 0 or e.p_value is None else "?"
+            lines.append(
+                f"  {e.rank:>6}  {show(e.accuracy):>7}  {show(e.loss):>7}  {error:>6}  "
+                f"{show(e.upper):>8}  {p:>6}  {e.status}"
+            )
+        stopped = next((e for e in self.evidence if e.status == "failed"), None)
+        if stopped is not None:
+            lines.append(
+                f"rank {stopped.rank} cannot be certified. With these documents a rank that loses nothing would be "
+                f"certified with 80 % power for a margin of {show(stopped.detectable)}{unit}."
+            )
+        if few := [str(e.rank) for e in self.evidence if e.status in {"certified", "failed"} and e.deviating < 10]:
+            lines.append(
+                f"fewer than 10 documents differ from full rank at rank {', '.join(few)}: the test is rough there."
+            )
+        return "\n".join(lines)
+
+
+def smallest_rank(source: Any, *, margin: float = 0.01, alpha: float = 0.05, task: str | None = None) -> Adequacy:
+    """Return the smallest rank that is not worse than full rank by `margin` or more.
+
+    Args:
+        source: A curve with per-document scores, a run, or the path of a run record; or a list of curves of the same
+            ranks, one a task. Of several tasks the mean is tested.
+        margin: Largest acceptable loss; a fraction, 0.01 is one point. In the metric's own unit where it is unbounded.
+        alpha: Chance to declare an inadequate rank, at most.
+        task: Which task of a run; by default all, with their mean.
+
+    Raises:
+        CurveError: If per-document scores are missing, or margin or alpha are out of range.
+        ComparisonError: If curves of several tasks have different ranks.
+
+    Example:
+        >>> scores = [[0, 1, 1]] * 30 + [[0, 0, 1]] + [[1, 1, 1]] * 40 + [[0, 0, 0]] * 40
+        >>> smallest_rank(RankAccuracyCurve.from_scores([1, 2, 4], scores), margin=0.05).rank
+        2
+    """
+    curves = as_curves(source, task=task)
+    _check(curves, margin, alpha)
+    ranks = curves[0].ranks[::-1]
+    evidence = []
+    going = True
+    for rank in ranks:
+        found = _evidence(curves, rank, margin, alpha)
+        going, status = _decide(found.p_value, going, alpha)
+        evidence.append(replace(found, status=status))
+    adequate = [e.rank for e in evidence if e.status in {"reference", "certified"}]
+    n_documents = sum(curve.n_documents or 0 for curve in curves)
+    return Adequacy(adequate[-1], ranks[0], margin, alpha, n_documents, curves[0].bounded, tuple(evidence))
+
+
+def _decide(p_value: float | None, going: bool, alpha: float) -> tuple[bool, str]:
+    """Return whether the sequence goes on below this rank, and the rank's status."""
+    if p_value is None:
+        return True, "reference"
+    if not going:
+        return False, "not tested"
+    return (True, "certified") if p_value <= alpha else (False, "failed")
+
+
+def _evidence(curves: Sequence[RankAccuracyCurve], rank: int, margin: float, alpha: float) -> RankEvidence:
+    losses = [_losses(curve, rank) for curve in curves]
+    parts = [estimate_mean(values) for values in losses]
+    estimate = parts[0] if len(parts) == 1 else macro_mean(parts)
+    accuracy = float(np.mean([curve.accuracy_at(rank) for curve in curves]))
+    bounded = all(curve.bounded for curve in curves)
+    reference = rank == curves[0].max_rank
+    p_value, upper, detectable = (None, 0.0, 0.0) if reference else _test(losses, margin, alpha, bounded)
+    deviating = sum(int(np.count_nonzero(values)) for values in losses)
+    return RankEvidence(rank, accuracy, estimate.value, estimate.stderr, upper, p_value, deviating, detectable, "")
+
+
+def _losses(curve: RankAccuracyCurve, rank: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    assert curve.scores is not None
+    full, here = curve.scores[:, -1], curve.scores[:, curve.ranks.index(rank)]
+    return full - here if curve.higher_is_better else here - full
+
+
+def _test(losses: Sequence[Any], margin: float, alpha: float, bounded: bool) -> tuple[float, float, float]:
+    """Return p, the one-sided upper bound of the loss, and the margin that a loss of 0 would be certified for.
+
+    A task on which every document loses the same has no spread for a t test and is bounded by its number of documents.
+    A mean over tasks that reaches the margin does so on the mean of the other tasks or on one of these, so the largest
+    of their p holds for it (intersection-union, Berger 1982). Without this a task of few documents counts as exact.
+
+    A loss of fractions is at most 1, however wide a t interval on few documents is.
+    """
+    flat = [values for values in losses if bounded and np.ptp(values) == 0]
+    spread = [estimate_mean(values) for values in losses if not (bounded and np.ptp(values) == 0)]
+    tests = [_flat_test(values, margin, alpha) for values in flat]
+    if not flat and not any(part.stderr for part in spread):  # unbounded: an error that says so
+        non_inferiority(losses[0], margin, bounded=bounded)
+    if spread:
+        mean = spread[0] if len(spread) == 1 else macro_mean(spread)
+        tests.append((loss_p(mean, margin), *_bounds(mean, alpha)))
+    p_values, uppers, detectables = zip(*tests, strict=True)
+    ceiling = 1.0 if bounded else math.inf
+    return max(p_values), min(ceiling, max(uppers)), max(detectables)
+
+
+def _flat_test(values: Any, margin: float, alpha: float) -> tuple[float, float, float]:
+    q = unseen_share(len(values), alpha)
+    return non_inferiority(values, margin, bounded=True), float(values[0] + q * (1 - values[0])), q
+
+
+def _bounds(estimate: Estimate, alpha: float) -> tuple[float, float]:
+    from scipy.special import stdtrit
+
+    t = float(stdtrit(estimate.df, 1 - alpha))
+    return estimate.value + t * estimate.stderr, (t + float(stdtrit(estimate.df, 0.8))) * estimate.stderr
+
+
+def _check(curves: Sequence[RankAccuracyCurve], margin: float, alpha: float) -> None:
+    check_margin(margin)
+    if not 0 < alpha < 0.5:
+        raise CurveError(f"alpha {alpha:g} is not between 0 and 0.5. Usual: 0.05.")
+    if not curves:
+        raise CurveError("no curves were given. Give a curve, a run, or a list of curves.")
+    for curve in curves:
+        if curve.scores is None:
+            raise CurveError(
+                "this curve has no per-document scores, so no rank can be certified: ranks share their documents and "
+                "only pairs show the loss. Score with documents kept."
+            )
+        if len(curve.scores) < 2:
+            raise CurveError("one document has no spread, so no rank can be certified. Score at least 2 documents.")
+        if curve.ranks != curves[0].ranks:
+            raise ComparisonError("the tasks were scored at different ranks. Score all tasks at the same ranks.")
+        if (curve.bounded, curve.higher_is_better) != (curves[0].bounded, curves[0].higher_is_better):
+            raise ComparisonError("the tasks have metrics of different units or directions, which have no mean.")
+
+
+def _plain(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.2f}"

@@ -1,0 +1,138 @@
+"""A curve from whatever people have: ranks and accuracies, a mapping, a DataFrame, a file, a run record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from aurac.curve.curve import RankAccuracyCurve
+from aurac.curve.files import only_task, read_curve
+from aurac.errors import CurveError, RecordError
+from aurac.results import Run, load
+
+_DOCUMENT_COLUMNS = ("task", "doc_hash", "prompt_hash", "doc_id", "document")
+
+
+def as_curve(
+    source: Any,
+    accuracies: npt.ArrayLike | None = None,
+    *,
+    scale: str = "fraction",
+    duplicates: str = "error",
+    task: str | None = None,
+) -> RankAccuracyCurve:
+    """Make a curve of anything that `compute` takes; the arguments are those of `compute`."""
+    options: dict[str, Any] = {"scale": scale, "duplicates": duplicates}
+    if isinstance(source, RankAccuracyCurve):
+        return source
+    if isinstance(source, (str, PathLike)):
+        if not str(source):
+            raise RecordError("the path is empty. Give a .csv or .json curve, or the folder of a run record.")
+        return _from_path(Path(source), task, options)
+    if isinstance(source, Mapping):
+        return RankAccuracyCurve(list(source), list(source.values()), task=task, **options)
+    if isinstance(source, Run):
+        return _from_run(source, task)
+    if accuracies is None and hasattr(source, "index") and hasattr(source, "to_dict") and hasattr(source, "dtype"):
+        return RankAccuracyCurve(source.index.tolist(), source.tolist(), task=task, **options)
+    if hasattr(source, "columns") and hasattr(source, "to_numpy"):
+        return _from_frame(source, task, options)
+    if accuracies is None:
+        raise CurveError(
+            f"cannot read a curve from {type(source).__name__}. Give a curve, ranks and accuracies, a mapping, a "
+            "Series, a DataFrame, or a path."
+        )
+    return RankAccuracyCurve(source, accuracies, task=task, **options)
+
+
+def as_curves(source: Any, *, task: str | None = None) -> list[RankAccuracyCurve]:
+    """Make one curve a task: of a list of curves, of a run or its path, which may hold several, or of the only one.
+
+    Raises:
+        CurveError: If a task of the run has no curve, so that the others are not all of them.
+    """
+    if isinstance(source, (list, tuple)):
+        return list(source)
+    run = _load(Path(source)) if isinstance(source, (str, PathLike)) and Path(source).is_dir() else source
+    if task is not None or not isinstance(run, Run) or len(run.tasks) < 2:
+        return [as_curve(run, task=task)]
+    if run.problems:
+        raise CurveError(
+            f"run {run.name!r} has no curve on {', '.join(run.problems)}, so there is no mean over its tasks. Finish "
+            f"its sweep, or choose one with task=: {', '.join(run.tasks)}."
+        )
+    return [run.curve(name) for name in run.tasks]
+
+
+def _from_path(path: Path, task: str | None, options: Mapping[str, Any]) -> RankAccuracyCurve:
+    if not path.exists():
+        raise RecordError(f"there is no {path}. Give a .csv or .json curve, or the folder of a run record.")
+    if path.is_file():
+        return read_curve(path, task=task, **options)
+    return _from_run(_load(path), task)
+
+
+def _load(path: Path) -> Run:
+    if not any(path.glob("**/run.json")) and any(path.glob("**/results_*.json")):
+        raise RecordError(
+            f"{path} holds lm-eval output (results_*.json). Make a run record of it with `aurac import {path} --out "
+            "DIR` (one folder a rank, rank-4 or r4, written with --log_samples), and give that; or put ranks and "
+            "accuracies in a .csv file."
+        )
+    return load(path)
+
+
+def _from_run(run: Run, task: str | None) -> RankAccuracyCurve:
+    return run.curve(only_task(run.tasks, None, f"run {run.name!r}") if task is None else task)
+
+
+def _from_frame(frame: Any, task: str | None, options: Mapping[str, Any]) -> RankAccuracyCurve:
+    columns = [str(column) for column in frame.columns]
+    if "rank" not in columns or not {"accuracy", "score"} & set(columns):
+        raise CurveError(
+            f"the DataFrame has the columns {', '.join(columns)}. Needed: rank and accuracy, or rank, score and doc_id "
+            "or doc_hash."
+        )
+    for column in ("task", "metric"):
+        if column in columns:
+            name = only_task(frame[column].astype(str), task if column == "task" else None, "the DataFrame", column)
+            frame = frame[frame[column].astype(str) == name]
+            task = name if column == "task" else task
+    if "accuracy" in columns:
+        return RankAccuracyCurve(frame["rank"].tolist(), frame["accuracy"].tolist(), task=task, **options)
+    return _from_long_frame(frame, task, options)
+
+
+def _from_long_frame(frame: Any, task: str | None, options: Mapping[str, Any]) -> RankAccuracyCurve:
+    """One row a document and rank; a document is named by its hashes, or by its number where there are none."""
+    columns = [column for column in _DOCUMENT_COLUMNS if column in frame.columns]
+    if "doc_hash" in columns:
+        columns = [column for column in columns if column not in ("doc_id", "document")]
+    if not {"doc_hash", "doc_id", "document"} & set(columns):
+        raise CurveError("the DataFrame has scores but no doc_hash or doc_id, so its rows cannot be told apart.")
+    keys = frame[columns].astype(str).agg("/".join, axis=1)
+    long = frame.assign(document=keys)[["document", "rank", "score"]]
+    if (twice := long.duplicated(["document", "rank"])).any():
+        row = long[twice].iloc[0]
+        raise CurveError(
+            f"document {row['document']!r} has two scores at rank {row['rank']}. Give one a document and rank."
+        )
+    table = long.pivot(index="document", columns="rank", values="score")
+    if (missing := table.isna()).any(axis=None):
+        first = missing.stack()
+        document, rank = first[first].index[0]
+        raise CurveError(
+            f"document {document!r} has no score at rank {rank} ({int(missing.to_numpy().sum())} such cells). Score "
+            "it, or leave the document out at every rank."
+        )
+    return RankAccuracyCurve.from_scores(
+        [int(rank) for rank in table.columns],
+        table.to_numpy(),
+        documents=[str(document) for document in table.index],
+        task=task,
+        **options,
+    )

@@ -1,0 +1,1 @@
+"""Rank-accuracy curves: the object, its files, the scores of several seeds."""

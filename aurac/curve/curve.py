@@ -1,0 +1,309 @@
+"""The rank-accuracy curve: accuracies at sub-ranks and, where known, the score of every document at every rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from aurac.curve.seeds import SeedScores
+from aurac.errors import CurveError, UnknownNameError
+from aurac.quadrature import Vector, check_ranks, weights
+
+Matrix = npt.NDArray[np.float64]
+
+SCALES = {"fraction": 1.0, "percent": 100.0}
+"""Scale name -> what full accuracy is on it."""
+_DUPLICATES = ("error", "mean")
+
+
+class RankAccuracyCurve:
+    """Accuracy of one adapter on one task at K ranks. Immutable; checked and sorted by rank when it is made.
+
+    Args:
+        ranks: K ranks, each from 1; sorted for you, and everything that belongs to them with them.
+        accuracies: K accuracies on `scale`; may be left out when `scores` are given, whose column means they are.
+        scale: "fraction" (0..1) or "percent" (0..100); a value above the scale is an error, never a guess.
+        duplicates: What to do with a rank that occurs twice: "error", or "mean" to average it.
+        scores: Score of every document at every rank, shape (n, K), on the same scale, if known. For a corpus ratio
+            (bits per byte) these are linearised per-document values whose mean is the ratio.
+        documents: n unique keys that say which document (and prompt) a row of `scores` is; what paired tests join on.
+        task: Name of the task.
+        metric: Name of the metric.
+        num_fewshot: Number of examples in the prompts.
+        task_version: Version of the task, as lm-eval numbers it.
+        higher_is_better: False for losses; changes verdicts, never numbers.
+        bounded: Whether values lie in [0, 1]; False for bits per byte and the like.
+        name: What the curve is called in tables and plots.
+        seeds: For a method that was trained several times, the scores of every seed, of which `scores` is the mean;
+            `from_seeds` makes such a curve.
+
+    Raises:
+        CurveError: If ranks or accuracies make no curve; the message says which value and why.
+
+    Example:
+        >>> curve = RankAccuracyCurve([4, 1, 2], [0.47, 0.41, 0.44])
+        >>> curve.ranks, curve.accuracy_at(4)
+        ((1, 2, 4), 0.47)
+    """
+
+    def __init__(
+        self,
+        ranks: Sequence[int],
+        accuracies: npt.ArrayLike | None = None,
+        *,
+        scale: str = "fraction",
+        duplicates: str = "error",
+        scores: npt.ArrayLike | None = None,
+        documents: Sequence[str] | None = None,
+        task: str | None = None,
+        metric: str | None = None,
+        num_fewshot: int | None = None,
+        task_version: str | None = None,
+        higher_is_better: bool = True,
+        bounded: bool = True,
+        name: str | None = None,
+        seeds: SeedScores | None = None,
+    ) -> None:
+        """Check everything, sort by rank, keep read-only copies."""
+        if scale not in SCALES:
+            raise UnknownNameError("scale", scale, SCALES)
+        if duplicates not in _DUPLICATES:
+            raise UnknownNameError("treatment of duplicates", duplicates, _DUPLICATES)
+        order, grid = _sorted(ranks)
+        matrix = None if scores is None else _matrix(scores, ranks)[:, order] / SCALES[scale]
+        values = _accuracies(accuracies, matrix, order, SCALES[scale])
+        grid, values, matrix = _merge_duplicates(grid, values, matrix, duplicates)
+        self.ranks: tuple[int, ...] = tuple(int(rank) for rank in check_ranks(grid.tolist()))
+        _check_values(self.ranks, values, matrix, bounded)
+        self.accuracies: Vector = _frozen(values)
+        self.scores: Matrix | None = None if matrix is None else _frozen(matrix)
+        self.documents = _check_documents(documents, matrix)
+        self.seeds = _check_seeds(seeds, matrix, order)
+        self.task, self.metric, self.num_fewshot, self.task_version = task, metric, num_fewshot, task_version
+        self.higher_is_better, self.bounded, self.name = higher_is_better, bounded, name
+
+    @classmethod
+    def from_scores(cls, ranks: Sequence[int], scores: npt.ArrayLike, **options: Any) -> Self:
+        """Return the curve whose accuracies are the column means of `scores`, shape (n, K)."""
+        return cls(ranks, scores=scores, **options)
+
+    @classmethod
+    def from_seeds(
+        cls, curves: Sequence[RankAccuracyCurve], labels: Sequence[str], *, unit: str = "run", name: str | None = None
+    ) -> RankAccuracyCurve:
+        """Return the curve of a method from the curves of its trainings: their mean, with the scores of every seed.
+
+        Args:
+            curves: One curve a seed, on the same ranks and documents in the same order
+                (`aurac.statistics.alignment.align`); without per-document scores or keys only the mean is kept.
+            labels: Name of each seed.
+            unit: A name in `aurac.curve.seeds.SEED_UNITS`.
+            name: What to call the method.
+
+        Raises:
+            CurveError: If ranks or documents differ.
+
+        Example:
+            >>> a, b = (RankAccuracyCurve.from_scores([1, 2], [[y, 1], [0, 1]], documents=["p", "q"]) for y in (0, 1))
+            >>> method = RankAccuracyCurve.from_seeds([a, b], ["42", "43"])
+            >>> method.accuracies.tolist(), method.seeds.values.shape  # the mean of 0 and 1/2 at rank 1
+            ([0.25, 1.0], (2, 2, 2))
+        """
+        first = curves[0]
+        for curve in curves[1:]:
+            if (curve.ranks, curve.documents) != (first.ranks, first.documents):
+                raise CurveError("the curves of the seeds differ in ranks or documents. Align them first.")
+        if len(curves) == 1:
+            return first._copy(first.ranks, first.accuracies, first.scores, first.documents, name=name or first.name)
+        known = [curve.scores for curve in curves if curve.scores is not None]
+        if len(known) < len(curves) or first.documents is None:  # nothing says which rows belong together
+            accuracies = np.mean([curve.accuracies for curve in curves], axis=0)
+            return first._copy(first.ranks, accuracies, None, None, name=name or first.name)
+        values = np.stack(known, axis=1)  # (n, S, K)
+        seeds = SeedScores(values, tuple(labels), unit)
+        mean = values.mean(axis=1)
+        return first._copy(first.ranks, None, mean, first.documents, name=name or first.name, seeds=seeds)
+
+    @property
+    def max_rank(self) -> int:
+        """The largest measured rank."""
+        return self.ranks[-1]
+
+    @property
+    def n_documents(self) -> int | None:
+        """Number of documents, None where only accuracies are known."""
+        return None if self.scores is None else len(self.scores)
+
+    def area(self, rule: str = "trapezoid", *, axis: str = "log2", within: tuple[float, float] | None = None) -> float:
+        """Area under the curve, divided by the width of the axis.
+
+        Args:
+            rule: A name in `aurac.quadrature.RULES` that needs no prior.
+            axis: What the curve is integrated over: "linear" rank or "log2" of the rank.
+            within: Only this part of the rank range.
+
+        Returns:
+            Mean accuracy over the axis, fraction in [0, 1] for accuracies.
+
+        Example:
+            >>> RankAccuracyCurve((1, 3), (0.25, 0.75)).area(axis="linear")  # (0.25 + 0.75) / 2
+            0.5
+        """
+        return float(weights(self.ranks, axis, rule, within=within) @ self.accuracies)
+
+    def accuracy_at(self, rank: int) -> float:
+        """Return the accuracy at a measured rank; `CurveError` for any other."""
+        return float(self.accuracies[self._index(rank)])
+
+    def select_ranks(self, ranks: Sequence[int]) -> RankAccuracyCurve:
+        """Return the curve at these measured ranks only, with its documents."""
+        columns = [self._index(rank) for rank in ranks]
+        return self._copy(
+            [self.ranks[c] for c in columns],
+            self.accuracies[columns],
+            None if self.scores is None else self.scores[:, columns],
+            self.documents,
+            seeds=self.seeds and self.seeds.ranks(columns),
+        )
+
+    def select_documents(self, documents: Sequence[str]) -> RankAccuracyCurve:
+        """Return the curve on these documents, in this order."""
+        if self.scores is None or self.documents is None:
+            raise CurveError("this curve has no per-document scores, so its documents cannot be selected.")
+        rows = {key: row for row, key in enumerate(self.documents)}
+        if unknown := [key for key in documents if key not in rows]:
+            raise CurveError(f"document {unknown[0]!r} is not on this curve ({len(unknown)} such keys).")
+        chosen = [rows[key] for key in documents]
+        seeds = self.seeds and self.seeds.documents(chosen)
+        return self._copy(self.ranks, None, self.scores[chosen], tuple(documents), seeds=seeds)
+
+    def without_documents(self) -> RankAccuracyCurve:
+        """Return the accuracies alone."""
+        return self._copy(self.ranks, self.accuracies, None, None)
+
+    def named(self, name: str) -> RankAccuracyCurve:
+        """Return the same curve under another name."""
+        return self._copy(self.ranks, self.accuracies, self.scores, self.documents, name=name, seeds=self.seeds)
+
+    def _copy(
+        self, ranks: Sequence[int], accuracies: Vector | None, scores: Matrix | None, documents: Any, **changes: Any
+    ) -> RankAccuracyCurve:
+        labels = {
+            key: getattr(self, key)
+            for key in ("task", "metric", "num_fewshot", "task_version", "higher_is_better", "bounded", "name")
+        }
+        return RankAccuracyCurve(ranks, accuracies, scores=scores, documents=documents, **(labels | changes))
+
+    def _index(self, rank: int) -> int:
+        if rank not in self.ranks:
+            raise CurveError(f"rank {rank} was not measured. Measured: {', '.join(map(str, self.ranks))}.")
+        return self.ranks.index(rank)
+
+    def __repr__(self) -> str:
+        points = ", ".join(f"{rank}: {value:.4g}" for rank, value in zip(self.ranks, self.accuracies, strict=True))
+        documents = "" if self.scores is None else f", {len(self.scores)} documents"
+        return f"RankAccuracyCurve({{{points}}}{documents})"
+
+
+def _sorted(ranks: Sequence[int]) -> tuple[npt.NDArray[np.intp], Vector]:
+    """Return the order that sorts the ranks, and the sorted ranks, whose values are not yet checked."""
+    try:
+        grid = np.asarray(ranks, dtype=np.float64)
+    except (TypeError, ValueError) as exc:
+        raise CurveError(f"ranks must be positive whole numbers, got {ranks!r}.") from exc
+    if grid.ndim != 1 or grid.size == 0:
+        raise CurveError(f"ranks must be a list of at least one rank, got shape {grid.shape}.")
+    order = np.argsort(grid, kind="stable")
+    return order, grid[order]
+
+
+def _matrix(scores: npt.ArrayLike, ranks: Sequence[int]) -> Matrix:
+    matrix, columns = np.asarray(scores, dtype=np.float64), len(ranks)
+    if matrix.ndim != 2 or matrix.shape[1] != columns or matrix.shape[0] == 0:
+        raise CurveError(f"scores have shape {matrix.shape}, but {columns} ranks need (documents, {columns}).")
+    if len(bad := np.argwhere(~np.isfinite(matrix))):
+        row, column = bad[0]
+        raise CurveError(
+            f"the score in row {row} at rank {ranks[column]} is {matrix[row, column]}, not a number ({len(bad)} such "
+            "cells). Score it, or leave the document out at every rank."
+        )
+    return matrix
+
+
+def _accuracies(
+    accuracies: npt.ArrayLike | None, matrix: Matrix | None, order: npt.NDArray[np.intp], full: float
+) -> Vector:
+    if accuracies is None:
+        if matrix is None:
+            raise CurveError("a curve needs accuracies or per-document scores; give one of them.")
+        return np.asarray(matrix.mean(axis=0))
+    try:
+        values = np.asarray(accuracies, dtype=np.float64)
+    except (TypeError, ValueError) as exc:
+        raise CurveError(f"accuracies must be numbers, got {accuracies!r}.") from exc
+    if values.shape != order.shape:
+        raise CurveError(f"{order.size} ranks but {values.size} accuracies. Give one accuracy a rank.")
+    values = values[order] / full
+    if matrix is not None and not np.allclose(values, matrix.mean(axis=0), rtol=0, atol=1e-9, equal_nan=True):
+        raise CurveError(
+            "accuracies are not the means of the scores. Leave them out; they are computed from the scores."
+        )
+    return values
+
+
+def _merge_duplicates(
+    grid: Vector, values: Vector, matrix: Matrix | None, duplicates: str
+) -> tuple[Vector, Vector, Matrix | None]:
+    unique, group, counts = np.unique(grid, return_inverse=True, return_counts=True)
+    if len(unique) == len(grid):
+        return grid, values, matrix
+    if duplicates == "error":
+        raise CurveError(
+            f"rank {unique[counts > 1][0]:g} occurs {counts[counts > 1][0]} times. Give each rank once, or average "
+            "with duplicates='mean'."
+        )
+    average = np.eye(len(unique))[group] / counts  # (K, unique)
+    return unique, values @ average, None if matrix is None else matrix @ average
+
+
+def _check_values(ranks: tuple[int, ...], values: Vector, matrix: Matrix | None, bounded: bool) -> None:
+    for rank, value in zip(ranks, values, strict=True):
+        if not np.isfinite(value):
+            raise CurveError(f"the accuracy at rank {rank} is {value}, not a number. Leave the rank out or measure it.")
+        if bounded and value > 1 + 1e-9:
+            raise CurveError(f"the accuracy at rank {rank} is {value:g}, above 1. For percentages say scale='percent'.")
+        if bounded and value < 0:
+            raise CurveError(f"the accuracy at rank {rank} is {value:g}, below 0. For other metrics say bounded=False.")
+    if matrix is not None and bounded and ((matrix < 0) | (matrix > 1 + 1e-9)).any():
+        raise CurveError("a document's score is outside 0..1. For other metrics say bounded=False.")
+
+
+def _check_documents(documents: Sequence[str] | None, matrix: Matrix | None) -> tuple[str, ...] | None:
+    if documents is None:
+        return None
+    keys = tuple(documents)
+    if matrix is None or len(keys) != len(matrix):
+        raise CurveError(f"{len(keys)} document keys but {0 if matrix is None else len(matrix)} rows of scores.")
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise CurveError(f"document key {twice!r} occurs twice. Keys must be unique, since runs are joined on them.")
+    return keys
+
+
+def _check_seeds(seeds: SeedScores | None, matrix: Matrix | None, order: npt.NDArray[np.intp]) -> SeedScores | None:
+    if seeds is None:
+        return None
+    fits = matrix is not None and seeds.values.shape == (len(matrix), len(seeds.labels), order.size)
+    sorted_seeds = seeds.ranks(order.tolist()) if fits else seeds
+    if matrix is None or not fits or not np.allclose(sorted_seeds.values.mean(axis=1), matrix, rtol=0, atol=1e-9):
+        raise CurveError("scores are not the means over the seeds. Use RankAccuracyCurve.from_seeds.")
+    return sorted_seeds
+
+
+def _frozen(array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    copy = np.array(array)
+    copy.setflags(write=False)
+    return copy

@@ -1,0 +1,155 @@
+"""Curves in small files, as people type or export them: CSV with a header, or JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from aurac.curve.curve import RankAccuracyCurve
+from aurac.errors import CurveError
+
+_RANK = re.compile(r"\s*-?\d{1,18}\s*")
+_READ = "CSV with the header rank,accuracy (optionally task), or JSON"
+
+
+def read_curve(
+    path: str | PathLike[str], *, task: str | None = None, scale: str = "fraction", duplicates: str = "error"
+) -> RankAccuracyCurve:
+    """Read one curve from a .csv or .json file.
+
+    Args:
+        path: CSV with the columns rank and accuracy, and task if it holds several curves; other columns are not read.
+            Or JSON: `{"1": 0.41, "2": 0.44}` or `{"ranks": [1, 2], "accuracies": [0.41, 0.44]}`.
+        task: Which task of a CSV file with a task column; needed when it holds more than one.
+        scale: "fraction" or "percent".
+        duplicates: "error" or "mean".
+
+    Raises:
+        CurveError: If the file is missing or is no curve; a bad row of a CSV file is named by its line number.
+    """
+    file = Path(path)
+    readers = {".csv": _read_csv, ".json": _read_json}
+    if file.suffix.lower() not in readers:
+        raise CurveError(f"{file} is not a curve file. Allowed: {_READ}.")
+    if not file.is_file():
+        raise CurveError(f"there is no file {file}.")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise CurveError(f"{file} is not UTF-8 text. Allowed: {_READ}.") from exc
+    name, ranks, accuracies = readers[file.suffix.lower()](file, text, task)
+    try:
+        return RankAccuracyCurve(ranks, accuracies, scale=scale, duplicates=duplicates, task=name, name=file.stem)
+    except CurveError as exc:
+        raise CurveError(f"{file}: {exc}") from exc
+
+
+def only_task(tasks: Iterable[str], task: str | None, where: str, kind: str = "task") -> str:
+    """Return `task`, or the only one there is; `CurveError` listing them when there is a choice to make."""
+    known = list(dict.fromkeys(tasks))
+    if task is None and len(known) == 1:
+        return known[0]
+    if task not in known:
+        problem = f"has {len(known)} {kind}s" if task is None else f"has no {kind} {task!r}"
+        raise CurveError(f"{where} {problem}. Choose one: {', '.join(known)}.")
+    return task
+
+
+def _read_csv(file: Path, text: str, task: str | None) -> tuple[str | None, list[int], list[float]]:
+    rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    columns = [(name or "").strip() for name in rows.fieldnames or ()]
+    if not {"rank", "accuracy"} <= set(columns):
+        raise CurveError(f"{file}, line 1: the header is {','.join(columns)!r}. Needed: rank,accuracy.")
+    if twice := [name for name in ("rank", "accuracy", "task") if columns.count(name) > 1]:
+        raise CurveError(f"{file}, line 1: the column {twice[0]} occurs twice. Keep one of them.")
+    rows.fieldnames = columns
+    try:
+        table = [(rows.line_num, row) for row in rows]
+    except csv.Error as exc:
+        raise CurveError(f"{file}, line {rows.line_num + 1}: no CSV ({exc}). Correct the line.") from exc
+    for line, row in table:
+        _check_fields(file, line, row, columns)
+    name = None
+    if "task" not in columns:
+        _check_no_task(file, task)
+    else:
+        name = only_task((row["task"] for _, row in table), task, str(file))
+        table = [(line, row) for line, row in table if row["task"] == name]
+    points = [_point(file, line, row) for line, row in table]
+    if not points:
+        raise CurveError(f"{file} has a header but no rows. Add one row a rank.")
+    return name, [rank for rank, _ in points], [accuracy for _, accuracy in points]
+
+
+def _check_fields(file: Path, line: int, row: Mapping[Any, Any], columns: Sequence[str]) -> None:
+    """Refuse a line of another length than the header: in `1,0,5`, with a decimal comma, the accuracy would be 0."""
+    if any(field.strip() for field in row.get(None, ())):
+        raise CurveError(
+            f"{file}, line {line}: more fields than the {len(columns)} of the header. Write decimal points, and one "
+            "field a column."
+        )
+    if "task" in columns and row["task"] is None:
+        raise CurveError(f"{file}, line {line}: the task is missing. Give one in every row.")
+
+
+def _point(file: Path, line: int, row: Mapping[str, Any]) -> tuple[int, float]:
+    try:
+        rank = float(row["rank"])
+        if rank != int(rank):
+            raise ValueError
+        return int(rank), float(row["accuracy"])
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise CurveError(
+            f"{file}, line {line}: rank {row['rank']!r} and accuracy {row['accuracy']!r} are not a whole number and a "
+            "number."
+        ) from exc
+
+
+def _read_json(file: Path, text: str, task: str | None) -> tuple[str | None, Any, Any]:
+    try:
+        data = json.loads(text, object_pairs_hook=_unique)
+    except json.JSONDecodeError as exc:
+        raise CurveError(f"{file}, line {exc.lineno}: not JSON ({exc.msg}).") from exc
+    except (ValueError, RecursionError) as exc:  # a number of thousands of digits, lists thousands deep
+        if isinstance(exc, CurveError):
+            raise
+        raise CurveError(f"{file} cannot be read as JSON: {exc}. Give a curve of ranks and accuracies.") from exc
+    if _holds_booleans(data):
+        raise CurveError(f"{file} holds true or false where a number is needed. Give ranks and accuracies as numbers.")
+    if isinstance(data, dict) and {"ranks", "accuracies"} <= set(data):
+        name = data.get("task")
+        if name is not None and not isinstance(name, str):
+            raise CurveError(f"{file} has the task {name!r:.60}; a text is needed. Correct it, or leave it out.")
+        if task is not None and name != task:
+            raise CurveError(f"{file} has the task {name!r}, not {task!r}. Give that, or no task.")
+        return name, data["ranks"], data["accuracies"]
+    if isinstance(data, dict) and data and all(map(_RANK.fullmatch, data)):
+        _check_no_task(file, task)
+        return None, [int(key) for key in data], list(data.values())
+    raise CurveError(
+        f'{file} holds no curve. Needed: {{"1": 0.41, "2": 0.44}} or {{"ranks": [1, 2], "accuracies": [0.41, 0.44]}}.'
+    )
+
+
+def _check_no_task(file: Path, task: str | None) -> None:
+    if task is not None:
+        raise CurveError(f"{file} does not say which task it is, so {task!r} cannot be chosen. Leave the task out.")
+
+
+def _holds_booleans(data: Any) -> bool:
+    """Find true and false among the values; Python counts them as 1 and 0."""
+    values = data.values() if isinstance(data, dict) else ()
+    return any(isinstance(v, bool) for value in values for v in (value if isinstance(value, list) else [value]))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse what `json` would do with a repeated key, which is to keep the last."""
+    if len(dict(pairs)) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise CurveError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} occurs twice in the JSON file.")
+    return dict(pairs)

@@ -1,0 +1,1 @@
+"""Whole documents: the leaderboard and the model card, in Markdown and HTML."""

@@ -1,0 +1,189 @@
+"""The leaderboard page: for every suite the tables, which rank to deploy, where the numbers come from, and plots."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from aurac.analysis.collection import Suite
+from aurac.analysis.grouping import by_method, widest_target
+from aurac.errors import ComparisonError, CurveError
+from aurac.report.comparison import Comparison, compare
+from aurac.report.numbers import MISSING
+from aurac.report.pages.page import Block, Heading, Paragraph, Picture
+from aurac.report.plots import style
+from aurac.report.plots.curves import figure_curves
+from aurac.report.plots.places import plot_critical_difference
+from aurac.report.recommendation import recommend
+from aurac.report.table import Cell, Table
+from aurac.report.tables.leaderboard import tables
+from aurac.results import Run
+from aurac.statistics.equivalence import check_margin
+
+
+def leaderboard_page(
+    suites: Sequence[Suite], *, baseline: str = "lora", margin: float = 0.01, **options: Any
+) -> list[Block]:
+    """Return the page as blocks for `aurac.report.pages.page.write_page`; the same records give the same page.
+
+    Args:
+        suites: From `aurac.analysis.collection.collect`.
+        baseline: Name or method of the baseline where a suite has it once; otherwise its first run is the baseline.
+        margin: Largest acceptable loss for the rank to deploy, a fraction.
+        **options: As for `aurac.compare`: axis, rule, confidence_level.
+    """
+    check_margin(margin)
+    blocks: list[Block] = [
+        Heading("Leaderboard", level=1),
+        Paragraph("Generated from run records by aurac report; a change here would be lost."),
+    ]
+    for suite in suites:
+        blocks += _suite(suite, baseline, margin, options)
+    return blocks
+
+
+def _suite(suite: Suite, baseline: str, margin: float, options: dict[str, Any]) -> Iterator[Block]:
+    yield Heading(suite.name)
+    if suite.runs:
+        comparison = compare(suite.runs, baseline=_baseline(suite.runs, baseline), **_rows(suite.runs), **options)
+        yield Paragraph(_setting(suite.runs))
+        yield from tables(comparison)
+        yield _deployment(comparison, margin)
+        yield from _pictures(suite.name, comparison)
+    for run in suite.incomplete:
+        problems = "; ".join(f"{task}: {problem}" for task, problem in run.problems.items())
+        yield Paragraph(f"Not ranked: {run.name}, which lacks tasks. {problems}")
+    yield _provenance((*suite.runs, *suite.incomplete))
+
+
+def _baseline(runs: Sequence[Run], wanted: str) -> str | None:
+    members = _methods(runs)
+    if wanted in members:
+        return wanted
+    named = [name for name, group in members.items() if group[0].method == wanted]
+    return named[0] if len(named) == 1 else None
+
+
+def _rows(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the arguments of `compare` that make one row of a method where a suite has several seeds of it."""
+    members = _methods(runs)
+    if max(map(len, members.values())) == 1:
+        return {}
+    return {"by": "method", "target": widest_target(members)}
+
+
+def _methods(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return name -> runs of a row; trainings that the records do not tell apart are ranked one by one."""
+    try:
+        members = by_method(runs)
+    except ComparisonError:
+        members = {}
+    if not members or max(map(len, members.values())) == 1:
+        return {run.name: [run] for run in runs}
+    return members
+
+
+def _setting(runs: Sequence[Run]) -> str:
+    """Say which base model and how many documents: what all runs of a suite share."""
+    identity = runs[0].record.get("identity", {})
+    base = identity.get("base", {})
+    parts = [f"Base model: {Path(str(base.get('name_or_path', 'unknown'))).name}"]
+    parts += [f"{key} {str(base[key])[:12]}" for key in ("sha256", "revision") if base.get(key)]
+    if identity.get("limit") is not None:
+        parts.append(f"limited to {identity['limit']:g} documents of each task")
+    return ", ".join(parts) + "."
+
+
+def _deployment(comparison: Comparison, margin: float) -> Table:
+    rows, notes = [], []
+    for run in comparison.ordered():
+        try:
+            options: dict[str, Any] = {"alpha": comparison.settings.alpha, "tasks": comparison.tasks}
+            made = [recommend(one, margin=margin, **options) for one in run.seeds or (run,)]
+        except CurveError as error:
+            rows.append((Cell(run.name), *[Cell(MISSING)] * 4))
+            notes.append(str(error))
+            continue
+        many = len(comparison.tasks) > 1
+        ranks = _range([one.rank for one in made])
+        share = f"{_range([float(f'{100 * one.rank / one.max_rank:.3g}') for one in made])} %"
+        every = _range([one.every_task for one in made]) if many else MISSING
+        rows.append((Cell(run.name), Cell(ranks), Cell(share), Cell(made[0].basis), Cell(every)))
+    if any(run.seeds for run in comparison.runs):
+        notes.append("Methods with several training seeds: the smallest and largest rank over their seeds.")
+    return Table(
+        title=f"Smallest rank that loses less than {100 * margin:.2f} points to full rank",
+        columns=("run", "rank", "size", "tested on", "on every task"),
+        rows=tuple(rows),
+        notes=(
+            "Fixed-sequence non-inferiority, paired over documents: each rank is inadequate with a probability of at "
+            f"most {comparison.settings.alpha:g}. Evidence: aurac recommend RUN.",
+            *dict.fromkeys(notes),
+        ),
+    )
+
+
+def _range(values: Sequence[float]) -> str:
+    """Return one number, or the smallest and the largest.
+
+    Example:
+        >>> _range([8, 8]), _range([16, 4, 8])
+        ('8', '4 to 16')
+    """
+    return " to ".join(dict.fromkeys(f"{value:g}" for value in (min(values), max(values))))
+
+
+def _pictures(name: str, comparison: Comparison) -> Iterator[Picture]:
+    slug = _slug(name)
+    settings, runs = comparison.settings, comparison.runs
+    yield Picture(
+        f"{slug}-curves.png",
+        f"Rank-accuracy curves of {name}",
+        lambda path: style.write(
+            lambda: figure_curves(
+                runs, tasks=comparison.tasks, axis=settings.axis, confidence_level=settings.confidence_level
+            ),
+            path,
+        ),
+    )
+    if comparison.headline in comparison.pairs:
+        yield Picture(
+            f"{slug}-places.png",
+            f"Critical-difference diagram of {name}",
+            lambda path: style.write(lambda: plot_critical_difference(comparison).get_figure(), path),
+        )
+
+
+def _slug(name: str) -> str:
+    """Return a name for files; other names than plain ones get a hash, so that no two suites share a file.
+
+    Example:
+        >>> _slug("demo"), _slug("A/b (2)")
+        ('demo', 'a-b-2-5cf8cb')
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return slug if slug == name else f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:6]}".strip("-")
+
+
+def _provenance(runs: Sequence[Run]) -> Table:
+    rows = []
+    for run in runs:
+        identity = run.record.get("identity", {})
+        adapter, versions = identity.get("adapter", {}), run.record.get("versions", {})
+        found = (
+            *(run.name, run.method, adapter.get("max_rank"), adapter.get("scaling"), adapter.get("inference")),
+            *(str(adapter.get("sha256", MISSING))[:12], identity.get("dtype"), identity.get("engine")),
+            *(versions.get("aurac"), versions.get("lm_eval"), str(run.record.get("updated", MISSING))[:10]),
+        )
+        rows.append(tuple(Cell(MISSING if value is None else str(value)) for value in found))
+    return Table(
+        title="Provenance",
+        columns=(
+            *("run", "method", "R", "scaling", "inference", "sha256", "dtype", "engine", "aurac", "lm_eval"),
+            "measured",
+        ),
+        rows=tuple(rows),
+    )

@@ -1,0 +1,1 @@
+"""Pictures of curves, differences, intervals, places and costs, drawn with matplotlib."""

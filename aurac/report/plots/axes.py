@@ -1,0 +1,116 @@
+"""What the plots over ranks share: curves from whatever is given, the rank axis, labels, panels of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aurac.curve.curve import RankAccuracyCurve
+from aurac.errors import CurveError
+from aurac.report.plots import style
+from aurac.results import Run, load
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Plottable = Run | RankAccuracyCurve | str | PathLike[str]
+
+
+def items_of(runs: Sequence[Plottable] | Plottable) -> list[Run | RankAccuracyCurve]:
+    """Return one or several things to plot as a list, with paths loaded."""
+    items = [runs] if isinstance(runs, (Run, RankAccuracyCurve, str, PathLike)) else list(runs)
+    if not items:
+        raise CurveError("there is nothing to plot. Give at least one run or curve.")
+    return [item if isinstance(item, (Run, RankAccuracyCurve)) else load(item) for item in items]
+
+
+def curve_of(item: Run | RankAccuracyCurve, task: str | None) -> RankAccuracyCurve:
+    """Return the curve of a task, called by the name of its run."""
+    if isinstance(item, RankAccuracyCurve):
+        return item
+    if task is None and len(item.tasks) != 1:
+        raise CurveError(
+            f"run {item.name!r} has {len(item.tasks)} tasks ({', '.join(item.tasks)}); say which with task=, or draw a "
+            "panel for each with `aurac plot`, in Python aurac.report.plots.curves.figure_curves(runs, tasks=[...])."
+        )
+    return item.curve(item.tasks[0] if task is None else task).named(item.name)
+
+
+def new_axes(ax: Axes | None, *, height: float = 2.4) -> Axes:
+    """Return the axes given, or new ones of a paper's column width; called inside `style.RC`."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(style.COLUMN_INCHES, height), layout="constrained")[1] if ax is None else ax
+
+
+def positions(ranks: Sequence[int], axis: str, number: int, total: int) -> Any:
+    """Return where the `number`th of `total` curves has its ranks, shape (K,).
+
+    Curves are set a little apart, so that their error bars can be told from one another.
+    """
+    x = np.asarray(ranks, dtype=float)
+    shift = (number - (total - 1) / 2) * 0.09
+    return x * 2.0**shift if axis == "log2" else x + shift * x.max() / 12
+
+
+def dress_ranks(ax: Axes, ranks: Sequence[int], axis: str) -> None:
+    """Give the x axis the spacing asked for, and a tick at every measured rank that has room."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    if axis == "log2":
+        ax.set_xscale("log", base=2)
+    shown = list(ranks) if axis == "log2" or len(ranks) <= 6 else [r for r in ranks if r >= ranks[-1] / 16]
+    ax.xaxis.set_major_locator(FixedLocator(shown))
+    ax.xaxis.set_major_formatter(FixedFormatter([str(rank) for rank in shown]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("rank")
+    ax.grid(axis="y", linewidth=0.4, alpha=0.4)
+
+
+def value_label(curves: Sequence[RankAccuracyCurve]) -> str:
+    """Return metric, unit, and direction where lower is better."""
+    metrics = {curve.metric or "accuracy" for curve in curves}
+    text = style.label(" / ".join(sorted(metrics)))
+    if curves[0].bounded:
+        text += " (points)"
+    return text if curves[0].higher_is_better else text + ", lower is better"
+
+
+def unit_of(curve: RankAccuracyCurve) -> float:
+    """Return the factor for printing: 100 for fractions, 1 for other metrics."""
+    return 100.0 if curve.bounded else 1.0
+
+
+def panels(tasks: Sequence[str], draw: Callable[[Axes, str], object]) -> Figure:
+    """Draw one panel a task with one legend for the figure; a single panel keeps its own legend."""
+    import matplotlib.pyplot as plt
+
+    columns = min(3, len(tasks))
+    rows = -(-len(tasks) // columns)
+    size = (style.COLUMN_INCHES * (1 if columns == 1 else 0.72 * columns), 2.2 * rows + 0.3)
+    with plt.rc_context(style.RC):
+        figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+        for ax, task in zip(axes.flat, tasks, strict=False):
+            draw(ax, task)
+            ax.set_title(style.label(task))
+        for ax in list(axes.flat)[len(tasks) :]:
+            ax.remove()
+        if len(tasks) > 1:
+            _one_legend(figure, list(axes.flat)[: len(tasks)], 2 * columns)
+    return figure
+
+
+def _one_legend(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
+    title = None
+    for ax in axes:
+        if (legend := ax.get_legend()) is not None:
+            title = legend.get_title().get_text()
+            legend.remove()
+    handles, labels = axes[0].get_legend_handles_labels()
+    if len(labels) > 1 or title:
+        columns = min(len(labels), columns)
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, title=title)

@@ -1,0 +1,149 @@
+"""Rank-accuracy curves as a picture, with bands that hold the whole curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aurac.curve.curve import RankAccuracyCurve
+from aurac.report.plots import style
+from aurac.report.plots.axes import (
+    Plottable,
+    curve_of,
+    dress_ranks,
+    items_of,
+    new_axes,
+    panels,
+    positions,
+    unit_of,
+    value_label,
+)
+from aurac.statistics.bands import curve_band
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FILLED = 3
+"""Up to so many curves have filled bands; more would cover each other and get bars, set apart."""
+
+
+def plot_curves(
+    runs: Sequence[Plottable] | Plottable,
+    *,
+    task: str | None = None,
+    axis: str = "log2",
+    confidence_level: float = 0.95,
+    base: float | None = None,
+    reference: Plottable | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one rank-accuracy curve a run, with simultaneous bands where documents are known.
+
+    A band holds the whole curve, between the ranks too, with the stated confidence (max-t,
+    `aurac.statistics.bands.curve_band`). Up to three curves have filled bands, more have bars of the same meaning.
+    Bands of two curves that overlap are no evidence that they are equal: they share documents, see `plot_difference`.
+    A method of several training seeds is its mean, with a thin line for each seed; its band is over documents alone.
+
+    Args:
+        runs: Runs, paths of runs, or curves; one or several.
+        task: Which task of the runs; needed when they have more than one.
+        axis: Spacing of the ranks, "linear" or "log2".
+        confidence_level: Of each band.
+        base: Score of the base model without an adapter, a fraction for accuracies; a horizontal line.
+        reference: Adapters retrained for every rank (the grid search that a nested adapter replaces); open points.
+        ax: Axes to draw into; by default new ones, one paper column wide.
+
+    Returns:
+        The axes. Accuracies are shown in points, other metrics as they are.
+
+    Raises:
+        CurveError: If a run has several tasks and none was chosen.
+
+    Example:
+        >>> ax = plot_curves(RankAccuracyCurve([1, 2, 4], [0.25, 0.5, 0.75]))
+        >>> ax.lines[0].get_ydata().tolist()
+        [25.0, 50.0, 75.0]
+    """
+    import matplotlib.pyplot as plt
+
+    curves = [curve_of(item, task) for item in items_of(runs)]
+    with plt.rc_context(style.RC):
+        ax = new_axes(ax)
+        names = [curve.name or curve.task or f"curve {number + 1}" for number, curve in enumerate(curves)]
+        looks = style.looks(names)
+        banded = [
+            _draw(ax, curve, look | {"label": style.label(name)}, (number, len(curves)), axis, confidence_level)
+            for number, (name, curve, look) in enumerate(zip(names, curves, looks, strict=True))
+        ]
+        unit = unit_of(curves[0])
+        ranks = {rank for curve in curves for rank in curve.ranks}
+        if reference is not None:
+            points = curve_of(items_of(reference)[0], task)
+            ranks |= set(points.ranks)
+            ax.plot(points.ranks, points.accuracies * unit, label="retrained per rank", **style.REFERENCE)
+        if base is not None:
+            ax.axhline(base * unit, label="base model", **style.BASE)
+        dress_ranks(ax, sorted(ranks), axis)
+        ax.set_ylabel(value_label(curves))
+        if len(ax.get_legend_handles_labels()[1]) > 1 or any(banded):
+            ax.legend(title=_title(confidence_level, curves) if any(banded) else None)
+    return ax
+
+
+def _title(confidence_level: float, curves: Sequence[RankAccuracyCurve]) -> str:
+    title = f"{100 * confidence_level:.4g}% simultaneous bands"
+    return f"{title} over documents; thin: seeds" if any(curve.seeds for curve in curves) else title
+
+
+def figure_curves(
+    runs: Sequence[Plottable],
+    *,
+    tasks: Sequence[str],
+    axis: str = "log2",
+    confidence_level: float = 0.95,
+    bases: Mapping[str, float] | None = None,
+    reference: Plottable | None = None,
+) -> Figure:
+    """Draw one panel a task, all runs in each, one legend for the figure; arguments as for `plot_curves`."""
+    loaded = items_of(runs)
+    other = None if reference is None else items_of(reference)[0]
+    return panels(
+        tasks,
+        lambda ax, task: plot_curves(
+            loaded,
+            task=task,
+            axis=axis,
+            confidence_level=confidence_level,
+            base=(bases or {}).get(task),
+            reference=other,
+            ax=ax,
+        ),
+    )
+
+
+def save_curves(runs: Sequence[Plottable], *paths: Path, tasks: Sequence[str], axis: str = "log2") -> None:
+    """Draw `figure_curves` once and write it under every path (.png, .pdf, .svg)."""
+    style.write(lambda: figure_curves(runs, tasks=tasks, axis=axis), *paths)
+
+
+def _draw(
+    ax: Axes, curve: RankAccuracyCurve, look: dict[str, Any], place: tuple[int, int], axis: str, confidence_level: float
+) -> bool:
+    """Draw one curve, the `place[0]`th of `place[1]`; returns whether it has a band."""
+    number, total = place
+    filled, unit = total <= FILLED, unit_of(curve)
+    x = list(curve.ranks) if filled else positions(curve.ranks, axis, number, total)
+    if curve.seeds is not None:
+        for seed in range(len(curve.seeds.labels)):
+            ax.plot(x, curve.seeds.values[:, seed].mean(axis=0) * unit, color=look["color"], **style.SEED)
+    ax.plot(x, curve.accuracies * unit, **look)
+    if curve.scores is None or len(curve.scores) < 2:
+        return False
+    band = curve_band(curve, confidence_level=confidence_level)
+    if filled and len(curve.ranks) > 1:
+        ax.fill_between(x, band.low * unit, band.high * unit, color=look["color"], alpha=0.18, linewidth=0)
+    else:
+        style.error_bars(ax, x, band, look, unit)
+    return True

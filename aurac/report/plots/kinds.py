@@ -1,0 +1,142 @@
+"""The kinds of plots by name, each drawn as a whole figure from runs and options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aurac.analysis.grouping import by_method, widest_target
+from aurac.analysis.joining import common_tasks, distinct
+from aurac.errors import AuracError, UnknownNameError
+from aurac.report.comparison import Comparison, compare
+from aurac.report.plots.axes import Plottable, unit_of
+from aurac.report.plots.cost_axis import SIZE
+from aurac.report.plots.curves import figure_curves
+from aurac.report.plots.difference import figure_difference
+from aurac.report.plots.intervals import plot_intervals
+from aurac.report.plots.pareto import plot_pareto
+from aurac.report.plots.places import plot_critical_difference
+from aurac.results import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class PlotOptions:
+    """What is asked of a plot; None and empty where it is left to the plot.
+
+    Attributes:
+        tasks: Which tasks; by default all that every run has.
+        axis: "log2" or "linear".
+        confidence_level: Of bands and intervals.
+        baseline: Run to subtract.
+        bases: Task -> score of the base model, as the axis shows it: points for accuracies.
+        reference: Adapters retrained for every rank.
+        by: "run", or "method" to draw runs that differ in their training seed alone as one method.
+        cost: What the x axis of a Pareto plot shows.
+    """
+
+    tasks: Sequence[str] | None = None
+    axis: str = "log2"
+    confidence_level: float = 0.95
+    baseline: str | None = None
+    bases: Mapping[str, float] = field(default_factory=dict)
+    reference: Plottable | None = None
+    by: str = "run"
+    cost: str | None = None
+
+    def tasks_of(self, runs: Sequence[Run]) -> tuple[str, ...]:
+        """Return the tasks asked for, or all that every run has."""
+        return common_tasks(runs, self.tasks)[0]
+
+    @property
+    def comparison(self) -> dict[str, Any]:
+        """Arguments of `compare`."""
+        return {"tasks": self.tasks, "axis": self.axis, "confidence_level": self.confidence_level}
+
+
+def _curves(runs: Sequence[Run], options: PlotOptions) -> Figure:
+    tasks = options.tasks_of(runs)
+    if unknown := [task for task in options.bases if task not in tasks]:
+        raise AuracError(
+            f"a base score was given for {unknown[0]!r}, which is not plotted. Plotted: {', '.join(tasks)}."
+        )
+    unit = {task: unit_of(runs[0].curve(task)) for task in tasks}
+    return figure_curves(
+        runs,
+        tasks=tasks,
+        axis=options.axis,
+        confidence_level=options.confidence_level,
+        bases={task: shown / unit[task] for task, shown in options.bases.items()},
+        reference=options.reference,
+    )
+
+
+def _difference(runs: Sequence[Run], options: PlotOptions) -> Figure:
+    return figure_difference(
+        runs,
+        tasks=options.tasks_of(runs),
+        baseline=options.baseline,
+        axis=options.axis,
+        confidence_level=options.confidence_level,
+    )
+
+
+def _intervals(runs: Comparison | Sequence[Run], options: PlotOptions) -> Any:
+    return plot_intervals(runs, **options.comparison).get_figure()
+
+
+def _places(runs: Comparison | Sequence[Run], options: PlotOptions) -> Any:
+    return plot_critical_difference(runs, **options.comparison).get_figure()
+
+
+def _pareto(runs: Sequence[Run], options: PlotOptions) -> Any:
+    return plot_pareto(runs, tasks=options.tasks_of(runs), cost=options.cost or SIZE).get_figure()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of plot: what it shows in a few words, how it is drawn, and the options that only some kinds have.
+
+    `compares` says whether it compares the runs itself.
+    """
+
+    summary: str
+    figure: Callable[[Any, PlotOptions], Figure]
+    takes: tuple[str, ...] = ()
+    compares: bool = False
+
+
+KINDS = {
+    "curves": Kind("rank-accuracy curves with bands that hold the whole curve", _curves, ("bases", "reference")),
+    "difference": Kind("each run minus a baseline at every rank, with bands", _difference, ("baseline",)),
+    "intervals": Kind("AURAC with its interval on every task and on their mean", _intervals, compares=True),
+    "places": Kind(
+        "critical-difference diagram, bars join runs that the tests cannot tell apart", _places, compares=True
+    ),
+    "pareto": Kind("score against the adapter's size or time, with the Pareto front", _pareto, ("cost",)),
+}
+"""Name -> kind of plot."""
+_FLAGS = {"baseline": "--baseline", "bases": "--base", "reference": "--reference", "cost": "--cost"}
+
+
+def draw(kind: str, runs: Sequence[Run] | Mapping[str, Sequence[Run]], options: PlotOptions) -> Figure:
+    """Draw one kind of plot of runs, or of methods: a mapping of name to the runs of a method's training seeds.
+
+    Raises:
+        UnknownNameError: If `kind` is not in `KINDS`.
+        AuracError: If an option is given that the kind has no use for; whatever the kind itself raises.
+    """
+    if kind not in KINDS:
+        raise UnknownNameError("kind of plot", kind, KINDS)
+    for name, flag in _FLAGS.items():
+        if getattr(options, name) and name not in KINDS[kind].takes:
+            users = " and ".join(other for other in KINDS if name in KINDS[other].takes)
+            raise AuracError(f"{flag} is for {users}, not for {kind}. Leave it out.")
+    if options.by == "run" and not isinstance(runs, Mapping):
+        return KINDS[kind].figure(distinct(runs), options)
+    members = runs if isinstance(runs, Mapping) else by_method(distinct(runs))
+    comparison = compare(members, target=widest_target(members), **options.comparison)
+    return KINDS[kind].figure(comparison if KINDS[kind].compares else comparison.runs, options)

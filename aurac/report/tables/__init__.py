@@ -1,0 +1,1 @@
+"""Tables of comparisons, recommendations, costs and plans: which cells, which words, which notes."""

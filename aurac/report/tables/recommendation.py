@@ -1,0 +1,206 @@
+"""A recommendation as tables and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from aurac.analysis.adequacy import Adequacy, RankEvidence
+from aurac.report.comparison import MACRO
+from aurac.report.formats.machine_readable import json_text
+from aurac.report.numbers import MISSING, p_text, value_text, with_error
+from aurac.report.recommendation import EVERY_TASK, Recommendation
+from aurac.report.table import Cell, Table
+from aurac.report.tables.cost import cost_table
+
+_VERDICTS = {
+    "reference": "reference",
+    "certified": "adequate",
+    "failed": "not certified",
+    "not tested": "not tested",
+}
+
+
+def tables(made: Recommendation) -> list[Table]:
+    """Return the answer for each task, the evidence at each rank, and what each rank costs where that is known."""
+    evidence = [_evidence(made, task, test) for task, test in made.tests.items()]
+    return [_answer(made), *evidence, *cost_tables(made)]
+
+
+def recommendation_json(made: Recommendation) -> str:
+    """Return everything as JSON, fractions."""
+    content = {
+        "run": made.run.name,
+        "rank": made.rank,
+        "basis": made.basis,
+        "every_task": made.every_task,
+        "max_rank": made.max_rank,
+        "parameters": made.parameters,
+        "bytes": made.n_bytes,
+        "share": made.rank / made.max_rank,
+        "margin": made.margin,
+        "alpha": made.alpha,
+        "tasks": {task: _json_test(made, test) for task, test in made.tests.items()},
+        "costs": [_json_cost(made, rank) for rank in _ranks(made)],
+        "notes": [*_sentences(made), *made.notes],
+    }
+    return json_text(content)
+
+
+def _json_test(made: Recommendation, test: Adequacy) -> dict[str, object]:
+    evidence = [{**asdict(e), "share": e.rank / made.max_rank} for e in test.evidence]
+    return {"rank": test.rank, "max_rank": test.max_rank, "n_documents": test.n_documents, "evidence": evidence}
+
+
+def _json_cost(made: Recommendation, rank: int) -> dict[str, object]:
+    """Return the costs of a rank; the single repeats of the times stay in `profile.json`."""
+    line = asdict(made.cost_at(rank))
+    for mode in ("unmerged", "merged"):
+        if line[mode] is not None:
+            line[mode] = {key: value for key, value in line[mode].items() if not key.startswith("all_")}
+    return line
+
+
+def _answer(made: Recommendation) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for task, test in made.tests.items():
+        unit = _unit(test)
+        found = next(e for e in test.evidence if e.rank == test.rank)
+        stopped = _stopped(test)
+        rows.append(
+            (
+                Cell(task, bold=task == made.basis),
+                Cell(str(test.rank), bold=task == made.basis),
+                Cell(_share(made, test.rank)),
+                Cell(_loss(found, unit)),
+                Cell(MISSING if found.p_value is None else value_text(found.upper, found.stderr, unit=unit)),
+                Cell(p_text(found.p_value)),
+                Cell(MISSING if stopped is None else f"{stopped.rank} (p {p_text(stopped.p_value)})"),
+                Cell(MISSING if stopped is None else value_text(stopped.detectable, stopped.stderr, unit=unit)),
+            )
+        )
+    if sum(task != MACRO for task in made.tests) > 1:
+        rank, bold = made.every_task, made.basis == EVERY_TASK
+        blank = [Cell(MISSING)] * 5
+        rows.append((Cell(EVERY_TASK, bold=bold), Cell(str(rank), bold=bold), Cell(_share(made, rank)), *blank))
+    return Table(
+        title=f"{made.run.name}: recommended rank {made.rank} of {made.max_rank} ({_margin(made)})",
+        columns=("task", "rank", "size", "loss ± SE", "loss at most", "p", "not certified", "MDE"),
+        rows=tuple(rows),
+        notes=(*_sentences(made), *_explanations(made), *made.notes),
+    )
+
+
+def _evidence(made: Recommendation, task: str, test: Adequacy) -> Table:
+    unit = _unit(test)
+    digits = min((e.stderr for e in test.evidence if e.stderr > 0), default=None)
+    rows = []
+    for e in test.evidence:
+        reference = e.p_value is None
+        rows.append(
+            (
+                Cell(str(e.rank), bold=e.rank == test.rank),
+                Cell(_share(made, e.rank)),
+                Cell(value_text(e.accuracy, digits, unit=unit)),
+                Cell(_loss(e, unit)),
+                Cell(MISSING if reference else value_text(e.upper, digits, unit=unit)),
+                Cell(p_text(e.p_value)),
+                Cell(MISSING if reference else value_text(e.detectable, digits, unit=unit)),
+                Cell(str(e.deviating)),
+                Cell(_VERDICTS[e.status], bold=e.rank == test.rank),
+            )
+        )
+    return Table(
+        title=f"{task}: evidence from full rank down, {test.n_documents} documents",
+        columns=(
+            *("rank", "size", "score", "loss ± SE"),
+            *("loss at most", "p", "MDE", "differ", "verdict"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def cost_tables(made: Recommendation) -> list[Table]:
+    """Return the table of costs; none where neither the weights are at hand nor times were measured."""
+    lines = [made.cost_at(rank) for rank in _ranks(made)]
+    if all(line.parameters is None for line in lines):
+        return []
+    title = f"{made.run.name}: cost of each rank"
+    return [cost_table(lines, title=title, best=made.rank, profile=made.profile)]
+
+
+def _ranks(made: Recommendation) -> list[int]:
+    return sorted({e.rank for test in made.tests.values() for e in test.evidence}, reverse=True)
+
+
+def _sentences(made: Recommendation) -> list[str]:
+    """Say the answer in words: what is certified, what is not, and what the documents could have shown."""
+    size = f"{_share(made, made.rank)} of the adapter's parameters"
+    if made.basis == EVERY_TASK:
+        return [f"Rank {made.rank} ({size}) is adequate on every task by itself; they have no common mean."]
+    test, what = made.tests[made.basis], "the mean over tasks" if made.basis == MACRO else made.basis
+    unit, points = _unit(test), " points" if test.bounded else ""
+    margin = f"{made.margin * unit:.2f}{points}"
+    if len(test.evidence) == 1:
+        return [f"Only rank {test.rank} was measured on {what}, so there is no smaller rank to recommend."]
+    if test.rank == test.max_rank:
+        said = [f"No rank below {test.max_rank} is certified to lose less than {margin} on {what}: serve full rank."]
+    else:
+        found = next(e for e in test.evidence if e.rank == test.rank)
+        said = [
+            f"Rank {test.rank} ({size}) loses less than {margin} to rank {test.max_rank} on {what} "
+            f"(p {_equals(found.p_value)}), and so does every larger rank measured."
+        ]
+    if (stopped := _stopped(test)) is not None:
+        reach = value_text(stopped.detectable, stopped.stderr, unit=unit)
+        said.append(
+            f"Rank {stopped.rank} could not be certified (p {_equals(stopped.p_value)}); that is no proof that it is "
+            f"worse. On these {test.n_documents} documents a rank that loses nothing is certified with 80 % power for "
+            f"a margin of {reach}{points} (MDE) or more."
+        )
+    if few := [str(e.rank) for e in test.evidence if e.status in {"certified", "failed"} and e.deviating < 10]:
+        said.append(f"At rank {', '.join(few)} fewer than 10 documents differ from full rank: the test is rough there.")
+    return said
+
+
+def _explanations(made: Recommendation) -> list[str]:
+    said = [
+        "Fixed-sequence non-inferiority (Maurer, Hothorn and Lehmacher 1995): ranks are tested from full rank down at "
+        f"level {made.alpha:g} until the first that fails, so each row names an inadequate rank with a probability of "
+        f"at most {made.alpha:g}. Loss: full rank minus this rank, paired over documents; at most: its one-sided "
+        f"{1 - made.alpha:.0%} bound. Target: docs (this adapter, new documents of this kind). Size: share of the "
+        "adapter's parameters."
+    ]
+    if any(e.p_value is not None and e.stderr == 0 for test in made.tests.values() for e in test.evidence):
+        said.append("± ?: all documents lose the same; what their number leaves open is in at most, p and MDE.")
+    measured = max(test.max_rank for test in made.tests.values())
+    if measured < made.max_rank:
+        said.append(f"The reference is rank {measured}, the largest that was measured, not {made.max_rank}.")
+    return said
+
+
+def _stopped(test: Adequacy) -> RankEvidence | None:
+    return next((e for e in test.evidence if e.status == "failed"), None)
+
+
+def _loss(e: RankEvidence, unit: float) -> str:
+    if e.p_value is None:
+        return MISSING
+    return with_error(e.loss, e.stderr, unit=unit, sign=True)
+
+
+def _share(made: Recommendation, rank: int) -> str:
+    return f"{100 * rank / made.max_rank:.3g} %"
+
+
+def _margin(made: Recommendation) -> str:
+    bounded = all(test.bounded for test in made.tests.values())
+    return f"margin {made.margin * 100:.2f} points" if bounded else f"margin {made.margin:g}"
+
+
+def _unit(test: Adequacy) -> float:
+    return 100.0 if test.bounded else 1.0
+
+
+def _equals(p: float | None) -> str:
+    text = p_text(p)
+    return text if text.startswith("<") else f"= {text}"

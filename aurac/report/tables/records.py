@@ -1,0 +1,80 @@
+"""A comparison as flat records and as JSON: fractions, None where something is not known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aurac.report.comparison import Comparison
+from aurac.report.formats.machine_readable import json_text
+from aurac.report.tables.cells import detectable, signature_lines
+from aurac.results import Run
+
+
+def record(comparison: Comparison, run: Run, task: str) -> dict[str, Any]:
+    """Return one run on one task as a flat dictionary."""
+    result = comparison.results[run.name, task]
+    score, d, tiers = result.score, result.difference, comparison.tiers(task)
+    interval = result.interval
+    first, last = tiers.places[run.name] if tiers else (None, None)
+    row: dict[str, Any] = {
+        "run": run.name,
+        "method": run.method,
+        "n_seeds": len(run.seeds) or 1,
+        "task": task,
+        "metric": score.curve.metric if score else None,
+        "higher_is_better": score.curve.higher_is_better if score else True,
+        "n_documents": score.curve.n_documents if score else None,
+        "aurac": result.value,
+        "aurac_stderr": result.stderr,
+        "aurac_low": interval.low if interval else None,
+        "aurac_high": interval.high if interval else None,
+        "aurac_linear": result.value_linear,
+        "place_first": first,
+        "place_last": last,
+        "baseline": comparison.baseline,
+        "difference": d.value if d else None,
+        "difference_stderr": d.stderr if d else None,
+        "difference_low": d.interval.low if d else None,
+        "difference_high": d.interval.high if d else None,
+        "p_value": d.p_value if d else None,
+        "p_holm": result.p_holm,
+        "wins": d.wins if d else None,
+        "ties": d.ties if d else None,
+        "losses": d.losses if d else None,
+        "detectable": detectable(comparison, d) if d else None,
+    }
+    if score:
+        row |= {
+            f"rank_{rank}": float(value) for rank, value in zip(score.curve.ranks, score.curve.accuracies, strict=True)
+        }
+    return row
+
+
+def comparison_json(comparison: Comparison) -> str:
+    """Return records, tests of all pairs, signatures and notes as JSON."""
+    content = {
+        "baseline": comparison.baseline,
+        "target": comparison.settings.target,
+        "tasks": comparison.tasks,
+        "rows": comparison.records(),
+        "pairs": _pairs(comparison),
+        "signatures": {task: signature_lines(comparison, task)[0] for task in comparison.tasks},
+        "notes": comparison.notes,
+    }
+    return json_text(content)
+
+
+def _pairs(comparison: Comparison) -> list[dict[str, Any]]:
+    return [
+        {
+            "task": task,
+            "a": a,
+            "b": b,
+            "difference": d.value,
+            "stderr": d.stderr,
+            "p_value": d.p_value,
+            "p_adjusted": pairs.p_adjusted[a, b],
+        }
+        for task, pairs in comparison.pairs.items()
+        for (a, b), d in pairs.differences.items()
+    ]
