@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow lint wheel leaderboard validate soak clean
+.PHONY: demo test test-slow lint wheel docs leaderboard validate soak clean
 
 demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
 	$(BIN)/aurac demo --out demo
@@ -26,6 +26,10 @@ wheel: $(INSTALLED)  ## build the wheel, install it elsewhere, import it from th
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/elsewhere dist/aurac-*.whl
 	cd build/elsewhere && PYTHONPATH=. ../../$(BIN)/python -c "import aurac, aurac_adapters, aurac.testbed as t; assert 'elsewhere' in aurac.__file__ and t.MODEL.joinpath('model.safetensors').exists()"
+
+docs: $(INSTALLED)  ## the documentation site, in build/site; warnings are errors
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'aurac needs Python 3.11 or newer; set PYTHON=...')"
