@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments; layouts, methods and scaling rules come from the adapters' tables."""
     from aurac_adapters import METHODS, NestedMethod
     from aurac_adapters.export.checkpoints.layouts import LAYOUTS
-    from aurac_adapters.methods.method import INFERENCES
+    from aurac_adapters.methods.inference import INFERENCES
     from aurac_adapters.methods.scaling import SCALINGS
 
     trainable = [name for name in METHODS if METHODS[name].trainable]

@@ -20,7 +20,7 @@ from aurac.cli.options import rank_list
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from aurac_adapters.methods.method import INFERENCES
+    from aurac_adapters.methods.inference import INFERENCES
 
     parser.add_argument("adapter", metavar="ADAPTER_DIR", help="a PEFT LoRA folder, made by this project or not")
     parser.add_argument("--rank", required=True, type=rank_list, metavar="R[,...]", help="sub-rank, or several")

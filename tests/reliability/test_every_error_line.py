@@ -129,7 +129,7 @@ def hflm_in_two_processes() -> None:
 def merge_quantised() -> None:
     from aurac_adapters.layer.gate import NestedVariant
 
-    NestedVariant(SimpleNamespace())._update(object(), "default")  # type: ignore[arg-type]
+    NestedVariant(SimpleNamespace(by_layer=False), object(), "default")._update(object(), "default")  # type: ignore[arg-type]
 
 
 def multimodal() -> None:

@@ -65,7 +65,7 @@ class Origin:
     Attributes:
         folder: The adapter folder.
         rank: The sub-rank, 1..R.
-        inference: The inference rule, "prefix" or "trained".
+        inference: The inference rule, a name in `INFERENCES`, perhaps with a gain.
     """
 
     folder: AdapterFolder

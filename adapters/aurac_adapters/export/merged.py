@@ -37,7 +37,7 @@ def export_merged(
         folder: An adapter folder.
         rank: 1..R.
         out: Where to; must not exist, or be empty.
-        inference: "prefix" or "trained"; by default what the folder says.
+        inference: A rule in `INFERENCES`, perhaps with a gain; by default what the folder says.
         base: Base model, folder or hub name; by default what the folder says.
         trust_remote_code: Whether code that comes with the model may run.
 

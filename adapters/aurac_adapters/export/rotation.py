@@ -12,6 +12,7 @@ from aurac_adapters.folder.folder import read_folder
 from aurac_adapters.folder.writing import write_folder
 from aurac_adapters.layer.config import layer_scaling
 from aurac_adapters.layer.keys import lora_layers_of
+from aurac_adapters.layer.layer_gate import served_diagonal
 from aurac_adapters.methods.svd_lora import SvdLora
 
 
@@ -23,7 +24,7 @@ def svd_rotate(folder: str | os.PathLike[str], out: str | os.PathLike[str], *, i
     Args:
         folder: A trained adapter, of any maker.
         out: Where to; must not exist, or be empty.
-        inference: Which full-rank update is rotated, for methods where the two rules differ; by default the folder's.
+        inference: Which full-rank update is rotated, for methods where the rules differ; by default the folder's.
 
     Returns:
         `out`, a PEFT folder with a sidecar of method "svd-lora" and PEFT scaling 1.
@@ -33,10 +34,10 @@ def svd_rotate(folder: str | os.PathLike[str], out: str | os.PathLike[str], *, i
     """
     found, tensors = read_folder(folder)
     rank = found.method.max_rank
-    p = found.method.inference_diagonal(rank, inference or found.inference)
-    gate = torch.tensor(p / found.method.scale(rank))  # relative to PEFT's own factor, which may differ by layer
     for layer in lora_layers_of(tensors):
         a, b = tensors[layer.a], tensors[layer.b]  # (r, in), (out, r)
+        p = served_diagonal(found.method, rank, inference or found.inference, a, b)
+        gate = torch.tensor(p / found.method.scale(rank))  # relative to PEFT's own factor, which may differ by layer
         factor = gate[: len(a)] * layer_scaling(found.config, layer.name)
         new_a, new_b = rotate(a.double(), b.double() * factor)
         missing = rank - len(a)  # a layer of smaller rank is filled with zeros

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from aurac.errors import AdapterError
 from aurac_adapters.export.cards import Origin, slice_card
 from aurac_adapters.export.padding import check_padding, pad_layers
-from aurac_adapters.folder.folder import read_folder
+from aurac_adapters.folder.folder import AdapterFolder, read_folder
 from aurac_adapters.folder.writing import write_folder
 from aurac_adapters.layer.config import has_patterns
-from aurac_adapters.layer.keys import lora_layers_of
+from aurac_adapters.layer.keys import Layer, lora_layers_of
+from aurac_adapters.layer.layer_gate import served_diagonal
+from aurac_adapters.methods.method import check_rank
 
 
 def export_slice(
@@ -31,7 +35,8 @@ def export_slice(
         folder: An adapter folder.
         rank: 1..R.
         out: Where to; must not exist, or be empty.
-        inference: "prefix" or "trained"; by default what the folder says. A trained diagonal is folded into `lora_B`.
+        inference: A rule in `INFERENCES`, perhaps with a gain; by default what the folder says. A diagonal that is not
+            the same number everywhere is folded into `lora_B`.
         pad_to: Fill up to this rank with zeros, for servers that allow few ranks; the function stays the same.
         base: Name of the base model to write into the slice, which is not read; by default what the folder says.
 
@@ -49,23 +54,33 @@ def export_slice(
             "it (aurac slice --merge), or make it uniform with aurac_adapters.svd_rotate and slice the result."
         )
     inference = inference or found.inference
-    p = torch.tensor(found.method.inference_diagonal(rank, inference)[:rank])
+    check_rank(rank, found.method.max_rank)
     width = rank if pad_to is None else pad_to
     check_padding(rank, width)
-    uniform = bool((p == p[0]).all())
     layers = lora_layers_of(tensors)
-    for layer in layers:
+    p = _diagonals(found, tensors, layers, rank, inference)  # (layers, rank)
+    uniform = bool((p == p[0, 0]).all())
+    for layer, own in zip(layers, p, strict=True):
         b = tensors[layer.b][:, :rank]
         tensors[layer.a] = tensors[layer.a][:rank].contiguous()
-        tensors[layer.b] = (b if uniform else (b.double() * p).to(_at_least_float32(b.dtype))).contiguous()
+        tensors[layer.b] = (b if uniform else (b.double() * own).to(_at_least_float32(b.dtype))).contiguous()
     pad_layers(tensors, layers, width)
-    config = {**found.config, "r": width, "lora_alpha": (float(p[0]) if uniform else 1.0) * width}
+    config = {**found.config, "r": width, "lora_alpha": (float(p[0, 0]) if uniform else 1.0) * width}
     if isinstance(config.get("target_modules"), str):  # a regular expression, which SGLang refuses
         config |= {"target_modules": sorted(layer.inner for layer in layers), "exclude_modules": None}
     if base is not None:
         config |= {"base_model_name_or_path": base, "revision": None}
     card = slice_card(Origin(found, rank, inference), config, out=Path(out))
     return write_folder(config, tensors, Path(out), card=card)
+
+
+def _diagonals(
+    found: AdapterFolder, tensors: Mapping[str, torch.Tensor], layers: Sequence[Layer], rank: int, inference: str
+) -> torch.Tensor:
+    """Return the first r numbers of the diagonal of each layer, shape (layers, r)."""
+    factors = ((tensors[layer.a], tensors[layer.b]) for layer in layers)
+    rows = [served_diagonal(found.method, rank, inference, a, b)[:rank] for a, b in factors]
+    return torch.tensor(np.stack(rows))
 
 
 def _at_least_float32(dtype: torch.dtype) -> torch.dtype:

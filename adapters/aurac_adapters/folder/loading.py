@@ -33,7 +33,7 @@ def load_adapter(
         folder: A PEFT LoRA folder, made by this project or not. Without a sidecar it is plain LoRA, whose prefixes keep
             the factor of the full rank.
         adapter_name: Name that PEFT is to give it.
-        inference: "prefix" or "trained"; by default what the folder says.
+        inference: A rule in `INFERENCES`, perhaps with a gain; by default what the folder says.
         is_trainable: Whether training goes on from here.
 
     Returns:

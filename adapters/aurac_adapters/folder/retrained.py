@@ -165,7 +165,7 @@ def load_ranked(
     Args:
         model: The base model.
         found: A folder as read.
-        inference: "prefix" or "trained"; by default what the folder says.
+        inference: A rule in `INFERENCES`, perhaps with a gain; by default what the folder says.
 
     Raises:
         AdapterError: If an adapter belongs to another base model, or a grid is given an inference rule.

@@ -14,7 +14,8 @@ from typing import Any
 from aurac.errors import AdapterError, AuracError
 from aurac_adapters.layer.config import check_config, layer_scaling
 from aurac_adapters.methods import METHODS
-from aurac_adapters.methods.method import INFERENCES, NestedMethod
+from aurac_adapters.methods.inference import INFERENCES, split_gain
+from aurac_adapters.methods.method import NestedMethod
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -63,8 +64,10 @@ def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[
             "after training; remove the sidecar to score them as plain LoRA."
         )
     inference = content.pop("inference", None)
-    if inference not in INFERENCES:
-        raise AdapterError(f"{where} has inference {inference!r}; known: {', '.join(INFERENCES)}.")
+    try:
+        split_gain(str(inference))
+    except AuracError as exc:
+        raise AdapterError(f"{where} has inference {inference!r}; known: {', '.join(INFERENCES)}.") from exc
     try:
         method: NestedMethod = METHODS[str(content.pop("method", None))].from_dict(content)
     except (AuracError, TypeError, ValueError, OverflowError) as exc:

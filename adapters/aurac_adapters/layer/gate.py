@@ -16,6 +16,9 @@ from peft.tuners.lora.layer import Linear as LoraLinear
 from peft.tuners.lora.layer import LoraVariant
 
 from aurac.errors import AdapterError, RankError
+from aurac_adapters.layer.factors import factor_a
+from aurac_adapters.layer.layer_gate import LayerGate
+from aurac_adapters.methods.inference import Gram, find_rule
 from aurac_adapters.methods.method import Diagonal, NestedMethod, check_rank
 
 Kind = Literal["training", "inference", "gradient"]
@@ -33,12 +36,13 @@ class RankState:
 
     def __init__(self, method: NestedMethod, *, inference: str = "prefix") -> None:
         """Start at the full rank and step 0."""
-        method.inference_diagonal(method.max_rank, inference)  # checks the name
+        self.by_layer = find_rule(inference).by_layer
         self.method = method
         self.inference = inference
         self.rank: int | tuple[int, ...] = method.max_rank
         self.step = 0
         self.rows: Sequence[int] = (0,)
+        self.layer_gates: list[LayerGate] = []
         self._live: dict[tuple[Kind, torch.device, torch.dtype], torch.Tensor] = {}
 
     def set_rank(self, rank: Ranks) -> None:
@@ -51,12 +55,16 @@ class RankState:
             check_rank(each, self.method.max_rank)
         self.rank = tuple(int(each) for each in ranks) if isinstance(given, Sequence) else int(ranks[0])
         self._refresh("inference")
+        for each in self.layer_gates:
+            each.refresh()
 
     def set_step(self, step: int, *, rows: Sequence[int] = (0,)) -> None:
         """Train with the diagonal of this optimizer step, or with those of these rows of its batch, from now on."""
         self.step, self.rows = step, rows
         self._refresh("training")
         self._refresh("gradient")
+        for each in self.layer_gates:
+            each.stale = True
 
     def gate(self, training: bool, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
         """Return the live gate, shape (R,), or (batch, R) where every row has its own diagonal."""
@@ -67,8 +75,13 @@ class RankState:
         tensor = self._live.get((kind, device, dtype))
         return self._create(kind, device, dtype) if tensor is None else tensor
 
-    def values(self, kind: Kind) -> Diagonal:
-        """Return g = p / s_R in training or at inference, or the 0/1 mask of the gradient; (R,) or (batch, R)."""
+    def values(self, kind: Kind, *, gram: Gram | None = None) -> Diagonal:
+        """Return g = p / s_R in training or at inference, or the 0/1 mask of the gradient; (R,) or (batch, R).
+
+        Args:
+            kind: Which of them.
+            gram: Of a layer, for inference rules that depend on its weights.
+        """
         method = self.method
         if kind == "gradient":
             mask = method.gradient_mask(self.step)
@@ -77,9 +90,9 @@ class RankState:
             of_rows = method.row_diagonals(self.step, self.rows)
             p = method.training_diagonal(self.step) if of_rows is None else of_rows
         elif isinstance(self.rank, int):
-            p = method.inference_diagonal(self.rank, self.inference)
+            p = method.inference_diagonal(self.rank, self.inference, gram=gram)
         else:
-            p = np.stack([method.inference_diagonal(rank, self.inference) for rank in self.rank])
+            p = np.stack([method.inference_diagonal(rank, self.inference, gram=gram) for rank in self.rank])
         return p / method.scale(method.max_rank)
 
     def mask_gradient(self, gradient: torch.Tensor, *, dim: int) -> torch.Tensor:
@@ -109,18 +122,28 @@ class RankState:
 
 
 class NestedVariant(LoraVariant):  # type: ignore[misc]
-    """PEFT's hook for a LoRA branch of one's own; one instance serves all linear layers of an adapter."""
+    """PEFT's hook for a LoRA branch of one's own; each layer of an adapter has one, and all share a state."""
 
-    def __init__(self, state: RankState) -> None:
-        """Keep the shared state."""
+    def __init__(self, state: RankState, layer: Any, adapter: str) -> None:
+        """Keep the shared state, and have a gate for this layer alone where the inference rule depends on it."""
         self.state = state
+        self.own = LayerGate(state, layer, adapter) if state.by_layer else None
+        if self.own is not None:
+            state.layer_gates.append(self.own)
 
     def init(self, module: Any, adapter_name: str, **kwargs: Any) -> None:
         """Do nothing: the weights are plain LoRA's."""
 
     def supports_lora_conversion(self) -> bool:
         """Tell PEFT's `convert_to_lora`, which does not see the gate, whether the gate is all ones."""
-        return bool(np.all(self.state.values("inference") == 1.0))
+        values = self.state.values("inference") if self.own is None else self.own.values()
+        return bool(np.all(values == 1.0))
+
+    def gate(self, training: bool, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+        """Return the live gate of this layer, shape (R,) or (batch, R)."""
+        if training or self.own is None:
+            return self.state.gate(training, device, dtype)
+        return self.own.gate(device, dtype)
 
     def forward(
         self, module: Any, active_adapter: str, x: torch.Tensor, result: torch.Tensor, **_: Any
@@ -133,7 +156,7 @@ class NestedVariant(LoraVariant):  # type: ignore[misc]
 
     def gated(self, module: Any, adapter: str, h: torch.Tensor) -> torch.Tensor:
         """Return g * h for the activation h of shape (batch, ..., R)."""
-        gate = self.state.gate(module.training, h.device, h.dtype)[..., : module.r[adapter]]
+        gate = self.gate(module.training, h.device, h.dtype)[..., : module.r[adapter]]
         if gate.dim() == 2:
             if module.training and h.dim() > 2:
                 gate = gate[: len(h)]  # the last batch of an epoch may be shorter
@@ -163,7 +186,7 @@ class NestedVariant(LoraVariant):  # type: ignore[misc]
         if not isinstance(self.state.rank, int):
             raise AdapterError("a merged weight has one rank, but every row has its own. Set one rank first.")
         weight = factor_a(module, adapter)
-        gate = self.state.gate(False, weight.device, weight.dtype)[: module.r[adapter]].clone()
+        gate = self.gate(False, weight.device, weight.dtype)[: module.r[adapter]].clone()
         module._cache_store(f"{adapter}-nested-gate", gate)
         return _gated_delta(module, adapter, gate)
 
@@ -183,18 +206,6 @@ class NestedEmbeddingVariant(NestedVariant):
         if (scale := module._get_embed_scale()) is not None:  # Gemma's embeddings multiply by a constant
             update = update * scale.to(update.dtype)
         return result + update
-
-
-def factor_a(module: Any, adapter: str) -> torch.nn.Parameter:
-    """Return the parameter A of a LoRA layer, shape (R, in)."""
-    is_embedding = adapter in module.lora_embedding_A
-    return module.lora_embedding_A[adapter] if is_embedding else module.lora_A[adapter].weight  # type: ignore[no-any-return]
-
-
-def factor_b(module: Any, adapter: str) -> torch.nn.Parameter:
-    """Return the parameter B of a LoRA layer, shape (out, R)."""
-    is_embedding = adapter in module.lora_embedding_B
-    return module.lora_embedding_B[adapter] if is_embedding else module.lora_B[adapter].weight  # type: ignore[no-any-return]
 
 
 def _gated_delta(module: Any, adapter: str, gate: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,8 @@ from torch import nn
 
 from aurac.errors import AdapterError
 from aurac_adapters.layer.config import check_config
-from aurac_adapters.layer.gate import NestedEmbeddingVariant, NestedVariant, Ranks, RankState, factor_a, factor_b
+from aurac_adapters.layer.factors import factor_a, factor_b
+from aurac_adapters.layer.gate import NestedEmbeddingVariant, NestedVariant, Ranks, RankState
 from aurac_adapters.methods.method import NestedMethod
 
 # PEFT's layers that apply the variant in forward. Others (AWQ, AQLM, EETQ, INC, TransformerEngine, Megatron,
@@ -59,7 +60,7 @@ class NestedAdapter:
 
     @property
     def inference(self) -> str:
-        """The inference rule, "prefix" or "trained"."""
+        """The inference rule, a name in `INFERENCES`, perhaps with a gain ("prefix-gain-4")."""
         return self.state.inference
 
     @property
@@ -105,7 +106,7 @@ def attach(
         model: A model with LoRA layers, as `get_peft_model` or `PeftModel.from_pretrained` return it.
         method: Ranks, scaling and diagonal.
         adapter_name: PEFT's name of the adapter.
-        inference: "prefix" or "trained".
+        inference: A rule in `INFERENCES`, perhaps with a gain ("prefix-gain-4").
         strict: Whether every layer must have rank R and scaling s_R; False for LoRA of other makers, where layers may
             differ and rank r means the first min(r, R_layer) rows.
 
@@ -121,7 +122,7 @@ def attach(
         _check_layer(name, layer, method, adapter_name, strict)
     state = RankState(method, inference=inference)
     for _, layer in layers:
-        layer.lora_variant[adapter_name] = _SUPPORTED[type(layer).__name__](state)
+        layer.lora_variant[adapter_name] = _SUPPORTED[type(layer).__name__](state, layer, adapter_name)
         if isinstance(layer, LoraEmbedding):
             layer._mixed_batch_forward = _refuse_mixed_batch
     _mask_gradients(layers, state, adapter_name)
@@ -175,9 +176,13 @@ def _mask_gradients(layers: list[tuple[str, Any]], state: RankState, adapter: st
 def _make_gates(layers: list[tuple[str, Any]], state: RankState, adapter: str) -> None:
     for device in {factor_a(layer, adapter).device for _, layer in layers}:
         for dtype in _USUAL_DTYPES:
-            state.gate(False, device, dtype)
+            if not state.by_layer:
+                state.gate(False, device, dtype)
             if state.method.trainable:
                 state.gate(True, device, dtype)
+    for own in state.layer_gates:
+        for dtype in _USUAL_DTYPES:
+            own.gate(factor_a(own.layer, adapter).device, dtype)
 
 
 def _refuse_mixed_batch(*_: Any, **__: Any) -> torch.Tensor:

@@ -14,15 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from aurac.errors import AdapterError, RankError, UnknownNameError
+from aurac_adapters.methods.inference import Gram, find_rule, split_gain
 from aurac_adapters.methods.scaling import SCALINGS
 
 if TYPE_CHECKING:
     from peft import LoraConfig
 
 Diagonal = npt.NDArray[np.float64]
-
-INFERENCES = ("prefix", "trained")
-"""Inference rules: "prefix" drops the trained diagonal as the paper does, "trained" keeps it."""
 
 
 @dataclass(frozen=True)
@@ -125,17 +123,26 @@ class NestedMethod(ABC):
         """Return s_r * 1[i <= r], shape (R,)."""
         return np.where(np.arange(1, self.max_rank + 1) <= rank, self.scale(rank), 0.0)
 
-    def inference_diagonal(self, rank: int, inference: str = "prefix") -> Diagonal:
+    def inference_diagonal(self, rank: int, inference: str = "prefix", *, gram: Gram | None = None) -> Diagonal:
         """Return p at a sub-rank, shape (R,).
 
         Args:
             rank: Sub-rank, 1..R.
-            inference: "prefix" for s_r * 1[i <= r] (the paper's rule), "trained" for the trained diagonal, cut at r.
+            inference: A rule in `INFERENCES`, perhaps with a gain ("prefix-gain-4").
+            gram: For the rules that depend on the weights of a layer: the inner products of its rank-one terms, (R, R),
+                or smaller for a layer of smaller rank.
+
+        Raises:
+            AdapterError: If the rule needs the weights and `gram` is missing.
         """
-        if inference not in INFERENCES:
-            raise UnknownNameError("inference rule", inference, INFERENCES)
+        rule = find_rule(inference)
         check_rank(rank, self.max_rank)
-        return self.prefix_diagonal(rank) if inference == "prefix" else self.kept_diagonal(rank)
+        if rule.by_layer and gram is None:
+            raise AdapterError(
+                f"the inference rule {inference!r} depends on the weights, so every layer has a diagonal of its own. "
+                "Give the Gram matrix of a layer, or ask an adapter that has weights."
+            )
+        return split_gain(inference)[1] * rule.diagonal(self, rank, np.empty((0, 0)) if gram is None else gram)
 
     def lora_config(
         self,

@@ -233,7 +233,7 @@ def _trained(name: str, values: Values, *, is_grid: bool) -> MethodSpec:
     from dataclasses import fields
 
     from aurac_adapters import METHODS
-    from aurac_adapters.methods.method import INFERENCES
+    from aurac_adapters.methods.inference import INFERENCES
 
     method = METHODS["lora" if is_grid else name]
     own = {field.name for field in fields(method)} - {"max_rank", "train_ranks", "seed"}
