@@ -74,6 +74,8 @@ def render(facts: AdapterFacts, record: dict[str, Any] | None) -> str:
 
 def adapter_rows(facts: AdapterFacts) -> list[tuple[str, str]]:
     """Return name and value of every fact of the adapter."""
+    from aurac_adapters.methods.inference import find_rule
+
     method, config = facts.method, facts.config
     targets = ", ".join(sorted({name.rpartition(".")[2] for name in facts.layers}))
     revision = f" (revision {config['revision']})" if config.get("revision") else ""
@@ -85,7 +87,7 @@ def adapter_rows(facts: AdapterFacts) -> list[tuple[str, str]]:
         ("full rank", str(method.max_rank)),
         ("scaling", f"rule {method.scaling}, gain {method.gain:g} (lora_alpha {config['lora_alpha']:g})"),
         ("P in training", diagonal(facts)),
-        ("inference rule", facts.inference),
+        ("inference rule", f"{facts.inference} ({find_rule(facts.inference).words})"),
         ("base model", f"{config.get('base_model_name_or_path') or 'not named'}{revision}"),
         ("target modules", f"{targets} ({len(facts.layers)} layers)"),
         ("parameters", f"{facts.parameters:,} ({facts.weights_bytes:,} bytes, {', '.join(facts.dtypes)})"),

@@ -53,6 +53,61 @@ def _is_named(text: str) -> bool:
     return "=" in text and "/" not in text.partition("=")[0] and not Path(text).exists()
 
 
+def add_inference(parser: argparse.ArgumentParser) -> None:
+    """Declare the inference rule and its gain; the rules come from the adapters' table."""
+    from aurac_adapters.methods.inference import INFERENCES
+
+    parser.add_argument(
+        "--inference",
+        type=inference_rule,
+        metavar=f"{{{','.join(INFERENCES)}}}",
+        help="rule at sub-ranks (default: what the adapter says, else prefix)",
+    )
+    parser.add_argument(
+        "--gain",
+        type=positive_number,
+        metavar="C",
+        help="multiply the served update at every rank (default: the adapter's, 1)",
+    )
+
+
+def inference_rule(text: str) -> str:
+    """Read the name of an inference rule, perhaps with a gain ("prefix-gain-4")."""
+    from aurac_adapters.methods.inference import split_gain
+
+    try:
+        split_gain(text)
+    except AuracError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+    return text
+
+
+def served(inference: str | None, gain: float | None, own: str) -> str | None:
+    """Return the rule that `--inference` and `--gain` ask for; None for the adapter's own.
+
+    Args:
+        inference: Given rule.
+        gain: Given gain.
+        own: The rule in the adapter's folder.
+    """
+    from aurac_adapters.methods.inference import INFERENCES, with_gain
+
+    if gain is None:
+        return inference
+    return with_gain(inference or (own if own.split("-")[0] in INFERENCES else next(iter(INFERENCES))), gain)
+
+
+def positive_number(text: str) -> float:
+    """Read a positive number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
 def rank_list(text: str) -> tuple[int, ...]:
     """Read "1,2,4"."""
     try:

@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aurac.cli.options import add_integration, batch_size, rank_list
+from aurac.cli.options import add_inference, add_integration, batch_size, rank_list, served
 from aurac.errors import ModelError, RefusedError
 from aurac.report.comparison import OUTPUTS
 from aurac.results import Run
@@ -43,11 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help=f"record folder (default: ADAPTER_DIR/{RECORD})")
     parser.add_argument("--ranks", type=rank_list, metavar="1,2,...", help="default: powers of two up to R, and R")
-    parser.add_argument(
-        "--inference",
-        choices=("prefix", "trained"),
-        help="rule at sub-ranks (default: what the adapter says, else prefix)",
-    )
+    add_inference(parser)
     parser.add_argument("--include-path", metavar="DIR", help="folder of your own lm-eval YAML tasks")
     parser.add_argument(
         "--protocol",
@@ -144,7 +140,11 @@ def measure(adapter: RankedFolder, args: argparse.Namespace, out: Path) -> Run |
         chat=chat(base, args),
     )
     identity = run_identity(
-        suite, adapter=adapter_identity(adapter, args.inference), base=base_is, dtype=dtype, engine=args.engine
+        suite,
+        adapter=adapter_identity(adapter, served(args.inference, args.gain, adapter.inference)),
+        base=base_is,
+        dtype=dtype,
+        engine=args.engine,
     )
     check_identity(out, identity)
     if os.environ.get("RANK", "0") == "0":
@@ -179,7 +179,7 @@ def open_model(adapter: RankedFolder, base: str, dtype: str, args: argparse.Name
     from aurac_adapters.layer.nested import NestedAdapter
 
     model, tokenizer = load_base(base, dtype, args.device, trust_remote_code=args.trust_remote_code)
-    nested = load_ranked(model, adapter, inference=args.inference)
+    nested = load_ranked(model, adapter, inference=served(args.inference, args.gain, adapter.inference))
     options = {} if args.batch_size is None else {"batch_size": args.batch_size}
     adapted: Any = nested
     if args.engine != "hflm" and not args.no_merge and isinstance(nested, NestedAdapter) and obstacle(nested) is None:

@@ -15,17 +15,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from aurac.cli.options import rank_list
+from aurac.cli.options import add_inference, rank_list, served
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from aurac_adapters.methods.inference import INFERENCES
-
     parser.add_argument("adapter", metavar="ADAPTER_DIR", help="a PEFT LoRA folder, made by this project or not")
     parser.add_argument("--rank", required=True, type=rank_list, metavar="R[,...]", help="sub-rank, or several")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write; new or empty")
-    parser.add_argument("--inference", choices=INFERENCES, help="rule at sub-ranks (default: what the adapter says)")
+    add_inference(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--pad-to", type=int, metavar="N", help="fill up with zeros to rank N, for servers that allow few ranks"
@@ -63,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             "it; --merge writes a model that has it.",
             file=sys.stderr,
         )
-    shared = {"inference": args.inference, "base": args.base}
+    shared = {"inference": served(args.inference, args.gain, found.inference), "base": args.base}
     for rank, folder in folders.items():
         if args.merge:
             export_merged(args.adapter, rank, folder, trust_remote_code=args.trust_remote_code, **shared)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from aurac_adapters import METHODS, DyLora, Lora, MatryoshkaLora, NestedMethod, SvdLora
+from aurac_adapters.methods.inference import INFERENCES
 from aurac_adapters.methods.scaling import SCALINGS
 from tiny import logits, nested, tiny_llama
 
@@ -20,6 +21,11 @@ TEXT = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="u
 @pytest.mark.parametrize("name", [*METHODS, *SCALINGS])
 def test_every_method_and_scaling_rule_has_its_row(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", TEXT, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", INFERENCES)
+def test_every_inference_rule_has_its_row(name: str) -> None:
+    assert re.search(rf"^\| `{name}`[^|]* \|", TEXT, flags=re.MULTILINE)
 
 
 NUMBERS = r"[0-9. ]+|-"

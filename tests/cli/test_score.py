@@ -173,3 +173,13 @@ def test_score_says_where_the_record_and_its_plots_are(call: Call, adapters: dic
     done = call("score", adapters["one"], "--tasks", "facts", *TASKS, "--ranks", "4", "--out", tmp_path / "run")
     assert f"{tmp_path / 'run'}: the record, curves.png and curves.pdf" in done.err
     assert {"run.json", "curves.png", "curves.pdf"} <= {path.name for path in (tmp_path / "run").iterdir()}
+
+
+def test_rule_and_gain_are_part_of_what_was_scored(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
+    common = ("score", adapters["one"], "--tasks", "facts", *TASKS, "--ranks", "1,4")
+    assert call(*common, "--inference", "projected", "--gain", "2", "--out", tmp_path / "run").status == 0
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["identity"]["adapter"]["inference"] == "projected-gain-2"
+    other = call(*common, "--inference", "projected", "--out", tmp_path / "run")
+    assert other.status == 1
+    assert "projected-gain-2" in other.err

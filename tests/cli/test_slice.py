@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -100,3 +101,35 @@ def test_a_rank_that_was_given_twice_is_refused(call: Call, adapters: dict[str, 
     done = call("slice", next(iter(adapters.values())), "--rank", "2,2", "--out", tmp_path / "out")
     assert (done.status, done.error) == (1, "error: --rank 2 was given twice. Give each rank once.")
     assert not (tmp_path / "out").exists()
+
+
+def test_rule_and_gain_are_folded_into_the_slice(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
+    alpha = {}
+    for name, options in {"plain": (), "four": ("--gain", "4"), "near": ("--inference", "projected")}.items():
+        assert call("slice", adapters["one"], "--rank", "2", "--out", tmp_path / name, *options).status == 0
+        alpha[name] = json.loads((tmp_path / name / "adapter_config.json").read_text())["lora_alpha"]
+    assert alpha["four"] == 4 * alpha["plain"]
+    assert alpha["near"] == 2  # the diagonal is in B, so the factor is lora_alpha / r = 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--inference", "projectd", r"unknown inference rule 'projectd'. Did you mean 'projected'"),
+        ("--inference", "prefix-gain-0", r"the gain '0' is not a positive number, such as 4 or 0.5"),
+        ("--gain", "-1", r"'-1' is not a positive number"),
+    ],
+)
+def test_a_rule_or_gain_that_is_none_is_refused(
+    call: Call,
+    adapters: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    value: str,
+    message: str,
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        call("slice", adapters["one"], "--rank", "2", "--out", tmp_path / "x", f"{option}={value}")
+    assert stopped.value.code == 2
+    assert re.search(message, capsys.readouterr().err)

@@ -99,14 +99,6 @@ def find_rule(inference: str) -> InferenceRule:
     return rule
 
 
-def _prefix(method: NestedMethod, rank: int, gram: Gram) -> Vector:
-    return method.prefix_diagonal(rank)
-
-
-def _trained(method: NestedMethod, rank: int, gram: Gram) -> Vector:
-    return method.kept_diagonal(rank)
-
-
 def _matched(method: NestedMethod, rank: int, gram: Gram) -> Vector:
     """Return c * 1[i <= r] with c = ‖sum of p_i t_i‖ / ‖sum of t_i‖ over i <= r: the norm that was trained."""
     used = min(rank, len(gram))  # a layer may have fewer rows
@@ -142,7 +134,7 @@ def _fill(method: NestedMethod, first: Vector) -> Vector:
     return d
 
 
-PREFIX = InferenceRule("s_r on the first r rows, as in the paper", _prefix)
-TRAINED = InferenceRule("the trained diagonal, cut at r", _trained)
+PREFIX = InferenceRule("s_r on the first r rows, as in the paper", lambda method, rank, _: method.prefix_diagonal(rank))
+TRAINED = InferenceRule("the trained diagonal, cut at r", lambda method, rank, _: method.kept_diagonal(rank))
 MATCHED = InferenceRule("one factor for each layer: the norm of the trained update, cut at r", _matched, by_layer=True)
 PROJECTED = InferenceRule("the diagonal nearest to the whole trained update, for each layer", _projected, by_layer=True)

@@ -233,7 +233,7 @@ def _trained(name: str, values: Values, *, is_grid: bool) -> MethodSpec:
     from dataclasses import fields
 
     from aurac_adapters import METHODS
-    from aurac_adapters.methods.inference import INFERENCES
+    from aurac_adapters.methods.inference import split_gain
 
     method = METHODS["lora" if is_grid else name]
     own = {field.name for field in fields(method)} - {"max_rank", "train_ranks", "seed"}
@@ -249,8 +249,7 @@ def _trained(name: str, values: Values, *, is_grid: bool) -> MethodSpec:
     if "inference" in values:
         inferences = _list(f"methods.{name}.inference", values["inference"], str)
         for rule in inferences:
-            if rule not in INFERENCES:
-                raise UnknownNameError("inference rule", str(rule), INFERENCES)
+            split_gain(str(rule))
     return MethodSpec(name=name, settings=settings, inferences=inferences)
 
 
