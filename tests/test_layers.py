@@ -1,9 +1,9 @@
-"""The rooms of DESIGN.md, section 3, and who may import whom, read from the source with `ast`."""
+"""The rooms, who may import whom, and no circles of files, read from the source with `ast`."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,53 @@ def imports(path: Path, *, module_level_only: bool = False) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def modules() -> dict[str, Path]:
+    """Dotted name -> file, of both packages."""
+    found = {}
+    for root, folder in ((ROOT, "aurac"), (ROOT / "adapters", "adapters/aurac_adapters")):
+        for path in source_files(folder):
+            parts = path.relative_to(root).with_suffix("").parts
+            found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+def file_graph() -> dict[str, set[str]]:
+    """Module -> modules that it imports anywhere, inside functions and for type checkers too."""
+    known = modules()
+    graph = {}
+    for module, path in known.items():
+        names = [name if name in known else name.rpartition(".")[0] for name in imports(path)]
+        graph[module] = {name for name in names if name in known}
+    return graph
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[set[str]]:
+    """Strongly connected components of more than one node (Tarjan 1972)."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+
+    def visit(node: str) -> None:
+        order[node] = low[node] = len(order)
+        stack.append(node)
+        for other in graph[node]:
+            if other not in order:
+                visit(other)
+            if other in stack:
+                low[node] = min(low[node], low[other])
+        if low[node] == order[node]:
+            component = set(stack[stack.index(node) :])
+            del stack[stack.index(node) :]
+            if len(component) > 1:
+                found.append(component)
+
+    for node in graph:
+        if node not in order:
+            visit(node)
+    return found
+
+
 def room(path: Path) -> str:
     return path.relative_to(ROOT / "aurac").parts[0].removesuffix(".py")
 
@@ -58,6 +105,15 @@ def test_a_room_imports_only_itself_and_earlier_rooms(path: Path) -> None:
         parts = name.split(".")
         if parts[0] == "aurac" and len(parts) > 1 and parts[1] in LAYERS:
             assert LAYERS.index(parts[1]) <= LAYERS.index(own), f"{own} imports {name}"
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert not [circle for circle in circles(file_graph()) if not any(".benchmark." in module for module in circle)]
+
+
+def test_circles_are_found_and_paths_that_meet_are_none() -> None:
+    graph = {"a": {"b", "c"}, "b": {"d"}, "c": {"d"}, "d": set(), "x": {"y"}, "y": {"z"}, "z": {"x", "a"}}
+    assert circles(graph) == [{"x", "y", "z"}]
 
 
 @pytest.mark.parametrize("path", source_files("aurac"), ids=lambda p: str(p.relative_to(ROOT)))

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from aurac.analysis.compared import Result
 from aurac.curve.curve import RankAccuracyCurve
-from aurac.report.numbers import value_text
 from aurac.statistics.flat import unseen_share
-
-if TYPE_CHECKING:
-    from aurac.report.comparison import Result
 
 _OVER_DOCUMENTS = ("docs", "docs+seeds")
 
@@ -55,6 +51,6 @@ def flat_notes(
 def _note(task: str, found: Mapping[str, float], curve: RankAccuracyCurve, alpha: float | None) -> str:
     said = f"± ? on {task} ({', '.join(found)}): nothing varies there, so the error is unknown, not zero."
     if alpha is not None and curve.bounded and curve.n_documents:
-        reach = value_text(max(found.values()) * unseen_share(curve.n_documents, alpha))
-        said += f" {curve.n_documents} documents leave up to {reach} points open (level {alpha:g})."
+        reach = max(found.values()) * unseen_share(curve.n_documents, alpha)
+        said += f" {curve.n_documents} documents leave up to {100 * reach:.2f} points open (level {alpha:g})."
     return said

@@ -1,17 +1,12 @@
-"""How many documents and seeds a comparison needs, as a table: minimal detectable effect, power, documents."""
+"""How many documents and seeds a comparison needs: minimal detectable effect, power, documents."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from aurac.errors import CurveError, UnknownNameError
-from aurac.report.comparison import OUTPUTS
-from aurac.report.formats import FORMATS
-from aurac.report.formats.machine_readable import csv_text, json_text
-from aurac.report.numbers import MISSING, value_text
-from aurac.report.table import Cell, Table
+from aurac.errors import CurveError
 from aurac.results import Run
 from aurac.statistics.paired import paired_difference
 from aurac.statistics.planning import documents_needed, minimal_effect, power_of, seed_floor
@@ -71,28 +66,23 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Power:
-    """The answers to a question; `render` writes them in any of `OUTPUTS`."""
+class StudyPlan:
+    """The answers to a question, and what a reader should know about them."""
 
     question: Question
     plans: tuple[Plan, ...]
     notes: tuple[str, ...]
 
-    def render(self, output: str = "terminal") -> str:
-        """Return the answers as text; `UnknownNameError` if `output` is not in `OUTPUTS`."""
-        if output == "csv":
-            return csv_text([asdict(self.question) | asdict(plan) for plan in self.plans])
-        if output == "json":
-            content = {"question": asdict(self.question), "plans": [asdict(p) for p in self.plans], "notes": self.notes}
-            return json_text(content)
-        if output not in FORMATS:
-            raise UnknownNameError("output format", output, OUTPUTS)
-        return str(FORMATS[output](_table(self)))
+    @property
+    def floor(self) -> float | None:
+        """Smallest difference that documents without end show with these seeds; None without a question about seeds."""
+        q = self.question
+        return None if q.n_seeds is None else seed_floor(q.seed_sd, q.n_seeds, alpha=q.alpha, power=q.power)
 
 
-def power(
+def plan_study(
     question: Question, spreads: Sequence[Spread], *, documents: Sequence[int] | None = None, notes: Sequence[str] = ()
-) -> Power:
+) -> StudyPlan:
     """Answer a question for each spread and each number of documents.
 
     Args:
@@ -102,7 +92,7 @@ def power(
         notes: What a reader should know about the spreads.
 
     Example:
-        >>> (plan,) = power(Question(effect=0.01), [Spread("", 0.3)], documents=[1172]).plans
+        >>> (plan,) = plan_study(Question(effect=0.01), [Spread("", 0.3)], documents=[1172]).plans
         >>> round(plan.minimal, 4), round(plan.power, 2), plan.needed  # 2.80 * 0.3 / sqrt(1172)
         (0.0246, 0.21, 7064)
     """
@@ -111,7 +101,7 @@ def power(
     said = list(notes)
     asked: Sequence[int | None] | None = documents
     plans = tuple(_plan(question, s.name, s.sd, n, said) for s in spreads for n in asked or [s.n_documents])
-    return Power(question, plans, (*_explanation(question), *dict.fromkeys(said)))
+    return StudyPlan(question, plans, tuple(dict.fromkeys(said)))
 
 
 def observed_spreads(a: Run, b: Run) -> list[Spread]:
@@ -152,39 +142,3 @@ def _plan(question: Question, name: str, sd: float, n: int | None, said: list[st
         None if n is None or question.effect is None else power_of(question.effect, sd, n, **study),
         needed,
     )
-
-
-def _table(made: Power) -> Table:
-    q = made.question
-    with_n = any(plan.n_documents is not None for plan in made.plans)
-    effect = None if q.effect is None else f"{100 * q.effect:.2f} points"
-    columns = ["pair", "sd", *(["documents", "MDE"] if with_n else [])]
-    columns += [f"power for {effect}"] if effect and with_n else []
-    columns += [f"documents for {effect}"] if effect else []
-    rows = []
-    for plan in made.plans:
-        cells = [plan.name or MISSING, f"{100 * plan.sd:.1f}"]
-        if with_n:
-            cells += [f"{plan.n_documents:,}" if plan.n_documents else MISSING, value_text(plan.minimal)]
-        if effect and with_n:
-            cells.append(MISSING if plan.power is None else f"{plan.power:.0%}")
-        if effect:
-            cells.append(MISSING if plan.needed is None else f"{plan.needed:,}")
-        rows.append(tuple(map(Cell, cells)))
-    return Table("What a comparison can show, in points", tuple(columns), tuple(rows), made.notes)
-
-
-def _explanation(q: Question) -> list[str]:
-    said = [
-        "sd: standard deviation over documents of the difference between two AURACs. MDE: smallest true difference "
-        f"that a two-sided paired test at level {q.alpha:g} finds with a probability of {q.power:.0%}."
-    ]
-    if q.n_seeds is not None:
-        floor = seed_floor(q.seed_sd, q.n_seeds, alpha=q.alpha, power=q.power)
-        said.append(
-            f"Target: docs+seeds, {q.n_seeds} seeds a method, sd between seeds {100 * q.seed_sd:.2f} points. With them "
-            f"no number of documents shows less than {100 * floor:.2f} points."
-        )
-    else:
-        said.append("Target: docs. Another training seed is not part of it; add --seeds and --seed-sd.")
-    return said

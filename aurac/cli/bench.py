@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="trainings or scorings at a time, each a process (default: 1)",
     )
-    parser.add_argument("--format", choices=(*FORMATS, "json"), default="terminal", help="default: terminal")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ import argparse
 from pathlib import Path
 
 from aurac.cli.options import add_by, add_integration, rows
-from aurac.report.comparison import OUTPUTS
+from aurac.report.formats import FORMATS
 from aurac.statistics.seeds import TARGETS
 
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prose", action="store_true", help="print a methods paragraph for a paper instead of tables")
     parser.add_argument("--seed", type=int, default=12345, help="of the sign-flip test (default: 12345)")
-    parser.add_argument("--format", choices=OUTPUTS, default="terminal", help="default: terminal")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
     parser.add_argument(
         "--plot",
         metavar="FILE",

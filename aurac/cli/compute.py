@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 
 from aurac.cli.options import add_integration
-from aurac.report.formats.machine_readable import json_text
+from aurac.report.formats.json import json_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from aurac.cli.options import add_integration
 from aurac.errors import AuracError, RecordError
-from aurac.report.comparison import OUTPUTS
+from aurac.report.formats import FORMATS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--method", metavar="NAME", help="method that tables show, where there is no --adapter")
     add_integration(parser)
-    parser.add_argument("--format", choices=OUTPUTS, default="terminal", help="default: terminal")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 
 from aurac.cli.options import document_counts, fraction
-from aurac.report.comparison import OUTPUTS
+from aurac.report.formats import FORMATS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--power", type=fraction, default=0.8, metavar="P", help="chance to find it (default: 0.8)")
     parser.add_argument("--alpha", type=fraction, default=0.05, metavar="P", help="level of the test (default: 0.05)")
-    parser.add_argument("--format", choices=OUTPUTS, default="terminal", help="default: terminal")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan."""
+    from aurac.analysis.power import TYPICAL, Question, Spread, observed_spreads
     from aurac.errors import CurveError
-    from aurac.report.tables.power import TYPICAL, Question, Spread, observed_spreads, power
+    from aurac.report.power import power
     from aurac.results import load
 
     effect = None if args.effect is None else args.effect / 100

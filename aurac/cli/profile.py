@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from aurac.cli.options import positive, rank_list
 from aurac.errors import ModelError
-from aurac.report.comparison import OUTPUTS
+from aurac.report.formats import FORMATS
 from aurac.results import Profile
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto",
                         help="of the base model (default: auto, what its config says)")  # fmt: skip
     parser.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the base model")
-    parser.add_argument("--format", choices=OUTPUTS, default="terminal", help="default: terminal")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, write, print."""
-    from aurac.report.tables.cost import render_profile
+    from aurac.report.costs import Costs
     from aurac.results.layout import NESTED
     from aurac.results.profile import check_profile_folder, write_profile
     from aurac_adapters import read_adapter
@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     check_profile_folder(out, adapter.sha256)
     profile = measure(adapter, args)
     write_profile(out, profile)
-    print(render_profile(profile, args.format, title=f"{Path(args.adapter).resolve().name}: cost of each rank"), end="")
+    title = f"{Path(args.adapter).resolve().name}: cost of each rank"
+    print(Costs(profile, title).render(args.format), end="")
     return 0
 
 

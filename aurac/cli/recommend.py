@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 
 from aurac.cli.options import fraction
-from aurac.report.comparison import OUTPUTS
+from aurac.report.formats import FORMATS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--alpha", type=fraction, default=0.05, metavar="P", help="chance of naming an inadequate rank (default: 0.05)"
     )
     parser.add_argument("--tasks", help="comma-separated; default: all tasks of the run")
-    parser.add_argument("--format", choices=OUTPUTS, default="terminal", help="default: terminal")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
 
 
 def run(args: argparse.Namespace) -> int:

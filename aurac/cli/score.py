@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from aurac.cli.options import add_inference, add_integration, batch_size, rank_list, served
 from aurac.errors import ModelError, RefusedError
-from aurac.report.comparison import OUTPUTS
+from aurac.report.formats import FORMATS
 from aurac.results import Run
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the base model")
     parser.add_argument("--confirm-unsafe", action="store_true", help="build tasks that run code which the model wrote")
     add_integration(parser)
-    parser.add_argument("--format", choices=OUTPUTS, default="terminal", help="default: terminal")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
 
 
 def engines() -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from aurac.cli.options import WITHOUT_PRIOR
 from aurac.quadrature import AXES
-from aurac.report.formats.machine_readable import json_text
+from aurac.report.formats.json import json_text
 
 if TYPE_CHECKING:
     from aurac.analysis.comparability import Comparability

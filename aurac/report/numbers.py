@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 MISSING = "–"
+DIGITS = 12
+"""Significant digits of a number in csv and json: all that can be meant, and none of those in which processors differ.
+"""
 
 
 def decimals(stderr: float | None) -> int:
@@ -70,3 +75,19 @@ def p_text(p: float | None) -> str:
     if p < 0.001:
         return "<.001"
     return f"{p:.3f}".removeprefix("0")
+
+
+def rounded(content: Any) -> Any:
+    """Return the content with its floating-point numbers rounded to `DIGITS` significant digits.
+
+    Example:
+        >>> rounded({"aurac": 0.7249999999999999, "ranks": [1, 2]})
+        {'aurac': 0.725, 'ranks': [1, 2]}
+    """
+    if isinstance(content, float):
+        return float(f"{content:.{DIGITS}g}")
+    if isinstance(content, Mapping):
+        return {key: rounded(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [rounded(value) for value in content]
+    return content

@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 
 from aurac import __version__
+from aurac.analysis.compared import MACRO, ComparedRuns
 from aurac.analysis.compute import AuracScore
-from aurac.report.comparison import MACRO, Comparison
-from aurac.report.tables.cells import pairing, score_of
 from aurac.statistics.seeds import TARGETS
 
 REFERENCES = {
@@ -38,38 +37,38 @@ _RULES = {
 }
 
 
-def methods(comparison: Comparison) -> str:
+def methods(compared: ComparedRuns) -> str:
     """Return the paragraph and the references that it cites, as plain text."""
-    sentences = [*_score(comparison), *_error(comparison), *_tests(comparison), *_limits(comparison)]
+    sentences = [*_score(compared), *_error(compared), *_tests(compared), *_limits(compared)]
     paragraph = " ".join(sentences)
     cited = [text for name, text in REFERENCES.items() if re.search(rf"\b{name}(,| et al\.,| and \w+,) \d", paragraph)]
     return "\n".join([paragraph, "", "References", *(f"- {text}" for text in cited)]) + "\n"
 
 
-def _score(comparison: Comparison) -> list[str]:
-    settings = comparison.settings
+def _score(compared: ComparedRuns) -> list[str]:
+    settings = compared.settings
     axis = "the base-2 logarithm of the rank" if settings.axis == "log2" else "the rank"
-    tasks = _listed([_task(comparison, task) for task in comparison.tasks])
-    ranks = _listed([str(rank) for rank in _first(comparison).curve.ranks])
+    tasks = _listed([_task(compared, task) for task in compared.tasks])
+    ranks = _listed([str(rank) for rank in _first(compared).curve.ranks])
     return [
-        f"We evaluated {_listed([run.name for run in comparison.runs])} at the sub-ranks {ranks} on {tasks}.",
+        f"We evaluated {_listed([run.name for run in compared.runs])} at the sub-ranks {ranks} on {tasks}.",
         "We report AURAC, the area under the rank-accuracy curve (MatryoshkaLoRA, 2026), integrated with "
         f"{_RULES[settings.rule]} over {axis} and divided by the width of the axis.",
     ]
 
 
-def _task(comparison: Comparison, task: str) -> str:
-    curve = score_of(comparison, comparison.baseline, task).curve
+def _task(compared: ComparedRuns, task: str) -> str:
+    curve = compared.score(compared.baseline, task).curve
     details = [curve.metric or "accuracy"]
     details += [] if curve.num_fewshot is None else [f"{curve.num_fewshot}-shot"]
     details += [] if curve.n_documents is None else [f"{curve.n_documents} documents"]
     return f"{task} ({', '.join(details)})"
 
 
-def _error(comparison: Comparison) -> list[str]:
-    scores = [score_of(comparison, comparison.baseline, task) for task in comparison.tasks]
+def _error(compared: ComparedRuns) -> list[str]:
+    scores = [compared.score(compared.baseline, task) for task in compared.tasks]
     intervals = {score.interval.method for score in scores if score.interval is not None}
-    target, pooled = comparison.settings.target, _seeds(comparison)
+    target, pooled = compared.settings.target, _seeds(compared)
     if target == "benchmark":
         return [
             *pooled,
@@ -77,7 +76,7 @@ def _error(comparison: Comparison) -> list[str]:
         ]
     if not intervals:
         return [*pooled, "Per-document scores were not available, so no errors are given."]
-    level = f"{100 * comparison.settings.confidence_level:.4g}%"
+    level = f"{100 * compared.settings.confidence_level:.4g}%"
     if target == "seeds":
         return [
             *pooled,
@@ -89,7 +88,7 @@ def _error(comparison: Comparison) -> list[str]:
         "standard error (Miller, 2024) contains the correlation between ranks, which share their documents.",
     ]
     if target == "docs+seeds":
-        return [*said, *_two_way(comparison, level)]
+        return [*said, *_two_way(compared, level)]
     if "wilson" in intervals:
         said.append(
             f"Intervals of single scores are {level} Wilson intervals (Wilson, 1927) at the effective number of "
@@ -97,7 +96,7 @@ def _error(comparison: Comparison) -> list[str]:
         )
     if "t" in intervals:
         said.append(f"Intervals of unbounded scores are {level} t intervals.")
-    if comparison.headline == MACRO:
+    if compared.headline == MACRO:
         said.append(
             "The mean over tasks weights tasks equally and takes them as fixed; the variances of their documents add "
             "(degrees of freedom: Satterthwaite, 1946)."
@@ -105,21 +104,21 @@ def _error(comparison: Comparison) -> list[str]:
     return said
 
 
-def _seeds(comparison: Comparison) -> list[str]:
+def _seeds(compared: ComparedRuns) -> list[str]:
     """Say how many trainings stand behind a method; nothing where every row is one training."""
-    counts = sorted({len(run.seeds) or 1 for run in comparison.runs})
+    counts = sorted({len(run.seeds) or 1 for run in compared.runs})
     if counts == [1]:
         return []
     said = _listed([str(count) for count in counts], " or ")
     return [f"Each method was trained with {said} seeds, over which we average."]
 
 
-def _two_way(comparison: Comparison, level: str) -> list[str]:
+def _two_way(compared: ComparedRuns, level: str) -> list[str]:
     said = [
         "Documents and seeds are crossed, so the variance is estimated by moments from both (Searle et al., 1992), and "
         f"intervals are {level} t intervals at Satterthwaite's degrees of freedom (Satterthwaite, 1946)."
     ]
-    if comparison.headline == MACRO:
+    if compared.headline == MACRO:
         said.append(
             "The mean over tasks weights tasks equally and takes them as fixed; since a training is scored on all "
             "tasks, its seed's share is taken from the mean over tasks."
@@ -127,15 +126,15 @@ def _two_way(comparison: Comparison, level: str) -> list[str]:
     return said
 
 
-def _tests(comparison: Comparison) -> list[str]:
-    if not comparison.pairs:
+def _tests(compared: ComparedRuns) -> list[str]:
+    if not compared.pairs:
         return []
-    settings, n_runs = comparison.settings, len(comparison.runs)
+    settings, n_runs = compared.settings, len(compared.runs)
     n_pairs = n_runs * (n_runs - 1) // 2
-    said = [_which_test(comparison)]
+    said = [_which_test(compared)]
     if n_pairs > 1:
         said.append(
-            f"P-values against {comparison.baseline} were adjusted over the {n_runs - 1} runs compared with it on a "
+            f"P-values against {compared.baseline} were adjusted over the {n_runs - 1} runs compared with it on a "
             f"task, and places were derived from all {n_pairs} pairs as one family (Holm, 1979; Mogstad et al., 2024), "
             f"both at a family-wise level of {settings.alpha:g}."
         )
@@ -144,12 +143,12 @@ def _tests(comparison: Comparison) -> list[str]:
     return said
 
 
-def _which_test(comparison: Comparison) -> str:
-    if comparison.settings.target != "docs":
+def _which_test(compared: ComparedRuns) -> str:
+    if compared.settings.target != "docs":
         joined = {
             "paired": "the seeds of two methods are paired by their numbers",
             "independent": "the seeds of two methods are independent",
-        }.get(pairing(comparison), "seeds are paired where two methods were trained alike, else independent")
+        }.get(compared.pairing(), "seeds are paired where two methods were trained alike, else independent")
         return (
             f"Methods were compared on the documents and prompts that all of them share; {joined}; p-values are from "
             "two-sided t tests with the same error."
@@ -157,24 +156,24 @@ def _which_test(comparison: Comparison) -> str:
     return (
         "Runs were compared on the documents and prompts that all of them share; differences have paired t intervals, "
         "and p-values from a two-sided test that flips the sign of a document's difference over all ranks at once "
-        f"({comparison.settings.n_resamples} random patterns, or all where there are fewer; Phipson and Smyth, 2010)."
+        f"({compared.settings.n_resamples} random patterns, or all where there are fewer; Phipson and Smyth, 2010)."
     )
 
 
-def _limits(comparison: Comparison) -> list[str]:
-    target = comparison.settings.target
+def _limits(compared: ComparedRuns) -> list[str]:
+    target = compared.settings.target
     return [
         "All errors refer to new documents of the same kind for these adapters; the spread between training seeds is "
         "not part of them."
         if target == "docs"
         else f"All numbers refer to {TARGETS[target].removeprefix('the method: ')}.",
-        *(f"Note: {note}" for note in comparison.notes),
-        f"Computed with aurac {__version__}, seed {comparison.settings.seed}.",
+        *(f"Note: {note}" for note in compared.notes),
+        f"Computed with aurac {__version__}, seed {compared.settings.seed}.",
     ]
 
 
-def _first(comparison: Comparison) -> AuracScore:
-    return score_of(comparison, comparison.baseline, comparison.tasks[0])
+def _first(compared: ComparedRuns) -> AuracScore:
+    return compared.score(compared.baseline, compared.tasks[0])
 
 
 def _listed(names: Sequence[str], last: str = " and ") -> str:

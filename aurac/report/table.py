@@ -21,6 +21,16 @@ def printable(text: str) -> str:
     return _HALVES.sub("\ufffd", _UNSEEN.sub(" ", text))
 
 
+def escaped(text: str) -> str:
+    r"""Return JSON with the same characters written as \uXXXX, which reads as what it was.
+
+    Example:
+        >>> escaped('{"run": "\u202egnp.exe"}')
+        '{"run": "\\u202egnp.exe"}'
+    """
+    return re.sub(rf"(?!\n)(?:{_UNSEEN.pattern}|{_HALVES.pattern})", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell.

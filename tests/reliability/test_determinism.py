@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aurac.report.comparison import OUTPUTS
+from aurac.report.formats import FORMATS
 from interrupting import contents, score_command
 
 Call = Callable[..., Any]
@@ -34,7 +34,7 @@ def test_the_same_command_twice_prints_and_records_the_same_bytes(score: Any, ca
     first, second = score("one"), score("two")
     assert first.out == second.out
     assert contents(tmp_path / "one/run") == contents(tmp_path / "two/run")
-    for output in OUTPUTS:
+    for output in FORMATS:
         tables = [call("compare", tmp_path / name / "run", "--format", output).out for name in ("one", "two")]
         assert tables[0] == tables[1]
 

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from aurac.curve.curve import RankAccuracyCurve
-from aurac.report.comparison import OUTPUTS, compare
+from aurac.report.base import Tables
+from aurac.report.comparison import compare
 from aurac.report.formats import FORMATS
-from aurac.report.formats.machine_readable import csv_text
+from aurac.report.formats.csv import csv_text
 from aurac.report.plots.kinds import KINDS, PlotOptions, draw
 from aurac.report.plots.style import SUFFIXES, write
 from aurac.report.table import Cell, Table
@@ -52,8 +53,9 @@ NASTY = (
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def table(name: str) -> Table:
-    return Table(name, ("run", name), ((Cell(name), Cell("1", superscript=name)), (Cell("b"), Cell(name))), (name,))
+def table(name: str) -> Tables:
+    rows = ((Cell(name), Cell("1", superscript=name)), (Cell("b"), Cell(name)))
+    return Tables((Table(name, ("run", name), rows, (name,)),))
 
 
 def runs(name: str) -> list[Run]:
@@ -111,7 +113,7 @@ def test_a_name_is_no_markup(name: str) -> None:
 @pytest.mark.parametrize("name", NASTY, ids=ascii)
 def test_a_comparison_is_harmless_in_every_output(name: str) -> None:
     comparison = compare(runs(name))
-    for output in OUTPUTS:
+    for output in FORMATS:
         text = comparison.render(output)
         if output == "json":
             assert json.loads(text)["rows"][0]["task"] == name

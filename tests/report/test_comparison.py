@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from aurac.analysis.compared import MACRO
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, UnknownNameError
 from aurac.quadrature import weights
-from aurac.report.comparison import MACRO, OUTPUTS, compare
+from aurac.report.comparison import compare
+from aurac.report.formats import FORMATS
 from aurac.results import Run
 from aurac.statistics.multiplicity import holm
 from golden_files import assert_golden
@@ -250,7 +252,7 @@ def test_documents_that_are_all_right_or_all_wrong_make_tables_without_nan(
         )
 
     comparison = compare([flat("a"), flat("b"), flat("c")])
-    for output in OUTPUTS:
+    for output in FORMATS:
         assert "nan" not in comparison.render(output).lower()
     if n == 1:
         assert "arc: one common document has no spread, so there is no error and no test." in comparison.notes
@@ -378,7 +380,7 @@ def test_an_adapter_of_another_maker_is_said_to_be_one(make_run: Make) -> None:
     assert "gain 2" in text
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", FORMATS)
 def test_a_comparison_looks_like_its_golden_file(output: str, runs: list[Run]) -> None:
     assert_golden(f"comparison.{output}.txt", compare(runs, baseline="lora").render(output))
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from aurac.errors import UnknownNameError
-from aurac.report.tables.cost import noise, noise_of, records, render_profile
+from aurac.report.costs import Costs
+from aurac.report.tables.cost import noise, noise_of
 from aurac.results import Profile, Run
 from aurac.results.profile import Cost
 from runs_by_hand import profile_of
@@ -35,7 +36,7 @@ def test_times_that_differ_less_between_ranks_than_between_repeats_are_said_to_b
         "Noise: the time of a token differs by 0.0700 ms between ranks, and by 0.300 ms between repeats"
     )
     assert len(noise(with_repeats(profile_of(8000), 0.001))) == 2
-    assert "Noise: prefill" in render_profile(with_repeats(profile_of(8000), 0.001), "markdown", title="x")
+    assert "Noise: prefill" in Costs(with_repeats(profile_of(8000), 0.001), "x").render("markdown")
 
 
 def test_one_rank_or_one_repeat_has_no_noise_to_speak_of() -> None:
@@ -46,11 +47,11 @@ def test_one_rank_or_one_repeat_has_no_noise_to_speak_of() -> None:
 
 def test_csv_and_json_have_the_numbers_of_the_table() -> None:
     profile = profile_of(8000, memory=123)
-    rows = list(csv.DictReader(io.StringIO(render_profile(profile, "csv", title="x"))))
+    rows = list(csv.DictReader(io.StringIO(Costs(profile, "x").render("csv"))))
     wanted = [row.unmerged.decode_seconds for row in profile.rows]
     assert [float(row["unmerged_decode_seconds"]) for row in rows] == pytest.approx(wanted)
-    assert rows[0].keys() == records(profile)[0].keys()
-    content = json.loads(render_profile(profile, "json", title="x"))
+    assert rows[0].keys() == Costs(profile, "x").records()[0].keys()
+    content = json.loads(Costs(profile, "x").render("json"))
     assert [row["merged"]["peak_memory_bytes"] for row in content["rows"]] == [123] * 4
     with pytest.raises(UnknownNameError, match=r"unknown output format 'jsn'. Did you mean 'json'"):
-        render_profile(profile, "jsn", title="x")
+        Costs(profile, "x").render("jsn")

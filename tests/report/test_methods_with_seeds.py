@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 import aurac
+from aurac.analysis.compared import MACRO
 from aurac.analysis.grouping import by_method
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError, UnknownNameError
 from aurac.quadrature import weights
-from aurac.report.comparison import MACRO, OUTPUTS, compare
+from aurac.report.comparison import compare
+from aurac.report.formats import FORMATS
 from aurac.report.plots.kinds import KINDS, PlotOptions, draw
 from aurac.results import Run
 from aurac.statistics.seeds import TARGETS, method_difference, method_estimate
@@ -261,7 +263,7 @@ def test_one_document_gives_no_error_and_no_test() -> None:
     assert "one common document has no spread" in comparison.to_markdown()
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", FORMATS)
 def test_a_comparison_of_methods_looks_like_its_golden_file(runs: list[Run], output: str) -> None:
     assert_golden(f"seeds.{output}.txt", compare(runs, by="method", baseline="lora").render(output))
 

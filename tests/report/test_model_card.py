@@ -14,7 +14,7 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from aurac.analysis.compute import compute
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError
-from aurac.report.formats.machine_readable import rounded
+from aurac.report.numbers import rounded
 from aurac.report.pages.model_card import MARK, Subject, model_card
 from aurac.report.pages.publishing import read_front_matter
 from aurac.results import Run

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from aurac.analysis.power import TYPICAL, Question, Spread, observed_spreads
 from aurac.errors import ComparisonError, CurveError, UnknownNameError
 from aurac.quadrature import weights
-from aurac.report.comparison import OUTPUTS
-from aurac.report.tables.power import TYPICAL, Question, Spread, observed_spreads, power
+from aurac.report.formats import FORMATS
+from aurac.report.power import power
 from aurac.results import Run
 from golden_files import assert_golden
 from runs_by_hand import curve
@@ -53,7 +54,7 @@ def test_an_effect_below_the_seed_floor_has_no_number_of_documents() -> None:
     assert "no number of documents shows less than 2.43 points" in text  # STATISTICS 4.7: S=3, 0.8 points
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", FORMATS)
 def test_a_plan_looks_like_its_golden_file(output: str) -> None:
     assert_golden(f"power.{output}.txt", power(Question(effect=0.01), TYPICAL, documents=[1172, 10042]).render(output))
 

@@ -18,10 +18,12 @@ from safetensors.numpy import save_file
 import aurac
 from aurac.analysis import adapter_size
 from aurac.analysis.adequacy import smallest_rank
+from aurac.analysis.compared import MACRO
+from aurac.analysis.recommended import EVERY_TASK
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError, UnknownNameError
-from aurac.report.comparison import MACRO, OUTPUTS
-from aurac.report.recommendation import EVERY_TASK, recommend
+from aurac.report.formats import FORMATS
+from aurac.report.recommendation import recommend
 from aurac.results import Run
 from golden_files import assert_golden
 from runs_by_hand import RANKS, curve, profile_of
@@ -65,7 +67,7 @@ def test_one_task_is_its_own_headline(run: Run) -> None:
     assert EVERY_TASK not in made.render("markdown")
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", FORMATS)
 def test_a_recommendation_looks_like_its_golden_file(output: str, run: Run) -> None:
     made = recommend(run, margin=0.03, parameters=8000, n_bytes=32000, profile=profile_of(8000, ranks=(1, 4, 8)))
     assert_golden(f"recommendation.{output}.txt", made.render(output))
@@ -111,7 +113,7 @@ def test_documents_that_are_all_right_or_all_wrong_certify_by_their_number(level
     few = recommend(flat(100), margin=0.01)
     assert few.rank == 8
     assert few.tests["arc"].evidence[1].p_value == pytest.approx(0.99**100)
-    for output in OUTPUTS:
+    for output in FORMATS:
         assert "nan" not in few.render(output).lower()
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aurac.cli.benchmark.choice import macro
 from aurac.cli.benchmark.kinds import GRID
 from aurac.cli.benchmark.plan import Scoring
-from aurac.report.formats import FORMATS
+from aurac.report.base import Report
 from aurac.report.numbers import MISSING, value_text
 from aurac.report.table import Cell, Table
 from aurac.results import load
@@ -64,11 +64,34 @@ def rows(scorings: Sequence[Scoring]) -> list[dict[str, Any]]:
     ]
 
 
+@dataclass(frozen=True)
+class Outcome(Report):
+    """The rows of a benchmark under the name of its study; `render` writes them in any format."""
+
+    found: Sequence[Mapping[str, Any]]
+    title: str
+
+    def tables(self) -> list[Table]:
+        """Return one table a suite."""
+        return [_table(self.title, list(suite)) for suite in _by_suite(self.found)]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one flat dictionary for each suite, curve, task and seed."""
+        return [
+            {**{key: row[key] for key in ("suite", "curve", "setting")}, "task": task, "seed": seed, "aurac": value}
+            for row in self.found
+            for task, values in row["aurac"].items()
+            for seed, value in zip(row["seeds"], values, strict=True)
+        ]
+
+    def content(self) -> dict[str, Any]:
+        """Return the study's name and the rows."""
+        return {"study": self.title, "rows": list(self.found)}
+
+
 def render(found: Sequence[Mapping[str, Any]], output: str, *, title: str) -> str:
-    """Return the rows as a table in one of the formats, or as JSON."""
-    if output == "json":
-        return json.dumps({"study": title, "rows": list(found)}, indent=2, allow_nan=False) + "\n"
-    return "\n".join(FORMATS[output](_table(title, list(suite))) for suite in _by_suite(found))
+    """Return the rows as a report in one of the formats."""
+    return Outcome(found, title).render(output)
 
 
 def _table(title: str, found: list[Mapping[str, Any]]) -> Table:

@@ -1,4 +1,4 @@
-"""Text formats of a table: one file each, `render(table) -> str`."""
+"""Formats of a report: one file each, `render(report) -> str`."""
 
 from __future__ import annotations
 
@@ -11,5 +11,8 @@ FORMATS = Registry(
         "markdown": "aurac.report.formats.markdown:render",
         "latex": "aurac.report.formats.latex:render",
         "html": "aurac.report.formats.html:render",
+        "csv": "aurac.report.formats.csv:render",
+        "json": "aurac.report.formats.json:render",
     },
 )
+"""Name -> function from a `aurac.report.base.Report` to text."""

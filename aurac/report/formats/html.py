@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 
+from aurac.report.base import Report
 from aurac.report.table import Cell, Table, printable
 
 
@@ -24,7 +25,12 @@ def _cell(cell: Cell, *, tag: str) -> str:
     return f"<{tag}>{text}{f'<sup>{escape(cell.superscript)}</sup>' if cell.superscript else ''}</{tag}>"
 
 
-def render(table: Table) -> str:
+def render(report: Report) -> str:
+    """Render the tables of a report, one after the other."""
+    return "\n".join(map(render_table, report.tables()))
+
+
+def render_table(table: Table) -> str:
     """Render a `figure` that holds the table and its notes."""
     head = "".join(f"<th>{escape(c)}</th>" for c in table.columns)
     lines = ["<figure>", "<table>"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aurac.report.base import Report
 from aurac.report.table import Cell, Table, printable
 
 _SPECIAL = {
@@ -52,7 +53,12 @@ def _cell(cell: Cell, marks: int) -> str:
     return text + (rf"\textsuperscript{{{raised}}}" if raised else "")
 
 
-def render(table: Table) -> str:
+def render(report: Report) -> str:
+    """Render the tables of a report, one after the other."""
+    return "\n".join(map(render_table, report.tables()))
+
+
+def render_table(table: Table) -> str:
     """Render a `table` environment with caption and the notes in footnote size under it."""
     lines = [r"\begin{table}", r"\centering"]
     if table.title:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from aurac.report.base import Report
 from aurac.report.table import Cell, Table, printable
 
 
@@ -26,7 +27,12 @@ def _cell(cell: Cell) -> str:
     return text + (f"<sup>{escape(cell.superscript)}</sup>" if cell.superscript else "")
 
 
-def render(table: Table) -> str:
+def render(report: Report) -> str:
+    """Render the tables of a report, one after the other."""
+    return "\n".join(map(render_table, report.tables()))
+
+
+def render_table(table: Table) -> str:
     """Render title, table, and notes; signatures stay copyable because notes are code spans where they hold a `|`."""
     lines = [f"**{escape(table.title)}**", ""] if table.title else []
     lines.append("| " + " | ".join(map(escape, table.columns)) + " |")

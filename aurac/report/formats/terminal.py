@@ -7,6 +7,7 @@ import sys
 import textwrap
 import unicodedata
 
+from aurac.report.base import Report
 from aurac.report.table import Cell, Table, printable
 
 # Unicode has raised forms of these; others are printed as they are.
@@ -32,7 +33,12 @@ def colour_wanted() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def render(table: Table, *, bold: bool | None = None) -> str:
+def render(report: Report) -> str:
+    """Render the tables of a report, one after the other."""
+    return "\n".join(map(render_table, report.tables()))
+
+
+def render_table(table: Table, *, bold: bool | None = None) -> str:
     """Render title, aligned table, and notes.
 
     Args:

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from aurac.analysis.collection import Suite
+from aurac.analysis.compare import compare
+from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.grouping import by_method, widest_target
+from aurac.analysis.recommend import recommend
 from aurac.errors import ComparisonError, CurveError
-from aurac.report.comparison import Comparison, compare
 from aurac.report.numbers import MISSING
 from aurac.report.pages.page import Block, Heading, Paragraph, Picture
 from aurac.report.plots import style
 from aurac.report.plots.curves import figure_curves
 from aurac.report.plots.places import plot_critical_difference
-from aurac.report.recommendation import recommend
 from aurac.report.table import Cell, Table
 from aurac.report.tables.leaderboard import tables
 from aurac.results import Run
@@ -97,7 +98,7 @@ def _setting(runs: Sequence[Run]) -> str:
     return ", ".join(parts) + "."
 
 
-def _deployment(comparison: Comparison, margin: float) -> Table:
+def _deployment(comparison: ComparedRuns, margin: float) -> Table:
     rows, notes = [], []
     for run in comparison.ordered():
         try:
@@ -136,7 +137,7 @@ def _range(values: Sequence[float]) -> str:
     return " to ".join(dict.fromkeys(f"{value:g}" for value in (min(values), max(values))))
 
 
-def _pictures(name: str, comparison: Comparison) -> Iterator[Picture]:
+def _pictures(name: str, comparison: ComparedRuns) -> Iterator[Picture]:
     slug = _slug(name)
     settings, runs = comparison.settings, comparison.runs
     yield Picture(

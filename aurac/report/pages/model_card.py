@@ -10,9 +10,8 @@ from typing import Any
 
 from aurac.errors import AuracError
 from aurac.report.comparison import Comparison, compare
-from aurac.report.formats.machine_readable import rounded
-from aurac.report.formats.markdown import escape
-from aurac.report.formats.markdown import render as markdown
+from aurac.report.formats.markdown import escape, render_table
+from aurac.report.numbers import rounded
 from aurac.report.recommendation import Recommendation, recommend
 from aurac.report.tables.recommendation import cost_tables, tables
 from aurac.results import Profile, Run
@@ -171,7 +170,7 @@ def _introduction(subject: Subject, run: Run) -> str:
 def _which_rank(made: Recommendation | str) -> list[str]:
     if isinstance(made, str):
         return [f"No rank can be recommended: {escape(made)}"]
-    return [markdown(table) for table in (tables(made)[0], *cost_tables(made))]
+    return [render_table(table) for table in (tables(made)[0], *cost_tables(made))]
 
 
 def _loading(subject: Subject, rank: int) -> str:

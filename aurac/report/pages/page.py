@@ -76,7 +76,7 @@ def _markdown(blocks: Sequence[Block], folder: Path) -> str:
 
 def _markdown_block(block: Block, folder: Path) -> str:
     if isinstance(block, Table):
-        return markdown.render(block)
+        return markdown.render_table(block)
     if isinstance(block, Picture):
         block.write(folder / PICTURES / block.name)
         return f"![{markdown.escape(block.alt)}]({PICTURES}/{block.name})\n"
@@ -96,7 +96,7 @@ def _html(blocks: Sequence[Block], folder: Path) -> str:
 
 def _html_block(block: Block, folder: Path) -> str:
     if isinstance(block, Table):
-        return html.render(block)
+        return html.render_table(block)
     if isinstance(block, Picture):
         return f'<p><img alt="{escape(block.alt)}" src="data:image/png;base64,{_encoded(block, folder)}"></p>'
     tag = f"h{block.level}" if isinstance(block, Heading) else "p"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from aurac.analysis.compare import compare
+from aurac.analysis.compared import ComparedRuns
 from aurac.errors import ComparisonError
-from aurac.report.comparison import Comparison, compare
 from aurac.report.plots import style
 from aurac.report.plots.axes import Plottable, new_axes
 from aurac.report.tables.cells import heading, unit
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_intervals(runs: Comparison | Sequence[Plottable], *, ax: Axes | None = None, **options: Any) -> Axes:
+def plot_intervals(runs: ComparedRuns | Sequence[Plottable], *, ax: Axes | None = None, **options: Any) -> Axes:
     """Draw AURAC with its interval, one group of rows a task, one row a run.
 
     Intervals of two runs that overlap are no evidence that the runs are equal: they share documents. The places of
@@ -31,7 +32,7 @@ def plot_intervals(runs: Comparison | Sequence[Plottable], *, ax: Axes | None = 
     """
     import matplotlib.pyplot as plt
 
-    comparison = runs if isinstance(runs, Comparison) else compare(runs, **options)  # type: ignore[arg-type]
+    comparison = runs if isinstance(runs, ComparedRuns) else compare(runs, **options)  # type: ignore[arg-type]
     if len({unit(comparison, task) for task in comparison.columns}) > 1:
         raise ComparisonError(
             "the tasks have metrics of different units, which have no common axis. Choose with tasks=."
@@ -58,7 +59,7 @@ def plot_intervals(runs: Comparison | Sequence[Plottable], *, ax: Axes | None = 
 
 
 def _point(
-    ax: Axes, comparison: Comparison, name: str, task: str, y: float, look: dict[str, Any], *, labelled: bool
+    ax: Axes, comparison: ComparedRuns, name: str, task: str, y: float, look: dict[str, Any], *, labelled: bool
 ) -> None:
     value, factor = comparison.results[name, task].value, unit(comparison, task)
     interval = comparison.results[name, task].interval

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aurac.analysis.compare import compare
+from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.grouping import by_method, widest_target
 from aurac.analysis.joining import common_tasks, distinct
 from aurac.errors import AuracError, UnknownNameError
-from aurac.report.comparison import Comparison, compare
 from aurac.report.plots.axes import Plottable, unit_of
 from aurac.report.plots.cost_axis import SIZE
 from aurac.report.plots.curves import figure_curves
@@ -84,11 +85,11 @@ def _difference(runs: Sequence[Run], options: PlotOptions) -> Figure:
     )
 
 
-def _intervals(runs: Comparison | Sequence[Run], options: PlotOptions) -> Any:
+def _intervals(runs: ComparedRuns | Sequence[Run], options: PlotOptions) -> Any:
     return plot_intervals(runs, **options.comparison).get_figure()
 
 
-def _places(runs: Comparison | Sequence[Run], options: PlotOptions) -> Any:
+def _places(runs: ComparedRuns | Sequence[Run], options: PlotOptions) -> Any:
     return plot_critical_difference(runs, **options.comparison).get_figure()
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from aurac.analysis.compare import compare
+from aurac.analysis.compared import ComparedRuns
 from aurac.errors import ComparisonError
-from aurac.report.comparison import Comparison, compare
 from aurac.report.plots import style
 from aurac.report.plots.axes import Plottable, new_axes
 from aurac.report.tables.cells import unit
@@ -18,7 +19,7 @@ _ROW, _BAR = 0.55, 0.32
 
 
 def plot_critical_difference(
-    runs: Comparison | Sequence[Plottable], *, task: str | None = None, ax: Axes | None = None, **options: Any
+    runs: ComparedRuns | Sequence[Plottable], *, task: str | None = None, ax: Axes | None = None, **options: Any
 ) -> Axes:
     """Draw the diagram of Demsar (2006) from the Holm-adjusted paired tests of all pairs.
 
@@ -37,7 +38,7 @@ def plot_critical_difference(
     """
     import matplotlib.pyplot as plt
 
-    comparison = runs if isinstance(runs, Comparison) else compare(runs, **options)  # type: ignore[arg-type]
+    comparison = runs if isinstance(runs, ComparedRuns) else compare(runs, **options)  # type: ignore[arg-type]
     task = task or comparison.headline
     tiers = comparison.tiers(task)
     if tiers is None:

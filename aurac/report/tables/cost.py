@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from aurac.errors import UnknownNameError
-from aurac.report.comparison import OUTPUTS
-from aurac.report.formats import FORMATS
-from aurac.report.formats.machine_readable import csv_text, json_text
+from aurac.analysis.recommended import CostLine
 from aurac.report.numbers import MISSING
 from aurac.report.table import Cell, Table
 from aurac.results import Profile, Run, read_profile
-from aurac.results.profile import Cost, ProfileRow
+from aurac.results.profile import ProfileRow
 
 _TIMES = ("prefill", "merged", "per token", "merged")
-
-
-@dataclass(frozen=True)
-class CostLine:
-    """What is known of the cost of a rank; attributes are those of `ProfileRow`, None where something is not known."""
-
-    rank: int
-    parameters: int | None
-    bytes: int | None
-    unmerged: Cost | None = None
-    merged: Cost | None = None
 
 
 def cost_table(
@@ -50,22 +35,6 @@ def cost_table(
         rows=tuple(_cells(row, timed, memory, bold=row.rank == best) for row in rows),
         notes=(_STORED,) if profile is None else (conditions(profile), *noise(profile)),
     )
-
-
-def render_profile(profile: Profile, output: str, *, title: str) -> str:
-    """Return a profile as text.
-
-    Raises:
-        UnknownNameError: If `output` is not in `OUTPUTS`.
-    """
-    if output == "csv":
-        return csv_text(records(profile))
-    if output == "json":
-        return json_text(asdict(profile))
-    if output not in FORMATS:
-        raise UnknownNameError("output format", output, OUTPUTS)
-    text: str = FORMATS[output](cost_table(profile.rows, title=title, profile=profile))
-    return text
 
 
 def records(profile: Profile) -> list[dict[str, Any]]:

@@ -1,14 +1,14 @@
-"""A recommendation as tables and as JSON."""
+"""A recommendation as tables, as flat records, and as everything at once."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from aurac.analysis.adequacy import Adequacy, RankEvidence
-from aurac.report.comparison import MACRO
-from aurac.report.formats.machine_readable import json_text
+from aurac.analysis.compared import MACRO
+from aurac.analysis.recommended import EVERY_TASK, RecommendedRank
 from aurac.report.numbers import MISSING, p_text, value_text, with_error
-from aurac.report.recommendation import EVERY_TASK, Recommendation
 from aurac.report.table import Cell, Table
 from aurac.report.tables.cost import cost_table
 
@@ -20,15 +20,45 @@ _VERDICTS = {
 }
 
 
-def tables(made: Recommendation) -> list[Table]:
+def tables(made: RecommendedRank) -> list[Table]:
     """Return the answer for each task, the evidence at each rank, and what each rank costs where that is known."""
     evidence = [_evidence(made, task, test) for task, test in made.tests.items()]
     return [_answer(made), *evidence, *cost_tables(made)]
 
 
-def recommendation_json(made: Recommendation) -> str:
-    """Return everything as JSON, fractions."""
-    content = {
+def records(made: RecommendedRank) -> list[dict[str, Any]]:
+    """Return one flat dictionary for each task and rank, fractions, None where something is not known."""
+    return [_record(made, task, test, e) for task, test in made.tests.items() for e in test.evidence]
+
+
+def _record(made: RecommendedRank, task: str, test: Adequacy, e: RankEvidence) -> dict[str, Any]:
+    reference, cost = e.p_value is None, made.cost_at(e.rank)
+    return {
+        "run": made.run.name,
+        "task": task,
+        "rank": e.rank,
+        "share": e.rank / made.max_rank,
+        "parameters": cost.parameters,
+        "bytes": cost.bytes,
+        "prefill_seconds": None if cost.unmerged is None else cost.unmerged.prefill_seconds,
+        "decode_seconds": None if cost.unmerged is None else cost.unmerged.decode_seconds,
+        "n_documents": test.n_documents,
+        "accuracy": e.accuracy,
+        "loss": e.loss,
+        "loss_stderr": None if reference else e.stderr,
+        "loss_upper": None if reference else e.upper,
+        "p_value": e.p_value,
+        "deviating": e.deviating,
+        "detectable": None if reference else e.detectable,
+        "status": e.status,
+        "margin": made.margin,
+        "alpha": made.alpha,
+    }
+
+
+def content(made: RecommendedRank) -> dict[str, Any]:
+    """Return the answer, the evidence and the costs, fractions."""
+    return {
         "run": made.run.name,
         "rank": made.rank,
         "basis": made.basis,
@@ -40,18 +70,17 @@ def recommendation_json(made: Recommendation) -> str:
         "margin": made.margin,
         "alpha": made.alpha,
         "tasks": {task: _json_test(made, test) for task, test in made.tests.items()},
-        "costs": [_json_cost(made, rank) for rank in _ranks(made)],
+        "costs": [_json_cost(made, rank) for rank in made.tested_ranks],
         "notes": [*_sentences(made), *made.notes],
     }
-    return json_text(content)
 
 
-def _json_test(made: Recommendation, test: Adequacy) -> dict[str, object]:
+def _json_test(made: RecommendedRank, test: Adequacy) -> dict[str, object]:
     evidence = [{**asdict(e), "share": e.rank / made.max_rank} for e in test.evidence]
     return {"rank": test.rank, "max_rank": test.max_rank, "n_documents": test.n_documents, "evidence": evidence}
 
 
-def _json_cost(made: Recommendation, rank: int) -> dict[str, object]:
+def _json_cost(made: RecommendedRank, rank: int) -> dict[str, object]:
     """Return the costs of a rank; the single repeats of the times stay in `profile.json`."""
     line = asdict(made.cost_at(rank))
     for mode in ("unmerged", "merged"):
@@ -60,7 +89,7 @@ def _json_cost(made: Recommendation, rank: int) -> dict[str, object]:
     return line
 
 
-def _answer(made: Recommendation) -> Table:
+def _answer(made: RecommendedRank) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for task, test in made.tests.items():
         unit = _unit(test)
@@ -90,7 +119,7 @@ def _answer(made: Recommendation) -> Table:
     )
 
 
-def _evidence(made: Recommendation, task: str, test: Adequacy) -> Table:
+def _evidence(made: RecommendedRank, task: str, test: Adequacy) -> Table:
     unit = _unit(test)
     digits = min((e.stderr for e in test.evidence if e.stderr > 0), default=None)
     rows = []
@@ -119,20 +148,16 @@ def _evidence(made: Recommendation, task: str, test: Adequacy) -> Table:
     )
 
 
-def cost_tables(made: Recommendation) -> list[Table]:
+def cost_tables(made: RecommendedRank) -> list[Table]:
     """Return the table of costs; none where neither the weights are at hand nor times were measured."""
-    lines = [made.cost_at(rank) for rank in _ranks(made)]
+    lines = [made.cost_at(rank) for rank in made.tested_ranks]
     if all(line.parameters is None for line in lines):
         return []
     title = f"{made.run.name}: cost of each rank"
     return [cost_table(lines, title=title, best=made.rank, profile=made.profile)]
 
 
-def _ranks(made: Recommendation) -> list[int]:
-    return sorted({e.rank for test in made.tests.values() for e in test.evidence}, reverse=True)
-
-
-def _sentences(made: Recommendation) -> list[str]:
+def _sentences(made: RecommendedRank) -> list[str]:
     """Say the answer in words: what is certified, what is not, and what the documents could have shown."""
     size = f"{_share(made, made.rank)} of the adapter's parameters"
     if made.basis == EVERY_TASK:
@@ -162,7 +187,7 @@ def _sentences(made: Recommendation) -> list[str]:
     return said
 
 
-def _explanations(made: Recommendation) -> list[str]:
+def _explanations(made: RecommendedRank) -> list[str]:
     said = [
         "Fixed-sequence non-inferiority (Maurer, Hothorn and Lehmacher 1995): ranks are tested from full rank down at "
         f"level {made.alpha:g} until the first that fails, so each row names an inadequate rank with a probability of "
@@ -188,11 +213,11 @@ def _loss(e: RankEvidence, unit: float) -> str:
     return with_error(e.loss, e.stderr, unit=unit, sign=True)
 
 
-def _share(made: Recommendation, rank: int) -> str:
+def _share(made: RecommendedRank, rank: int) -> str:
     return f"{100 * rank / made.max_rank:.3g} %"
 
 
-def _margin(made: Recommendation) -> str:
+def _margin(made: RecommendedRank) -> str:
     bounded = all(test.bounded for test in made.tests.values())
     return f"margin {made.margin * 100:.2f} points" if bounded else f"margin {made.margin:g}"
 

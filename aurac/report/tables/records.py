@@ -1,19 +1,22 @@
-"""A comparison as flat records and as JSON: fractions, None where something is not known."""
+"""A comparison as flat records and as everything at once: fractions, None where something is not known."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from aurac.report.comparison import Comparison
-from aurac.report.formats.machine_readable import json_text
-from aurac.report.tables.cells import detectable, signature_lines
+from aurac.analysis.compared import ComparedRuns
 from aurac.results import Run
 
 
-def record(comparison: Comparison, run: Run, task: str) -> dict[str, Any]:
+def records(compared: ComparedRuns) -> list[dict[str, Any]]:
+    """Return one flat dictionary for each run and task, the best run first."""
+    return [_record(compared, run, task) for run in compared.ordered() for task in compared.columns]
+
+
+def _record(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
     """Return one run on one task as a flat dictionary."""
-    result = comparison.results[run.name, task]
-    score, d, tiers = result.score, result.difference, comparison.tiers(task)
+    result = compared.results[run.name, task]
+    score, d, tiers = result.score, result.difference, compared.tiers(task)
     interval = result.interval
     first, last = tiers.places[run.name] if tiers else (None, None)
     row: dict[str, Any] = {
@@ -31,7 +34,7 @@ def record(comparison: Comparison, run: Run, task: str) -> dict[str, Any]:
         "aurac_linear": result.value_linear,
         "place_first": first,
         "place_last": last,
-        "baseline": comparison.baseline,
+        "baseline": compared.baseline,
         "difference": d.value if d else None,
         "difference_stderr": d.stderr if d else None,
         "difference_low": d.interval.low if d else None,
@@ -41,7 +44,7 @@ def record(comparison: Comparison, run: Run, task: str) -> dict[str, Any]:
         "wins": d.wins if d else None,
         "ties": d.ties if d else None,
         "losses": d.losses if d else None,
-        "detectable": detectable(comparison, d) if d else None,
+        "detectable": compared.detectable(d) if d else None,
     }
     if score:
         row |= {
@@ -50,21 +53,20 @@ def record(comparison: Comparison, run: Run, task: str) -> dict[str, Any]:
     return row
 
 
-def comparison_json(comparison: Comparison) -> str:
-    """Return records, tests of all pairs, signatures and notes as JSON."""
-    content = {
-        "baseline": comparison.baseline,
-        "target": comparison.settings.target,
-        "tasks": comparison.tasks,
-        "rows": comparison.records(),
-        "pairs": _pairs(comparison),
-        "signatures": {task: signature_lines(comparison, task)[0] for task in comparison.tasks},
-        "notes": comparison.notes,
+def content(compared: ComparedRuns) -> dict[str, Any]:
+    """Return records, tests of all pairs, signatures and notes."""
+    return {
+        "baseline": compared.baseline,
+        "target": compared.settings.target,
+        "tasks": compared.tasks,
+        "rows": records(compared),
+        "pairs": _pairs(compared),
+        "signatures": {task: compared.signature_lines(task)[0] for task in compared.tasks},
+        "notes": compared.notes,
     }
-    return json_text(content)
 
 
-def _pairs(comparison: Comparison) -> list[dict[str, Any]]:
+def _pairs(compared: ComparedRuns) -> list[dict[str, Any]]:
     return [
         {
             "task": task,
@@ -75,6 +77,6 @@ def _pairs(comparison: Comparison) -> list[dict[str, Any]]:
             "p_value": d.p_value,
             "p_adjusted": pairs.p_adjusted[a, b],
         }
-        for task, pairs in comparison.pairs.items()
+        for task, pairs in compared.pairs.items()
         for (a, b), d in pairs.differences.items()
     ]

@@ -1,0 +1,89 @@
+"""The mean over tasks: its value, its error, and the tests of all pairs on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aurac.analysis.compared import MACRO, Result
+from aurac.analysis.settings import Settings
+from aurac.curve.curve import RankAccuracyCurve
+from aurac.quadrature import weights
+from aurac.statistics.estimate import Estimate, Interval
+from aurac.statistics.intervals import t_interval
+from aurac.statistics.macro import macro_difference, macro_interval, macro_mean
+from aurac.statistics.methods import method_contrast, method_score
+from aurac.statistics.multiplicity import holm
+from aurac.statistics.paired import PairedDifference
+from aurac.statistics.pairwise import Pairwise
+
+
+def add_macro(
+    results: dict[tuple[str, str], Result],
+    pairs: dict[str, Pairwise],
+    curves: Mapping[str, Mapping[str, RankAccuracyCurve]],
+    baseline: str,
+    settings: Settings,
+) -> list[str]:
+    """Add the mean over tasks, where the metrics have one; otherwise return a note that says why not."""
+    first = [by_name[baseline] for by_name in curves.values()]
+    if not all(curve.bounded and curve.higher_is_better for curve in first):
+        return ["no mean over tasks: their metrics have different units or directions."]
+    names = list(curves[next(iter(curves))])
+    values = {name: math.fsum(results[name, task].value for task in curves) / len(curves) for name in names}
+    if all(task in pairs for task in curves):
+        pairs[MACRO] = _macro_pairs(values, pairs, curves, settings)
+    for name in names:
+        parts = [results[name, task] for task in curves]
+        linear = [part.value_linear for part in parts if part.value_linear is not None]
+        error, interval = _macro_error(parts, [by_name[name] for by_name in curves.values()], settings)
+        results[name, MACRO] = Result(
+            value=values[name],
+            value_linear=math.fsum(linear) / len(parts) if len(linear) == len(parts) else None,
+            stderr=None if error is None else error.stderr,
+            interval=interval,
+            score=None,
+            difference=pairs[MACRO].differences.get((name, baseline)) if MACRO in pairs else None,
+        )
+    return []
+
+
+def _macro_error(
+    parts: Sequence[Result], curves: Sequence[RankAccuracyCurve], settings: Settings
+) -> tuple[Estimate, Interval] | tuple[None, None]:
+    """Return the mean over tasks with its error, and its interval; None where a task has none."""
+    if any(part.stderr is None for part in parts):
+        return None, None
+    level = settings.confidence_level
+    if settings.target == "docs":
+        counts = [curve.n_documents or 0 for curve in curves]
+        estimates = [Estimate(part.value, part.stderr or 0.0, n - 1) for part, n in zip(parts, counts, strict=True)]
+        return macro_mean(estimates), macro_interval(estimates, counts, confidence_level=level)
+    rank_weights = [weights(curve.ranks, **settings.area) for curve in curves]
+    made = method_score(curves, rank_weights, target=settings.target)
+    estimate = Estimate(made.value, made.stderr, made.df)
+    return estimate, t_interval(estimate, confidence_level=level, target=settings.target)
+
+
+def _macro_pairs(
+    values: Mapping[str, float],
+    pairs: Mapping[str, Pairwise],
+    curves: Mapping[str, Mapping[str, RankAccuracyCurve]],
+    settings: Settings,
+) -> Pairwise:
+    """Return the tests of all pairs on the mean over tasks."""
+    level: dict[str, Any] = {"confidence_level": settings.confidence_level}
+
+    def difference(a: str, b: str) -> PairedDifference:
+        if settings.target == "docs":
+            parts, rng = [pairs[task].differences[a, b] for task in curves], np.random.default_rng(settings.seed)
+            return macro_difference(parts, rng=rng, n_resamples=settings.n_resamples, **level)
+        first, second = ([by_name[name] for by_name in curves.values()] for name in (a, b))
+        return method_contrast(first, second, target=settings.target, **settings.area, **level)
+
+    differences = {(a, b): difference(a, b) for a, b in pairs[next(iter(curves))].differences}
+    adjusted = holm([d.p_value for d in differences.values()])
+    return Pairwise(dict(values), differences, dict(zip(differences, adjusted, strict=True)), True)
