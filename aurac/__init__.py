@@ -27,6 +27,7 @@ _PUBLIC = {
     "plot_intervals": "aurac.report.plots.intervals",
     "plot_pareto": "aurac.report.plots.pareto",
     "recommend": "aurac.report.recommendation",
+    "score": "aurac.workflows.sweep",
     "smallest_rank": "aurac.analysis.adequacy",
     "weights": "aurac.quadrature",
 }

@@ -9,6 +9,7 @@ AuracError
 ├── ModelError (ValueError)          a base model that cannot be loaded
 ├── TaskError (ValueError)           an lm-eval task that cannot be built or scored
 ├── DataError (ValueError)           training data that cannot be read
+├── OptionError (ValueError)        an option with a value that it cannot have
 ├── RecipeError (ValueError)         a benchmark recipe that cannot be read
 ├── RecordError (ValueError)         a run record that is missing, damaged, or of another run
 ├── ComparisonError (ValueError)     runs that cannot be compared
@@ -54,6 +55,10 @@ class TaskError(AuracError, ValueError):
 
 class DataError(AuracError, ValueError):
     """Training data that cannot be read."""
+
+
+class OptionError(AuracError, ValueError):
+    """An option with a value that it cannot have."""
 
 
 class RecipeError(AuracError, ValueError):

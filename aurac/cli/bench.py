@@ -23,8 +23,8 @@ from aurac.report.formats import FORMATS
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
-    from aurac.cli.benchmark.kinds import Study
-    from aurac.cli.benchmark.recipe import Recipe
+    from aurac.workflows.bench.kinds import Study
+    from aurac.workflows.bench.recipe import Recipe
 
 RECIPE_FILE = "recipe.json"
 """What of the recipe a folder was made with, and may not change."""
@@ -47,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, do, print; 1 if something failed."""
-    from aurac.cli.benchmark.plan import studies
-    from aurac.cli.benchmark.recipe import read_recipe
-    from aurac.cli.benchmark.work import processes
+    from aurac.workflows.bench.plan import studies
+    from aurac.workflows.bench.recipe import read_recipe
+    from aurac.workflows.bench.work import processes
 
     recipe = read_recipe(args.recipe)
     found = studies(recipe, args.out)
@@ -69,9 +69,9 @@ def run(args: argparse.Namespace) -> int:
 
 def run_study(recipe: Recipe, study: Study, pool: ProcessPoolExecutor | None, *, output: str) -> dict[str, str]:
     """Do one study and print its table; returns what failed."""
-    from aurac.cli.benchmark import outcome, plan
-    from aurac.cli.benchmark.choice import choose, chosen_settings, write_choice
-    from aurac.cli.benchmark.work import work_off
+    from aurac.workflows.bench import outcome, plan
+    from aurac.workflows.bench.choice import choose, chosen_settings, write_choice
+    from aurac.workflows.bench.work import work_off
 
     grid = plan.grid(recipe, study)
     failed = work_off(grid, pool)
@@ -95,8 +95,8 @@ def plan_lines(recipe: Recipe, found: list[Study]) -> list[str]:
 
 
 def _counts(recipe: Recipe, study: Study) -> tuple[str, str]:
-    from aurac.cli.benchmark import plan
-    from aurac.cli.benchmark.choice import choose, chosen_settings
+    from aurac.workflows.bench import plan
+    from aurac.workflows.bench.choice import choose, chosen_settings
 
     grid = plan.grid(recipe, study)
     configs = plan.trainings(grid)

@@ -101,7 +101,7 @@ def _adapter(args: argparse.Namespace) -> dict[str, Any]:
         return {"method": args.method or "unknown"}
     if args.method is not None:
         raise AuracError("--adapter says which method it is. Leave --method out.")
-    from aurac.cli.score import adapter_identity
+    from aurac.workflows.sweep import adapter_identity
     from aurac_adapters import read_adapter
 
     return adapter_identity(read_adapter(args.adapter), None)

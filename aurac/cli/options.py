@@ -82,21 +82,6 @@ def inference_rule(text: str) -> str:
     return text
 
 
-def served(inference: str | None, gain: float | None, own: str) -> str | None:
-    """Return the rule that `--inference` and `--gain` ask for; None for the adapter's own.
-
-    Args:
-        inference: Given rule.
-        gain: Given gain.
-        own: The rule in the adapter's folder.
-    """
-    from aurac_adapters.methods.inference import INFERENCES, with_gain
-
-    if gain is None:
-        return inference
-    return with_gain(inference or (own if own.split("-")[0] in INFERENCES else next(iter(INFERENCES))), gain)
-
-
 def positive_number(text: str) -> float:
     """Read a positive number."""
     try:

@@ -15,7 +15,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from aurac.cli.options import add_inference, rank_list, served
+from aurac.cli.options import add_inference, rank_list
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from aurac_adapters import export_merged, export_slice, read_adapter
     from aurac_adapters.folder.writing import check_new
     from aurac_adapters.layer.config import trained_whole
+    from aurac_adapters.methods.inference import served
     from aurac_adapters.methods.method import check_rank
 
     if twice := [rank for rank in args.rank if args.rank.count(rank) > 1]:

@@ -34,6 +34,21 @@ def building() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def loading(*, progress: bool) -> Iterator[None]:
+    """Let transformers show no bar while it loads a model, where no progress is wanted."""
+    from transformers.utils import logging as transformers_logging
+
+    bars = transformers_logging.is_progress_bar_enabled()
+    if not progress:
+        transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
 def answering() -> Iterator[None]:
     """Send what the model class prints to standard error, and let each of its warnings through once."""
     loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith(_LM_EVAL)]

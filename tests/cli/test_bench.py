@@ -14,13 +14,13 @@ import pytest
 
 from aurac import testbed
 from aurac.cli.bench import plan_lines
-from aurac.cli.benchmark import outcome, plan
-from aurac.cli.benchmark.choice import choose, macro
-from aurac.cli.benchmark.recipe import Setting, read_recipe
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import RecipeError
 from aurac.report.comparison import compare
 from aurac.results import Run, load
+from aurac.workflows.bench import outcome, plan
+from aurac.workflows.bench.choice import choose, macro
+from aurac.workflows.bench.recipe import Setting, read_recipe
 
 Call = Callable[..., Any]
 RECIPES = Path(__file__).parents[2] / "benchmarks/recipes"

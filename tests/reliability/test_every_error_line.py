@@ -119,7 +119,7 @@ def training(**changes: Any) -> Any:
 
 
 def hflm_in_two_processes() -> None:
-    from aurac.cli.score import join_processes
+    from aurac.workflows.sweep import join_processes
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORLD_SIZE", "2")

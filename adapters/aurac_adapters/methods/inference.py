@@ -93,6 +93,19 @@ def with_gain(inference: str, gain: float | None) -> str:
     return served
 
 
+def served(inference: str | None, gain: float | None, own: str) -> str | None:
+    """Return the rule that was asked for; None for the adapter's own.
+
+    Args:
+        inference: Given rule.
+        gain: Given gain.
+        own: The rule in the adapter's folder.
+    """
+    if gain is None:
+        return inference
+    return with_gain(inference or (own if own.split("-")[0] in INFERENCES else next(iter(INFERENCES))), gain)
+
+
 def find_rule(inference: str) -> InferenceRule:
     """Return the rule behind a name, with or without a gain."""
     rule: InferenceRule = INFERENCES[split_gain(inference)[0]]

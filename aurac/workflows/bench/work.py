@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aurac.cli.benchmark.kinds import Adapter
-from aurac.cli.benchmark.plan import Scoring, is_trained, trainings
-from aurac.cli.benchmark.recipe import score_arguments
 from aurac.errors import RecordError
+from aurac.workflows.bench.kinds import Adapter
+from aurac.workflows.bench.plan import Scoring, is_trained, trainings
+from aurac.workflows.bench.recipe import score_options
 
 if TYPE_CHECKING:
     from aurac_adapters.training.trainer import TrainingConfig
@@ -121,13 +121,11 @@ def run_rotation(adapter: Adapter) -> None:
 
 def run_scoring(scoring: Scoring) -> None:
     """Score; goes on where it was interrupted."""
-    from aurac.cli.score import measure
-    from aurac_adapters import read_ranked
+    from aurac.workflows.sweep import score_folder
 
-    folder = scoring.adapter.folder
-    ranks = ",".join(map(str, scoring.ranks))
-    given = {"tasks": scoring.tasks, "base": scoring.base, "ranks": ranks, "inference": scoring.inference}
-    record = measure(read_ranked(folder), score_arguments(scoring.options, str(folder), **given), scoring.out)
+    planned = {"tasks": scoring.tasks, "base": scoring.base, "ranks": scoring.ranks, "inference": scoring.inference}
+    options = score_options(scoring.options, out=scoring.out, **planned)
+    record = score_folder(scoring.adapter.folder, options)
     assert record is not None
     if problems := [*(str(cell.get("error")) for cell in record.failures), *record.problems.values()]:
         raise RecordError(problems[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,8 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from aurac.errors import AuracError, RecipeError, UnknownNameError
+from aurac.fields import options_of
+from aurac.workflows.options import ScoreOptions
 
 Values = Mapping[str, Any]
+
+ROTATED = "svd-lora"
+"""A method that is made from the adapter of another one, with the same setting and seed."""
+GRID = "grid-lora"
+"""A plain LoRA for every rank that is scored: what a nested adapter replaces."""
 
 _TOP = ("models", "ranks", "train_ranks", "eval_ranks", "seeds", "training", "scoring", "suites", "data", "methods")
 _TRAINING = (
@@ -29,18 +35,8 @@ _TRAINING = (
     "trust_remote_code",
     "report_to",
 )
-_SCORING = (
-    "protocol",
-    "include_path",
-    "limit",
-    "batch_size",
-    "device",
-    "dtype",
-    "seed",
-    "engine",
-    "trust_remote_code",
-    "confirm_unsafe",
-)
+_PLANNED = ("tasks", "base", "out", "ranks", "inference", "gain")
+"""Options of a scoring that other keys of the recipe decide."""
 
 
 @dataclass(frozen=True)
@@ -156,25 +152,23 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: {exc}") from exc
 
 
-def score_arguments(scoring: Values, *positional: str, **options: str | None) -> argparse.Namespace:
-    """Return the arguments of `aurac score` that the section `[scoring]` and `options` stand for."""
-    from aurac.cli import score
-
-    parser = argparse.ArgumentParser(prog="[scoring]", exit_on_error=False)
-    score.add_arguments(parser)
-    given = {**scoring, **{key: value for key, value in options.items() if value is not None}}
-    words = [word for key, value in given.items() for word in _option(key, value)]
-    try:
-        return parser.parse_args([*positional, *words])
-    except argparse.ArgumentError as exc:
-        raise RecipeError(f"[scoring] cannot be used: {exc}.") from exc
+def score_options(scoring: Values, **planned: Any) -> ScoreOptions:
+    """Return the options of a scoring: the section `[scoring]`, and what the plan says."""
+    checked = {}
+    for key, entry in options_of(ScoreOptions, leave_out=_PLANNED).items():
+        if key in scoring:
+            try:
+                checked[key] = entry.fit(scoring[key])
+            except AuracError as exc:
+                raise RecipeError(f"[scoring] cannot be used: argument {entry.flag}: {exc}.") from exc
+    return ScoreOptions(**checked, **planned)
 
 
 def _recipe(content: Values) -> Recipe:
     _check_keys("", content, _TOP, required=("models", "ranks", "seeds", "suites", "data", "methods"))
     training, scoring = content.get("training", {}), content.get("scoring", {})
     _check_keys("training", training, _TRAINING)
-    _check_keys("scoring", scoring, _SCORING)
+    _check_keys("scoring", scoring, options_of(ScoreOptions, leave_out=_PLANNED))
     suites = dict(_table("suites", content["suites"]))
     data = tuple(_data(name, values, suites) for name, values in _table("data", content["data"]).items())
     methods = _methods(_table("methods", content["methods"]))
@@ -207,7 +201,6 @@ def _data(name: str, values: Values, suites: Values) -> DataSpec:
 
 
 def _methods(tables: Values) -> tuple[MethodSpec, ...]:
-    from aurac.cli.benchmark.kinds import GRID, ROTATED
     from aurac_adapters import METHODS
 
     known = [*(name for name in METHODS if METHODS[name].trainable), ROTATED, GRID]
@@ -258,9 +251,9 @@ def _check_tasks(suite: str, tasks: Any, scoring: Values) -> None:
 
     if not isinstance(tasks, str):
         raise RecipeError(f"[suites] {suite} is {tasks!r}; write what --tasks takes, such as 'arc,hellaswag'.")
-    arguments = score_arguments(scoring, "folder", tasks=tasks)
+    options = score_options(scoring, tasks=tasks)
     try:
-        parse_tasks(tasks, protocol=arguments.protocol)
+        parse_tasks(tasks, protocol=options.protocol)
     except AuracError as exc:
         raise RecipeError(f"[suites] {suite}: {exc}") from exc
 
@@ -286,13 +279,6 @@ def _list(where: str, value: Any, kind: type) -> tuple[Any, ...]:
         what = {str: "texts", int: "whole numbers"}[kind]
         raise RecipeError(f"{where} is {value!r}; it must be a list of {what}, each once.")
     return tuple(values)
-
-
-def _option(key: str, value: Any) -> list[str]:
-    flag = f"--{key.replace('_', '-')}"
-    if isinstance(value, bool):
-        return [flag] if value else []
-    return [flag, str(value)]
 
 
 def _value_name(key: str, value: Any) -> str:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aurac.cli.benchmark.choice import macro
-from aurac.cli.benchmark.kinds import GRID
-from aurac.cli.benchmark.plan import Scoring
 from aurac.report.base import Report
 from aurac.report.numbers import MISSING, value_text
 from aurac.report.table import Cell, Table
 from aurac.results import load
 from aurac.results.layout import DOCUMENTS, RUN_JSON, write_atomically
+from aurac.workflows.bench.choice import macro
+from aurac.workflows.bench.plan import Scoring
+from aurac.workflows.bench.recipe import GRID
 
 RECORDS = "records"
 """Folder of the records of the chosen settings, as `aurac compare` and `aurac report` take them."""

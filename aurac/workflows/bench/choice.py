@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aurac.cli.benchmark.plan import Scoring
 from aurac.errors import RecipeError
 from aurac.results import Run, load
 from aurac.results.layout import write_atomically
+from aurac.workflows.bench.plan import Scoring
 
 FILE = "choice.json"
 

@@ -10,9 +10,9 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aurac.cli.benchmark.kinds import Adapter, Study, make_adapter
-from aurac.cli.benchmark.recipe import MethodSpec, Recipe, Setting, Values
 from aurac.errors import RecordError
+from aurac.workflows.bench.kinds import Adapter, Study, make_adapter
+from aurac.workflows.bench.recipe import MethodSpec, Recipe, Setting, Values
 
 if TYPE_CHECKING:
     from aurac_adapters.training.trainer import TrainingConfig

@@ -7,15 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aurac.cli.benchmark.recipe import DataSpec, MethodSpec, Recipe, Setting
+from aurac.workflows.bench.recipe import GRID, ROTATED, DataSpec, MethodSpec, Recipe, Setting
 
 if TYPE_CHECKING:
     from aurac_adapters.training.trainer import TrainingConfig
-
-ROTATED = "svd-lora"
-"""Made from the adapter of another method, with the same setting and seed."""
-GRID = "grid-lora"
-"""A plain LoRA for every rank that is scored: what a nested adapter replaces."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,96 @@
+"""What a scoring is asked to do, as one dataclass: the options of `aurac.score`, of `aurac score` and of recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Literal
+
+from aurac.errors import OptionError
+from aurac.fields import check_fields
+
+
+def engines() -> tuple[str, ...]:
+    """Return the names of the engines, the default first."""
+    from aurac.harness import ENGINES
+
+    return tuple(ENGINES)
+
+
+def inference_names() -> str:
+    """Return the inference rules as help shows them."""
+    from aurac_adapters.methods.inference import INFERENCES
+
+    return f"{{{','.join(INFERENCES)}}}"
+
+
+def check_inference(name: str) -> None:
+    """Raise an error for a rule that there is not, or a gain behind it that is none ("prefix-gain-4" is one)."""
+    from aurac_adapters.methods.inference import split_gain
+
+    split_gain(name)
+
+
+def check_positive(value: float) -> None:
+    """Raise `OptionError` unless the number is positive and finite."""
+    if not (isfinite(value) and value > 0):
+        raise OptionError(f"{value:g} is not a positive number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """Everything that decides what a scoring measures, and where the record goes.
+
+    A field here is a flag of `aurac score` and a key of a recipe's `[scoring]`, with the help that stands below.
+
+    Attributes:
+        tasks: Comma-separated, such as arc,hellaswag or arc_challenge@0:acc.
+        base: Base model: folder or hub name (default: what the adapter names).
+        out: Record folder (default: ADAPTER_DIR/aurac-run).
+        ranks: Default: powers of two up to R, and R.
+        inference: Rule at sub-ranks (default: what the adapter says, else prefix).
+        gain: Multiply the served update at every rank (default: the adapter's, 1).
+        include_path: Folder of your own lm-eval YAML tasks.
+        protocol: What the short names stand for; authors: the paper's metrics.
+        limit: First N documents of each task, or a fraction.
+        batch_size: Documents at a time, or "auto" (default: auto; hflm: 8).
+        device: Device, such as cpu, cuda or cuda:1 (default: cuda where there is one).
+        dtype: Of the base model (default: auto, what its config says).
+        seed: Of the draw of few-shot examples.
+        apply_chat_template: Wrap prompts in the tokenizer's chat template; after ADAPTER_DIR.
+        system_instruction: Comes before every prompt.
+        fewshot_as_multiturn: With a chat template: examples are turns of the conversation (default: yes).
+        no_merge: Do not merge each rank into float32 base weights, which is faster.
+        engine: Who answers: aurac, which shares work between prompts and ranks, or lm-eval's own model class.
+        trust_remote_code: Run code that comes with the base model.
+        confirm_unsafe: Build tasks that run code which the model wrote.
+        progress: Show a bar on standard error.
+    """
+
+    tasks: str | Sequence[str] = field(metadata={"metavar": "TASKS"})
+    base: str | None = field(default=None, metadata={"metavar": "MODEL"})
+    out: Path | None = None
+    ranks: Sequence[int] | None = None
+    inference: str | None = field(default=None, metadata={"metavar": inference_names, "check": check_inference})
+    gain: float | None = field(default=None, metadata={"metavar": "C", "check": check_positive})
+    include_path: str | None = field(default=None, metadata={"metavar": "DIR"})
+    protocol: Literal["standard", "authors"] = "standard"
+    limit: float | None = field(default=None, metadata={"metavar": "N"})
+    batch_size: int | Literal["auto"] | None = field(default=None, metadata={"minimum": 1})
+    device: str | None = field(default=None, metadata={"metavar": "DEVICE"})
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    seed: int = 1234
+    apply_chat_template: bool | str = field(default=False, metadata={"metavar": "NAME"})
+    system_instruction: str | None = None
+    fewshot_as_multiturn: bool = True
+    no_merge: bool = False
+    engine: str = field(default="aurac", metadata={"choices": engines})
+    trust_remote_code: bool = False
+    confirm_unsafe: bool = False
+    progress: bool = field(default=True, metadata={"option": False})
+
+    def __post_init__(self) -> None:
+        """Refuse values of another kind than the fields'."""
+        check_fields(self)

@@ -1,0 +1,210 @@
+"""Score an adapter folder at every sub-rank: the library call behind `aurac score`.
+
+The folder is read first, then the tasks are built, and the model is loaded only if the record lacks a cell.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aurac.errors import ModelError, RefusedError, UnknownNameError
+from aurac.fields import options_of
+from aurac.results import Run
+from aurac.results.layout import NESTED
+from aurac.workflows.options import ScoreOptions
+
+if TYPE_CHECKING:
+    from aurac.harness.chat import Chat
+    from aurac.harness.suite import Suite
+    from aurac_adapters.folder.retrained import RankedFolder
+    from aurac_adapters.layer.nested import NestedAdapter
+
+
+def score(adapter: str | os.PathLike[str], **options: Any) -> Run | None:
+    """Score an adapter with lm-eval at every sub-rank, and return the run.
+
+    What the record holds already is not measured again, so the same call goes on where it was interrupted, and more
+    tasks or ranks extend the record.
+
+    Args:
+        adapter: Any PEFT LoRA folder, or a folder of LoRAs that were trained for one rank each (rank-1, rank-2, ...).
+        options: The fields of `aurac.workflows.options.ScoreOptions`; `tasks` must be given: lm-eval's names of tasks,
+            groups and tags, or the protocol's short names, as a text or a list.
+
+    Returns:
+        The run, as `aurac.load` returns it; cells that failed are in `failures`. None in all processes but the first,
+        where several were started.
+
+    Raises:
+        UnknownNameError: For an option, task, metric or engine that there is not.
+        OptionError: For an option with a value of another kind.
+        AdapterError: If the folder is no adapter that can be used at its sub-ranks.
+        ModelError: If the base model cannot be loaded, or memory runs out.
+        RankError: If a rank is outside those of the adapter.
+        RecordError: If the record's folder holds another run.
+
+    Example:
+        `aurac.score("runs/matryoshka", tasks=["arc", "hellaswag"], ranks=[1, 8, 64])`
+    """
+    known = {*options_of(ScoreOptions), "progress"}
+    for name in options:
+        if name not in known:
+            raise UnknownNameError("option of score", name, known)
+    if "tasks" not in options:
+        raise TypeError('score() needs tasks, for example tasks=["arc", "hellaswag"]')
+    return score_folder(adapter, ScoreOptions(**options))
+
+
+def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run | None:
+    """Do what `score` does, with the options as one object."""
+    from aurac_adapters import read_ranked
+
+    join_processes(options.engine)
+    return measure(read_ranked(adapter), options, options.out or Path(adapter) / NESTED)
+
+
+def join_processes(engine: str) -> None:
+    """Join the processes that `accelerate launch` or `torchrun` started; they share the documents of every cell."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return
+    if engine == "hflm":
+        raise RefusedError(
+            "engine hflm would build other prompts in several processes. Start one, or use engine aurac."
+        )
+    from aurac.harness.engine.processes import start_processes
+
+    start_processes()
+
+
+def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | None:
+    """Measure what the record in `out` lacks; None in all processes but the first."""
+    from aurac.harness import parse_tasks, score_adapter
+    from aurac.harness.identity import base_identity
+    from aurac.harness.model import resolve_dtype
+    from aurac.harness.scoring import run_identity
+    from aurac.results.writing import check_identity
+
+    requests = parse_tasks(options.tasks, protocol=options.protocol)
+    base = base_of(adapter, options)
+    ranks = checked_ranks(adapter, options)
+    dtype = resolve_dtype(base, options.dtype, trust_remote_code=options.trust_remote_code)
+    base_is = base_identity(base)
+    suite = build(requests, base, options)
+    described = adapter_identity(adapter, inference_of(adapter, options))
+    identity = run_identity(suite, adapter=described, base=base_is, dtype=dtype, engine=options.engine)
+    check_identity(out, identity)
+    if options.progress and os.environ.get("RANK", "0") == "0":
+        for request in suite.requests:
+            print(request, file=sys.stderr)
+    measured: Run | None = score_adapter(
+        lambda: open_model(adapter, base, dtype, options),
+        suite,
+        out=out,
+        identity=identity,
+        ranks=ranks,
+        progress=options.progress,
+    )
+    return measured
+
+
+def base_of(adapter: RankedFolder, options: ScoreOptions) -> str:
+    """Return the base model: the one that was given, else the one that the adapter names."""
+    base = options.base or adapter.base_model
+    if base is None:
+        raise ModelError(f"{adapter.path} does not name its base model. Give it with --base.")
+    return base
+
+
+def inference_of(adapter: RankedFolder, options: ScoreOptions) -> str | None:
+    """Return the inference rule with its gain; None for the adapter's own."""
+    from aurac_adapters.methods.inference import served
+
+    return served(options.inference, options.gain, adapter.inference)
+
+
+def checked_ranks(adapter: RankedFolder, options: ScoreOptions) -> tuple[int, ...] | None:
+    """Return the ranks to measure, each one that the adapter has; None for the default."""
+    from aurac.harness.sweep import check_ranks
+    from aurac_adapters.folder.retrained import check_trained
+
+    ranks = options.ranks or adapter.own_ranks
+    if not ranks:
+        return None
+    for rank in check_ranks(ranks, adapter.method.max_rank):
+        if adapter.own_ranks:
+            check_trained(rank, adapter.own_ranks)
+    return tuple(ranks)
+
+
+def build(requests: Any, base: str, options: ScoreOptions) -> Suite:
+    """Build the tasks."""
+    from aurac.harness import build_suite
+
+    suite: Suite = build_suite(
+        requests,
+        include_path=options.include_path,
+        limit=options.limit,
+        fewshot_seed=options.seed,
+        confirm_unsafe=options.confirm_unsafe,
+        chat=chat(base, options),
+    )
+    return suite
+
+
+def chat(base: str, options: ScoreOptions) -> Chat:
+    """Return how prompts are wrapped; the tokenizer is loaded only for a template."""
+    from aurac.harness.chat import Chat
+    from aurac.harness.model import load_tokenizer
+
+    template = options.apply_chat_template
+    tokenizer = load_tokenizer(base, trust_remote_code=options.trust_remote_code) if template else None
+    return Chat(template, options.system_instruction, options.fewshot_as_multiturn, tokenizer)
+
+
+def open_model(adapter: RankedFolder, base: str, dtype: str, options: ScoreOptions) -> tuple[Any, Any]:
+    """Load base model and adapter; returns the lm-eval model and the handle that sets the rank."""
+    from aurac.harness import ENGINES
+    from aurac.harness.model import load_base
+    from aurac.harness.quiet import loading
+    from aurac_adapters import load_ranked
+    from aurac_adapters.layer.merging import obstacle
+    from aurac_adapters.layer.nested import NestedAdapter
+
+    with loading(progress=options.progress):
+        model, tokenizer = load_base(base, dtype, options.device, trust_remote_code=options.trust_remote_code)
+    nested = load_ranked(model, adapter, inference=inference_of(adapter, options))
+    sizes = {} if options.batch_size is None else {"batch_size": options.batch_size}
+    adapted: Any = nested
+    mergeable = options.engine != "hflm" and not options.no_merge and isinstance(nested, NestedAdapter)
+    if mergeable and obstacle(nested) is None:
+        adapted = merged_if_it_fits(nested)
+    return ENGINES[options.engine](nested.model.eval(), tokenizer, **sizes), adapted
+
+
+def merged_if_it_fits(nested: NestedAdapter) -> Any:
+    """Return the adapter merged rank by rank, or as it is where the memory for a copy of the weights is lacking."""
+    from aurac.harness.engine.batches import is_out_of_memory
+    from aurac_adapters.layer.merging import MergedAdapter
+
+    try:
+        return MergedAdapter(nested)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print("no memory for a second copy of the adapted weights: ranks are not merged", file=sys.stderr)
+        return nested
+
+
+def adapter_identity(adapter: RankedFolder, inference: str | None) -> dict[str, Any]:
+    """Return what of an adapter moves its scores."""
+    return {
+        "path": str(adapter.path),
+        "sha256": adapter.sha256,
+        **adapter.method.to_dict(),
+        **{name: adapter.config[name] for name in ("rank_pattern", "alpha_pattern") if adapter.config.get(name)},
+        "inference": inference or adapter.inference,
+        "sidecar": adapter.has_sidecar,
+    }

@@ -1,0 +1,81 @@
+"""`aurac.score`: the library call behind `aurac score`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aurac
+from adapter_by_peft import TASKS, write_adapter
+from aurac import testbed
+from aurac.errors import OptionError, UnknownNameError
+from aurac.workflows.options import ScoreOptions
+from aurac.workflows.sweep import score_folder
+
+SMALL: dict[str, Any] = {"include_path": testbed.TASKS, "limit": 8, "batch_size": 16, "ranks": [1, 4]}
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_adapter(tmp_path_factory.mktemp("adapters") / "mine", seed=0)
+
+
+def test_the_library_call_measures_what_the_command_measures(
+    adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from aurac.cli import main
+
+    run = aurac.score(adapter, tasks=["facts", "tilt"], out=tmp_path / "library", **SMALL)
+    assert run is not None
+    assert (run.tasks, run.ranks, run.failures) == (("facts", "tilt"), (1, 4), ())
+    command = ["score", str(adapter), "--tasks", "facts,tilt", *TASKS, "--ranks", "1,4"]
+    assert main([*command, "--out", str(tmp_path / "command")]) == 0
+    documents = [(tmp_path / name / "documents.parquet").read_bytes() for name in ("library", "command")]
+    assert documents[0] == documents[1]
+    # The command goes on from what the library measured: both make the same identity.
+    capsys.readouterr()
+    assert main([*command, "--out", str(tmp_path / "library")]) == 0
+    assert "4 of 4 cells are measured already" in capsys.readouterr().err
+
+
+def test_it_is_silent_where_no_progress_is_wanted(
+    adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ScoreOptions(tasks="facts", out=tmp_path / "run", progress=False, **SMALL)
+    run = score_folder(adapter, options)
+    assert run is not None
+    assert run.path == tmp_path / "run"
+    assert tuple(capsys.readouterr()) == ("", "")
+
+
+def test_the_record_lies_in_the_adapter_folder_by_default(tmp_path: Path) -> None:
+    folder = write_adapter(tmp_path / "mine", seed=1)
+    run = aurac.score(folder, tasks="facts", **SMALL | {"ranks": [4]})
+    assert run is not None
+    assert run.path == folder / "aurac-run"
+
+
+def test_an_option_that_there_is_not_is_answered_with_the_near_ones() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown option of score 'task'. Did you mean 'tasks'"):
+        aurac.score("anywhere", task="facts")
+    with pytest.raises(TypeError, match=r"score\(\) needs tasks, for example tasks="):
+        aurac.score("anywhere")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"ranks": "1,2"}, OptionError, "ranks: '1,2' is no list of ranks such as 1,2,4"),
+        ({"batch_size": 0}, OptionError, "batch_size: 0 is neither a number from 1 nor auto"),
+        ({"limit": "all"}, OptionError, "limit: 'all' is no number"),
+        ({"inference": "prefixes"}, UnknownNameError, "unknown inference rule 'prefixes'. Did you mean 'prefix'"),
+        ({"engine": "vlm"}, UnknownNameError, "unknown engine 'vlm'. Known: aurac, hflm"),
+    ],
+)
+def test_a_value_that_an_option_cannot_have_is_refused_before_anything_is_read(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        aurac.score("nowhere", tasks="facts", **options)
