@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,8 @@ from aurac.analysis.collection import Suite
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError, UnknownNameError
 from aurac.report.pages.leaderboard import leaderboard_page
-from aurac.report.pages.page import Heading, Paragraph, Picture, write_page
+from aurac.report.pages.page import Explorer, Folded, Heading, Paragraph, Picture, write_page
+from aurac.report.table import Table
 from aurac.results import Run
 from golden_files import assert_golden
 from runs_by_hand import curve
@@ -49,7 +51,8 @@ def test_an_html_page_stands_alone_and_holds_no_tag_that_came_from_a_name(suites
     write_page(leaderboard_page(suites), tmp_path / "page.html")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert_golden("leaderboard-page.html.txt", re.sub('base64,[^"]*', "base64,...", text))
+    short = re.sub("<(style|script)>.*?</(style|script)>", r"<\1>...</\1>", text, flags=re.S)
+    assert_golden("leaderboard-page.html.txt", re.sub('base64,[^"]*', "base64,...", short))
     tags: list[str] = []
 
     class Collect(HTMLParser):
@@ -57,9 +60,21 @@ def test_an_html_page_stands_alone_and_holds_no_tag_that_came_from_a_name(suites
             tags.append(tag)
 
     Collect().feed(text)
-    assert "script" not in tags
+    assert tags.count("script") == 2 + len(suites)  # sorting and drawing, and the data of each suite
     assert "c" not in tags
     assert tags.count("img") == 3
+    assert len(text) < 600_000
+
+
+def test_the_data_to_explore_are_json_that_no_name_can_end(suites: list[Suite], tmp_path: Path) -> None:
+    write_page(leaderboard_page(suites), tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    plain, nasty = (json.loads(data) for data in re.findall(r'<script type="application/json">(.*?)</script>', text))
+    assert [curve["name"] for curve in nasty["curves"]] == [NASTY]
+    assert [task["name"] for task in plain["tasks"]] == ["arc", "hella"]
+    point = plain["curves"][0]["tasks"]["arc"]["points"][0]
+    assert point["low"] <= point["value"] <= point["high"] <= 100
+    assert [axis["name"] for axis in plain["axes"]] == ["log2", "linear"]  # no weights are at hand: no parameters
 
 
 def test_the_same_records_give_the_same_pages(suites: list[Suite], tmp_path: Path) -> None:
@@ -74,7 +89,8 @@ def test_the_same_records_give_the_same_pages(suites: list[Suite], tmp_path: Pat
 
 def test_the_baseline_is_the_only_run_of_that_name_or_method_else_the_first(suites: list[Suite]) -> None:
     def titles(baseline: str) -> list[str]:
-        return [b.title for b in leaderboard_page(suites[:1], baseline=baseline) if hasattr(b, "title")]
+        folded = [b for b in leaderboard_page(suites[:1], baseline=baseline) if isinstance(b, Folded)]
+        return [b.title for fold in folded for b in fold.blocks if isinstance(b, Table)]
 
     assert "Paired difference to lora" in titles("lora")
     assert "Paired difference to matryoshka" in titles("matryoshka")
@@ -88,7 +104,7 @@ def test_a_run_that_lacks_a_task_is_named_and_not_ranked(suites: list[Suite]) ->
 
 def test_a_suite_of_broken_runs_only_has_no_table_of_scores(suites: list[Suite]) -> None:
     blocks = leaderboard_page([Suite("x", (), suites[0].incomplete)])
-    assert not any(isinstance(block, Picture) for block in blocks)
+    assert not any(isinstance(block, (Picture, Explorer)) for block in blocks)
     assert [block.text for block in blocks if isinstance(block, Heading)] == ["Leaderboard", "x"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 from aurac.report.base import Report
 from aurac.report.table import Cell, Table, printable
@@ -18,11 +19,11 @@ def escape(text: str) -> str:
     return html.escape(printable(text))
 
 
-def _cell(cell: Cell, *, tag: str) -> str:
+def _cell(cell: Cell, *, tag: str, key: str = "") -> str:
     text = escape(cell.text)
     if cell.bold:
         text = f"<strong>{text}</strong>"
-    return f"<{tag}>{text}{f'<sup>{escape(cell.superscript)}</sup>' if cell.superscript else ''}</{tag}>"
+    return f"<{tag}{key}>{text}{f'<sup>{escape(cell.superscript)}</sup>' if cell.superscript else ''}</{tag}>"
 
 
 def render(report: Report) -> str:
@@ -30,15 +31,36 @@ def render(report: Report) -> str:
     return "\n".join(map(render_table, report.tables()))
 
 
-def render_table(table: Table) -> str:
-    """Render a `figure` that holds the table and its notes."""
-    head = "".join(f"<th>{escape(c)}</th>" for c in table.columns)
-    lines = ["<figure>", "<table>"]
+def _key(cell: Cell) -> str:
+    """Return what a column is sorted by: the first number of the cell; cells without one come last.
+
+    Example:
+        >>> _key(Cell("−1.50 ± 0.20"))
+        ' data-sort="-1.5"'
+    """
+    found = re.search(r"[-−+]?\d*\.?\d+", cell.text)
+    return f' data-sort="{float(found[0].replace("−", "-")):g}"' if found else ' data-sort=""'
+
+
+def render_table(table: Table, *, sortable: bool = False) -> str:
+    """Render a `figure` that holds the table and its notes.
+
+    Args:
+        table: What to render.
+        sortable: Whether the page around it brings the script that sorts by a column (sortable-tablesort).
+    """
+    scope = ' scope="col"' if sortable else ""
+    head = "".join(f"<th{scope}>{escape(c)}</th>" for c in table.columns)
+    lines = ['<figure class="table">', '<table class="sortable asc n-last">'] if sortable else ["<figure>", "<table>"]
     if table.title:
         lines.append(f"<caption>{escape(table.title)}</caption>")
     lines += [f"<thead><tr>{head}</tr></thead>", "<tbody>"]
     for first, *others in table.rows:
-        lines.append(f"<tr>{_cell(first, tag='th')}{''.join(_cell(c, tag='td') for c in others)}</tr>")
+        cells = "".join(_cell(c, tag="td", key=_key(c) if sortable else "") for c in others)
+        lines.append(f"<tr>{_cell(first, tag='th')}{cells}</tr>")
     lines += ["</tbody>", "</table>"]
-    lines += [f"<figcaption>{escape(note)}</figcaption>" for note in table.notes]
+    notes = [f"<figcaption>{escape(note)}</figcaption>" for note in table.notes]
+    if sortable and notes:
+        notes = ["<details>", "<summary>How to read this table</summary>", *notes, "</details>"]
+    lines += notes
     return "\n".join([*lines, "</figure>"]) + "\n"

@@ -15,12 +15,14 @@ from aurac.analysis.grouping import by_method, widest_target
 from aurac.analysis.recommend import recommend
 from aurac.errors import ComparisonError, CurveError
 from aurac.report.numbers import MISSING
-from aurac.report.pages.page import Block, Heading, Paragraph, Picture
+from aurac.report.pages.explorer import explorer_data
+from aurac.report.pages.page import Block, Explorer, Folded, Heading, Paragraph, Picture
 from aurac.report.plots import style
 from aurac.report.plots.curves import figure_curves
 from aurac.report.plots.places import plot_critical_difference
 from aurac.report.table import Cell, Table
 from aurac.report.tables.leaderboard import tables
+from aurac.report.tables.verdict import verdict
 from aurac.results import Run
 from aurac.statistics.equivalence import check_margin
 
@@ -50,14 +52,17 @@ def _suite(suite: Suite, baseline: str, margin: float, options: dict[str, Any]) 
     yield Heading(suite.name)
     if suite.runs:
         comparison = compare(suite.runs, baseline=_baseline(suite.runs, baseline), **_rows(suite.runs), **options)
+        yield Paragraph(verdict(comparison), verdict=True)
         yield Paragraph(_setting(suite.runs))
-        yield from tables(comparison)
+        yield _curves(suite.name, comparison)
+        first, *others = tables(comparison)
+        yield first
         yield _deployment(comparison, margin)
-        yield from _pictures(suite.name, comparison)
+        yield Folded("Tests, and the score at each rank", (*others, *_places(suite.name, comparison)))
     for run in suite.incomplete:
         problems = "; ".join(f"{task}: {problem}" for task, problem in run.problems.items())
         yield Paragraph(f"Not ranked: {run.name}, which lacks tasks. {problems}")
-    yield _provenance((*suite.runs, *suite.incomplete))
+    yield Folded("Provenance", (_provenance((*suite.runs, *suite.incomplete)),))
 
 
 def _baseline(runs: Sequence[Run], wanted: str) -> str | None:
@@ -137,11 +142,10 @@ def _range(values: Sequence[float]) -> str:
     return " to ".join(dict.fromkeys(f"{value:g}" for value in (min(values), max(values))))
 
 
-def _pictures(name: str, comparison: ComparedRuns) -> Iterator[Picture]:
-    slug = _slug(name)
+def _curves(name: str, comparison: ComparedRuns) -> Explorer:
     settings, runs = comparison.settings, comparison.runs
-    yield Picture(
-        f"{slug}-curves.png",
+    still = Picture(
+        f"{_slug(name)}-curves.png",
         f"Rank-accuracy curves of {name}",
         lambda path: style.write(
             lambda: figure_curves(
@@ -150,9 +154,13 @@ def _pictures(name: str, comparison: ComparedRuns) -> Iterator[Picture]:
             path,
         ),
     )
+    return Explorer(still, lambda: explorer_data(comparison))
+
+
+def _places(name: str, comparison: ComparedRuns) -> Iterator[Picture]:
     if comparison.headline in comparison.pairs:
         yield Picture(
-            f"{slug}-places.png",
+            f"{_slug(name)}-places.png",
             f"Critical-difference diagram of {name}",
             lambda path: style.write(lambda: plot_critical_difference(comparison).get_figure(), path),
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from aurac.errors import UnknownNameError
 from aurac.report.formats import html, markdown
@@ -23,9 +26,10 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Text without markup."""
+    """Text without markup; the verdict of a page is set larger."""
 
     text: str
+    verdict: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,25 @@ class Picture:
     write: Callable[[Path], None]
 
 
-Block = Heading | Paragraph | Table | Picture
+@dataclass(frozen=True)
+class Explorer:
+    """A picture that can be explored where scripts run: `still` elsewhere, `data` for `assets/explorer.js`."""
+
+    still: Picture
+    data: Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that are read on demand, behind a summary of one line; a heading in Markdown."""
+
+    summary: str
+    blocks: tuple[Block, ...]
+
+
+Block = Heading | Paragraph | Table | Picture | Explorer | Folded
 PICTURES = "plots"
 """Folder of the pictures, beside a Markdown page."""
-_STYLE = """\
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-figure { margin: 1.5rem 0; overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: .3rem 0; }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th:first-child { text-align: left; }
-figcaption { font-size: 12px; color: #555; max-width: 60rem; overflow-wrap: anywhere; }
-img { max-width: 100%; }"""
 
 
 def write_page(blocks: Sequence[Block], path: Path) -> None:
@@ -77,6 +88,10 @@ def _markdown(blocks: Sequence[Block], folder: Path) -> str:
 def _markdown_block(block: Block, folder: Path) -> str:
     if isinstance(block, Table):
         return markdown.render_table(block)
+    if isinstance(block, Folded):
+        return _markdown((Heading(block.summary, level=3), *block.blocks), folder)
+    if isinstance(block, Explorer):
+        return _markdown_block(block.still, folder)
     if isinstance(block, Picture):
         block.write(folder / PICTURES / block.name)
         return f"![{markdown.escape(block.alt)}]({PICTURES}/{block.name})\n"
@@ -87,20 +102,43 @@ def _markdown_block(block: Block, folder: Path) -> str:
 def _html(blocks: Sequence[Block], folder: Path) -> str:
     title = next((block.text for block in blocks if isinstance(block, Heading)), "aurac")
     body = "\n".join(_html_block(block, folder) for block in blocks)
+    scripts = "\n".join(f"<script>{_asset(name)}</script>" for name in ("sortable.min.js", "explorer.js"))
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
-        f'<meta name="viewport" content="width=device-width">\n<style>\n{_STYLE}\n</style>\n</head>\n'
-        f"<body>\n{body}\n</body>\n</html>\n"
+        f'<meta name="viewport" content="width=device-width">\n<style>\n{_asset("page.css")}</style>\n</head>\n'
+        f"<body>\n{body}\n{scripts}\n</body>\n</html>\n"
     )
 
 
 def _html_block(block: Block, folder: Path) -> str:
     if isinstance(block, Table):
-        return html.render_table(block)
+        return html.render_table(block, sortable=True)
     if isinstance(block, Picture):
-        return f'<p><img alt="{escape(block.alt)}" src="data:image/png;base64,{_encoded(block, folder)}"></p>'
-    tag = f"h{block.level}" if isinstance(block, Heading) else "p"
-    return f"<{tag}>{escape(block.text)}</{tag}>"
+        return f"<p>{_image(block, folder)}</p>"
+    if isinstance(block, Explorer):
+        still = f'<p class="still">{_image(block.still, folder)}</p>'
+        data = f'<script type="application/json">{_json(block.data())}</script>'
+        return f'<figure class="explorer">\n{still}\n{data}\n</figure>'
+    if isinstance(block, Folded):
+        inner = "\n".join(_html_block(one, folder) for one in block.blocks)
+        return f"<details>\n<summary>{escape(block.summary)}</summary>\n{inner}\n</details>"
+    if isinstance(block, Heading):
+        return f"<h{block.level}>{escape(block.text)}</h{block.level}>"
+    opening = '<p class="verdict">' if block.verdict else "<p>"
+    return f"{opening}{escape(block.text)}</p>"
+
+
+def _image(picture: Picture, folder: Path) -> str:
+    return f'<img alt="{escape(picture.alt)}" src="data:image/png;base64,{_encoded(picture, folder)}">'
+
+
+def _json(data: Any) -> str:
+    """Return JSON that may stand inside a `script` element: names from files could close it."""
+    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _asset(name: str) -> str:
+    return (files("aurac.report.pages") / "assets" / name).read_text(encoding="utf-8")
 
 
 def _encoded(picture: Picture, folder: Path) -> str:

@@ -1,0 +1,249 @@
+// Draws the curves of one suite into every <figure class="explorer">, from the JSON in its <script>; no library, no network.
+// The data are written by aurac.report.pages.explorer: {axes, tasks, curves}, numbers in the unit that is shown.
+"use strict";
+(() => {
+  const SVG = "http://www.w3.org/2000/svg";
+  const HEIGHT = 340;
+  const FILTER_FROM = 4;  // rows
+  const MARGIN = { top: 12, right: 16, bottom: 44, left: 52 };
+
+  function element(name, attributes, parent, text) {
+    const svg = ["svg", "g", "path", "line", "text", "circle", "rect", "title"].includes(name);
+    const made = svg ? document.createElementNS(SVG, name) : document.createElement(name);
+    for (const [key, value] of Object.entries(attributes || {})) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
+    if (parent) parent.appendChild(made);
+    return made;
+  }
+
+  const number = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits));
+  const count = (value) => value.toLocaleString("en");
+
+  function niceSteps(low, high, wanted) {
+    const rough = (high - low) / Math.max(wanted, 1) || 1;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+    const steps = [];
+    for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-9; at += step) steps.push(at);
+    return { steps, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+  }
+
+  function shorten(value) {
+    const sizes = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
+    const [size, unit] = sizes.find(([s]) => value >= s) || [1, ""];
+    return `${Number((value / size).toPrecision(3))}${unit}`;
+  }
+
+  class Explorer {
+    constructor(figure) {
+      this.figure = figure;
+      this.data = JSON.parse(figure.querySelector("script").textContent);
+      this.task = this.data.tasks[0].name;
+      this.axis = this.data.axes[0].name;
+      this.bands = true;
+      this.hidden = new Set();
+      this.build();
+      new ResizeObserver(() => this.draw()).observe(this.plot);
+    }
+
+    build() {
+      for (const still of this.figure.querySelectorAll(".still")) still.remove();
+      const tools = element("div", { class: "tools" }, this.figure);
+      if (this.data.tasks.length > 1) this.choice(tools, "Task", this.data.tasks, "task");
+      this.choice(tools, "Axis", this.data.axes, "axis");
+      const label = element("label", {}, tools);
+      const box = element("input", { type: "checkbox", checked: "" }, label);
+      label.append(" Intervals");
+      box.addEventListener("change", () => { this.bands = box.checked; this.draw(); });
+      this.plot = element("div", { class: "plot" }, this.figure);
+      this.tip = element("div", { class: "tip", role: "status", "aria-live": "polite" }, this.figure);
+      this.legend = element("div", { class: "legend", role: "group", "aria-label": "Rows shown" }, this.figure);
+      for (const curve of this.data.curves) this.key(curve);
+    }
+
+    choice(parent, title, options, field) {
+      const label = element("label", {}, parent, `${title} `);
+      const select = element("select", { "data-field": field }, label);
+      for (const option of options) element("option", { value: option.name }, select, option.label);
+      select.addEventListener("change", () => { this[field] = select.value; this.draw(); });
+    }
+
+    key(curve) {
+      const button = element("button", { type: "button", "aria-pressed": "true" }, this.legend);
+      const swatch = element("svg", { width: 34, height: 12, "aria-hidden": "true" }, button);
+      element("line", { x1: 0, x2: 34, y1: 6, y2: 6, class: `line c${curve.look}`, "stroke-dasharray": curve.dash }, swatch);
+      button.append(` ${curve.name}`);
+      button.addEventListener("click", () => {
+        const shown = this.hidden.delete(curve.name);
+        if (!shown) this.hidden.add(curve.name);
+        button.setAttribute("aria-pressed", String(shown));
+        this.draw();
+      });
+    }
+
+    visible() {
+      const place = (point) => (this.axis === "log2" || this.axis === "linear" ? point.rank : point.places[this.axis]);
+      return this.data.curves
+        .filter((curve) => !this.hidden.has(curve.name) && curve.tasks[this.task])
+        .map((curve) => ({
+          ...curve,
+          points: curve.tasks[this.task].points
+            .map((point) => ({ ...point, x: place(point) }))
+            .filter((point) => point.x !== null && point.x !== undefined),
+        }))
+        .filter((curve) => curve.points.length);
+    }
+
+    draw() {
+      const width = Math.max(this.plot.clientWidth, 240);
+      const curves = this.visible();
+      const task = this.data.tasks.find((one) => one.name === this.task);
+      const axis = this.data.axes.find((one) => one.name === this.axis);
+      this.plot.replaceChildren();
+      this.hide();
+      const svg = element("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "group",
+        "aria-label": `${task.label}: ${task.value} against ${axis.label}` }, this.plot);
+      if (!curves.length) {
+        element("text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, svg, "Nothing to show: choose a row, or another axis.");
+        return;
+      }
+      const scale = this.scales(curves, axis, width);
+      this.frame(svg, scale, axis, task, width);
+      const base = task.base;
+      if (base !== null && base !== undefined) {
+        element("line", { class: "base", x1: MARGIN.left, x2: width - MARGIN.right, y1: scale.y(base), y2: scale.y(base) }, svg);
+        element("text", { class: "note", x: width - MARGIN.right, y: scale.y(base) - 4, "text-anchor": "end" }, svg, "base model");
+      }
+      curves.forEach((curve, number) => this.curve(svg, curve, scale, (number - (curves.length - 1) / 2) * 3));
+    }
+
+    scales(curves, axis, width) {
+      const transform = axis.log ? Math.log2 : (x) => x;
+      const points = curves.flatMap((curve) => curve.points);
+      const xs = points.map((point) => transform(point.x));
+      const ys = points.flatMap((point) => (this.bands ? [point.value, point.low ?? point.value, point.high ?? point.value] : [point.value]));
+      const task = this.data.tasks.find((one) => one.name === this.task);
+      if (task.base !== null && task.base !== undefined) ys.push(task.base);
+      const [x0, x1] = [Math.min(...xs), Math.max(...xs)];
+      let [y0, y1] = [Math.min(...ys), Math.max(...ys)];
+      const pad = (y1 - y0 || 1) * 0.05;
+      [y0, y1] = [y0 - pad, y1 + pad];
+      const inner = width - MARGIN.left - MARGIN.right - 24;
+      const tall = HEIGHT - MARGIN.top - MARGIN.bottom;
+      return {
+        x: (value) => MARGIN.left + 12 + (inner * (transform(value) - x0)) / (x1 - x0 || 1),
+        y: (value) => MARGIN.top + (tall * (y1 - value)) / (y1 - y0),
+        low: y0,
+        high: y1,
+        ticks: this.ticks(points, axis, width),
+      };
+    }
+
+    ticks(points, axis, width) {
+      const places = [...new Set(points.map((point) => point.x))].sort((a, b) => a - b);
+      if (axis.name === "log2" || axis.name === "linear") return places;
+      if (axis.log) return places.filter((_, i) => i % Math.ceil(places.length / (width / 80)) === 0);
+      return niceSteps(places[0], places[places.length - 1], width / 100).steps;
+    }
+
+    frame(svg, scale, axis, task, width) {
+      const bottom = HEIGHT - MARGIN.bottom;
+      const { steps, digits } = niceSteps(scale.low, scale.high, 6);
+      for (const step of steps) {
+        element("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: scale.y(step), y2: scale.y(step) }, svg);
+        element("text", { x: MARGIN.left - 6, y: scale.y(step) + 4, "text-anchor": "end" }, svg, step.toFixed(digits));
+      }
+      let last = -Infinity;
+      for (const tick of scale.ticks) {
+        const text = axis.unit === "rank" ? String(tick) : shorten(tick);
+        const at = scale.x(tick);
+        element("line", { class: "axis", x1: at, x2: at, y1: bottom, y2: bottom + 4 }, svg);
+        if (at - last > text.length * 8 + 6) {
+          element("text", { x: at, y: bottom + 17, "text-anchor": "middle" }, svg, text);
+          last = at;
+        }
+      }
+      element("line", { class: "axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom }, svg);
+      element("text", { x: (MARGIN.left + width - MARGIN.right) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, svg, axis.label);
+      const middle = (MARGIN.top + bottom) / 2;
+      element("text", { x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }, svg, task.value);
+    }
+
+    curve(svg, curve, scale, shift) {
+      const group = element("g", { class: `curve c${curve.look}` }, svg);
+      const at = (point) => scale.x(point.x) + shift;
+      const path = curve.points.map((point, i) => `${i ? "L" : "M"}${at(point).toFixed(1)},${scale.y(point.value).toFixed(1)}`).join("");
+      element("path", { class: "line", d: path, "stroke-dasharray": curve.dash }, group);
+      for (const point of curve.points) {
+        if (this.bands && point.low !== null && point.high !== null) {
+          element("line", { class: "bar", x1: at(point), x2: at(point), y1: scale.y(point.low), y2: scale.y(point.high) }, group);
+        }
+        const words = this.words(curve, point);
+        const dot = element("circle", { class: "dot", cx: at(point), cy: scale.y(point.value), r: 4, tabindex: 0, role: "img",
+          "aria-label": words.join(", ") }, group);
+        const show = () => this.show(words, at(point), scale.y(point.value));
+        for (const event of ["pointerenter", "focus", "click"]) dot.addEventListener(event, show);
+        for (const event of ["pointerleave", "blur"]) dot.addEventListener(event, () => this.hide());
+      }
+    }
+
+    words(curve, point) {
+      const task = this.data.tasks.find((one) => one.name === this.task);
+      const of = curve.tasks[this.task];
+      const interval = point.low === null ? "interval unknown" : `${this.data.level} interval ${number(point.low)} to ${number(point.high)}`;
+      const words = [`${curve.name}, rank ${point.rank}`, `${task.value}: ${number(point.value)}`, interval];
+      if (of.documents) words.push(`${count(of.documents)} documents`);
+      for (const axis of this.data.axes) {
+        if (axis.unit !== "rank" && point.places[axis.name]) words.push(`${count(point.places[axis.name])} ${axis.unit}`);
+      }
+      return words;
+    }
+
+    show(words, x, y) {
+      this.tip.replaceChildren(...words.map((line, i) => element(i ? "div" : "strong", {}, null, line)));
+      this.tip.classList.add("shown");
+      const left = Math.min(Math.max(x - this.tip.offsetWidth / 2, 0), this.figure.clientWidth - this.tip.offsetWidth);
+      this.tip.style.left = `${left}px`;
+      const above = this.plot.offsetTop + y - this.tip.offsetHeight - 12;
+      this.tip.style.top = `${above < this.plot.offsetTop ? this.plot.offsetTop + y + 12 : above}px`;
+    }
+
+    hide() {
+      this.tip.classList.remove("shown");
+    }
+  }
+
+  function filterable(table) {
+    if (table.tBodies[0].rows.length < FILTER_FROM) return;
+    const label = element("label", { class: "filter" }, null, "Filter rows ");
+    const input = element("input", { type: "search" }, label);
+    const left = element("span", { role: "status", "aria-live": "polite" }, label);
+    input.addEventListener("input", () => {
+      const wanted = input.value.trim().toLowerCase().split(/\s+/);
+      const rows = [...table.tBodies[0].rows];
+      for (const row of rows) row.hidden = !wanted.every((word) => row.textContent.toLowerCase().includes(word));
+      const shown = rows.filter((row) => !row.hidden).length;
+      left.textContent = shown < rows.length ? ` ${shown} of ${rows.length} rows` : "";
+    });
+    table.parentElement.insertBefore(label, table.parentElement.firstChild);
+  }
+
+  function operable(table) {
+    for (const head of table.tHead.rows[0].cells) {
+      head.tabIndex = 0;
+      head.title = "Sort by this column";
+      head.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        head.click();
+      });
+    }
+  }
+
+  document.querySelectorAll("figure.explorer").forEach((figure) => new Explorer(figure));
+  for (const table of document.querySelectorAll("table.sortable")) {
+    operable(table);
+    filterable(table);
+  }
+  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
+})();

@@ -1,0 +1,148 @@
+"""The leaderboard page in a real browser: it draws, sorts, filters, answers the keyboard, and asks no other host."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurac.analysis.collection import Suite
+from aurac.report.pages.leaderboard import leaderboard_page
+from aurac.report.pages.page import write_page
+from aurac.results import Run
+from runs_by_hand import curve
+
+selenium = pytest.importorskip("selenium", reason="the browser tests need the extra aurac[browser]")
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="there is no chromium with its chromedriver")
+
+WIDE, NARROW = (1280, 900), (420, 900)
+METHODS = {"dylora": 0.06, "lora": 0.0, "matryoshka": 0.3, "svd-lora": -0.1}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    quiet = ("background-networking", "component-update", "sync", "extensions", "default-apps")
+    for argument in (
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "no-first-run",
+        *(f"disable-{name}" for name in quiet),
+    ):
+        options.add_argument(f"--{argument}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser: Any, make_run: Callable[..., Run], tmp_path: Path) -> Any:
+    runs = [
+        make_run(name, curve("arc", seed, shift=shift), curve("hella", seed + 1, shift=shift), method=name)
+        for seed, (name, shift) in enumerate(METHODS.items())
+    ]
+    write_page(leaderboard_page([Suite("demo", tuple(runs), ())]), tmp_path / "page.html")
+    browser.set_window_size(*WIDE)
+    browser.get((tmp_path / "page.html").as_uri())
+    return browser
+
+
+def find(page: Any, css: str) -> Any:
+    return page.find_element("css selector", css)
+
+
+def every(page: Any, css: str) -> list[Any]:
+    return page.find_elements("css selector", css)
+
+
+def choose(page: Any, field: str, value: str) -> None:
+    from selenium.webdriver.support.select import Select
+
+    Select(find(page, f"select[data-field={field}]")).select_by_value(value)
+
+
+def first_column(page: Any) -> list[str]:
+    """The runs of the leaderboard's rows that are shown, in their order."""
+    cells = find(page, "figure.table").find_elements("css selector", "tbody th")
+    return [cell.text.split(" ")[0] for cell in cells if cell.is_displayed()]
+
+
+def test_the_page_draws_a_curve_for_each_run_and_the_still_picture_goes(page: Any) -> None:
+    assert len(every(page, "figure.explorer svg g.curve")) == len(METHODS)
+    assert len(every(page, "figure.explorer circle.dot")) == 4 * len(METHODS)
+    assert every(page, "figure.explorer .still") == []
+
+
+def test_the_page_logs_no_error_and_asks_no_other_host(page: Any) -> None:
+    assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
+    requests = [
+        entry["message"] for entry in page.get_log("performance") if "Network.requestWillBeSent" in entry["message"]
+    ]
+    assert not [request for request in requests if '"url":"http' in request]
+
+
+def test_a_point_tells_its_value_interval_and_documents_to_pointer_and_keyboard(page: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    dot = find(page, "circle.dot")
+    assert "interval" in dot.get_attribute("aria-label")
+    ActionChains(page).move_to_element(dot).perform()
+    hovered = find(page, ".tip.shown").text
+    assert "40 documents" in hovered
+    assert "95 % interval" in hovered
+    page.execute_script("document.querySelectorAll('circle.dot')[1].focus()")
+    assert "rank 2" in find(page, ".tip.shown").text
+
+
+def test_axis_task_intervals_and_rows_can_be_chosen(page: Any) -> None:
+    def places() -> list[str]:
+        return [dot.get_attribute("cx") for dot in every(page, "circle.dot")]
+
+    before = places()
+    choose(page, "axis", "linear")
+    assert places() != before
+    heights = [dot.get_attribute("cy") for dot in every(page, "circle.dot")]
+    choose(page, "task", "hella")
+    assert [dot.get_attribute("cy") for dot in every(page, "circle.dot")] != heights
+    assert every(page, "line.bar")
+    find(page, ".tools input[type=checkbox]").click()
+    assert every(page, "line.bar") == []
+    find(page, ".legend button").click()
+    assert len(every(page, "g.curve")) == len(METHODS) - 1
+    assert find(page, ".legend button").get_attribute("aria-pressed") == "false"
+
+
+def test_the_table_is_sorted_by_number_with_pointer_and_keyboard(page: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    before = first_column(page)
+    head = every(page, "figure.table thead th")[1]  # place
+    head.send_keys(Keys.ENTER)
+    WebDriverWait(page, 5).until(lambda _: head.get_attribute("aria-sort") == "ascending")
+    head.click()
+    WebDriverWait(page, 5).until(lambda _: first_column(page)[0] != before[0])
+    assert sorted(first_column(page)) == sorted(before)
+    assert head.get_attribute("aria-sort") == "descending"
+
+
+def test_the_table_is_filtered_by_words(page: Any) -> None:
+    find(page, ".filter input").send_keys("dyl")
+    assert first_column(page) == ["dylora"]
+    assert "1 of 4 rows" in find(page, ".filter").text
+
+
+def test_nothing_is_wider_than_a_phone(page: Any) -> None:
+    page.set_window_size(*NARROW)
+    page.execute_script("return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
