@@ -1,12 +1,14 @@
-"""Export a run: every score of every document as Parquet or CSV, or the files that lm-eval would have written.
+"""Export a run: every score as Parquet or CSV, lm-eval's own files, or a record of Every Eval Ever.
 
 Examples:
   aurac export runs/mine --format parquet --out mine.parquet
   aurac export runs/mine --format csv --out mine.csv
   aurac export runs/mine --format lm-eval --out lm-eval/
+  aurac export runs/mine --format eee --out mine.json
 
 parquet, csv: one row for each task, rank, document, filter and metric. lm-eval: a folder a rank with results_*.json and
-samples_*.jsonl, without the texts of documents and answers, which a record does not keep. Nothing is overwritten.
+samples_*.jsonl, without the texts of documents and answers, which a record does not keep. eee: the scores at each rank
+and AURAC, with their uncertainty, in version 0.3.0 of the schema of Every Eval Ever. Nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ FORMATS = Registry(
         "parquet": "aurac.results.long_table:write_parquet",
         "csv": "aurac.results.long_table:write_csv",
         "lm-eval": "aurac.harness.exchange.lm_eval_export:write_lm_eval",
+        "eee": "aurac.report.every_eval:write_every_eval",
     },
 )
 """Name -> function (run, path) that writes it."""

@@ -32,7 +32,7 @@ def write_parquet(run: Run, file: Path) -> None:
     import pyarrow.parquet as pq
 
     table = long_table(run)
-    _write(file, lambda path: pq.write_table(table, path, compression="zstd"))
+    write_new(file, lambda path: pq.write_table(table, path, compression="zstd"))
 
 
 def write_csv(run: Run, file: Path) -> None:
@@ -40,10 +40,11 @@ def write_csv(run: Run, file: Path) -> None:
     from pyarrow import csv
 
     table = long_table(run)
-    _write(file, lambda path: csv.write_csv(table, path))
+    write_new(file, lambda path: csv.write_csv(table, path))
 
 
-def _write(file: Path, write: Callable[[Path], Any]) -> None:
+def write_new(file: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` make a file that does not exist yet, whole or not at all."""
     if file.is_dir():
         raise RecordError(f"{file} is a folder. Give a file with --out.")
     if file.exists():
