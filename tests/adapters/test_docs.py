@@ -50,7 +50,7 @@ def test_the_diagonals_that_are_written_out_are_those_of_the_code(name: str, met
     ]
     for cell, p in zip(written, diagonals, strict=True):
         assert (cell is None) == (p is None)
-        assert p is None or np.allclose(np.array(cell), p, rtol=0, atol=0.0051)
+        assert p is None or np.array_equal(np.array(cell), np.round(p, 2))
 
 
 def test_the_documented_method_works_as_it_stands() -> None:
@@ -67,7 +67,7 @@ def test_the_documented_method_works_as_it_stands() -> None:
     assert method.training_diagonal(0).tolist() == [0.5, 0.5, 0.25, 0.25]
     adapter = nested(method, inference="trained")
     trained = logits(adapter.model.train())
-    torch.testing.assert_close(logits(adapter.model.eval()), trained, rtol=0, atol=0)
+    assert torch.equal(logits(adapter.model.eval()), trained)
     assert not torch.equal(trained, logits(tiny_llama()))
     np.testing.assert_array_equal(
         type(method).from_dict(method_values(method)).training_diagonal(0), [0.5, 0.5, 0.25, 0.25]

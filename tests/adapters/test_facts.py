@@ -58,7 +58,7 @@ def test_a_folder_of_another_maker_is_read_as_scoring_reads_it(options: dict[str
 def test_the_diagonal_of_a_method_that_samples_is_the_mean_over_its_steps() -> None:
     method = DyLora(max_rank=4, scaling="rank", seed=3)
     steps = np.mean([method.training_diagonal(step) for step in range(4_000)], axis=0)
-    np.testing.assert_allclose(method.mean_diagonal(), steps, atol=0.02)
+    np.testing.assert_allclose(method.mean_diagonal(), steps, rtol=0.05, atol=0.02)  # 4 standard errors of 4000 draws
     matryoshka = MatryoshkaLora(max_rank=4, scaling="rank", normalize=True)
     np.testing.assert_allclose(method.mean_diagonal(), matryoshka.training_diagonal(0))
 

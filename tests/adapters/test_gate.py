@@ -12,6 +12,7 @@ from peft import get_peft_model
 from aurac.errors import AdapterError, RankError
 from aurac_adapters import METHODS, DyLora, Lora, MatryoshkaLora, NestedMethod, at_rank, attach
 from tiny import TOKENS, logits, nested, randomise, tiny_llama
+from tolerance import assert_same_function
 
 METHODS_HERE = [
     Lora(max_rank=8),
@@ -43,7 +44,7 @@ def test_every_rank_evaluates_the_sum_over_its_rank_one_terms(method: NestedMeth
     for rank in (1, 3, 8):
         adapter.set_rank(rank)
         expected = logits(explicit_model(adapter, method.inference_diagonal(rank, inference)))
-        torch.testing.assert_close(logits(adapter.model), expected, rtol=0, atol=1e-12)
+        assert_same_function(logits(adapter.model), expected)
 
 
 @pytest.mark.parametrize("method", METHODS_HERE, ids=names)
@@ -53,7 +54,7 @@ def test_training_forwards_the_training_diagonal_of_the_step(method: NestedMetho
     for step in (0, 1, 2):
         adapter.set_step(step)
         expected = logits(explicit_model(adapter, method.training_diagonal(step)))
-        torch.testing.assert_close(logits(adapter.model), expected, rtol=0, atol=1e-12)
+        assert_same_function(logits(adapter.model), expected)
 
 
 def gradients(model: Any) -> dict[str, torch.Tensor]:
@@ -73,7 +74,7 @@ def test_gradients_are_those_of_the_sum_of_all_nested_adapters() -> None:
     expected = gradients(adapter.model)
     assert got.keys() == expected.keys()
     for name in got:
-        torch.testing.assert_close(got[name], expected[name], rtol=1e-9, atol=1e-12)
+        assert_same_function(got[name], expected[name])
 
 
 class ExplicitSum:
@@ -117,12 +118,10 @@ def explicit_gradients(adapter: Any, terms: ExplicitTerms) -> dict[str, torch.Te
 
 @pytest.mark.parametrize("method", [*METHODS_HERE, DyLora(max_rank=8, frozen=True)], ids=[*names, "frozen"])
 @pytest.mark.parametrize(
-    ("dtype", "tolerance"),
-    [(torch.float64, {"rtol": 1e-9, "atol": 1e-12}), (torch.float32, {"rtol": 1e-4, "atol": 1e-6})],
+    "dtype",
+    [torch.float64, torch.float32],
 )
-def test_gradients_are_those_of_the_explicit_sum_over_ranks(
-    method: NestedMethod, dtype: torch.dtype, tolerance: dict[str, float]
-) -> None:
+def test_gradients_are_those_of_the_explicit_sum_over_ranks(method: NestedMethod, dtype: torch.dtype) -> None:
     adapter = nested(method, dtype=dtype)
     step = 3
     adapter.set_step(step)
@@ -132,7 +131,7 @@ def test_gradients_are_those_of_the_explicit_sum_over_ranks(
     expected = explicit_gradients(adapter, ExplicitTerms(method.training_diagonal(step), frozen_row=row))
     assert got.keys() == expected.keys()
     for name in got:
-        torch.testing.assert_close(got[name], expected[name], **tolerance)
+        assert_same_function(got[name], expected[name])
 
 
 @pytest.mark.parametrize("method", [Lora(max_rank=8, scaling="sqrt"), MatryoshkaLora(max_rank=8, train_ranks=[8])])
@@ -192,7 +191,7 @@ def test_a_batch_whose_rows_want_different_ranks_gives_each_row_its_own() -> Non
             alone.append(logits(adapter.model, TOKENS[row : row + 1]))
     with at_rank(adapter, [1, 8, 3]):
         together = logits(adapter.model)
-    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=2e-6)
+    assert_same_function(together, torch.cat(alone))
     assert adapter.rank == 8
 
 
@@ -217,14 +216,14 @@ def test_merging_at_a_rank_equals_evaluating_there_and_unmerging_restores(safe: 
     adapter.set_rank(3)
     unmerged, before = logits(adapter.model), adapter.model.base_model.model.lm_head.weight.clone()
     adapter.model.merge_adapter(safe_merge=safe)
-    torch.testing.assert_close(logits(adapter.model), unmerged, rtol=0, atol=2e-6)
+    assert_same_function(logits(adapter.model), unmerged)
     with pytest.raises(AdapterError, match=r"the adapter is merged, so its rank is fixed"):
         adapter.set_rank(5)
     adapter.state.set_rank(5)  # even if the rank was changed behind the handle's back
     adapter.model.unmerge_adapter()
     adapter.set_rank(3)
-    torch.testing.assert_close(logits(adapter.model), unmerged, rtol=0, atol=2e-6)
-    torch.testing.assert_close(adapter.model.base_model.model.lm_head.weight, before, rtol=0, atol=1e-6)
+    assert_same_function(logits(adapter.model), unmerged)
+    assert_same_function(adapter.model.base_model.model.lm_head.weight, before)
 
 
 def test_gradient_checkpointing_changes_no_gradient() -> None:

@@ -15,6 +15,7 @@ from torch._dynamo.testing import CompileCounter
 from aurac.errors import AdapterError, RankError
 from aurac_adapters import DyLora, Lora, MatryoshkaLora, NestedMethod, SvdLora, at_rank, attach
 from tiny import TOKENS, logits, nested, randomise, tiny_llama
+from tolerance import assert_same_function
 
 
 def with_embedding(method: NestedMethod, **options: Any) -> Any:
@@ -33,7 +34,7 @@ def test_an_embedding_layer_looks_up_the_sum_over_the_ranks_in_use() -> None:
         adapter.set_rank(rank)
         p = method.inference_diagonal(rank, "trained")
         expected = layer.base_layer(TOKENS) + sum(p[i] * a[i][TOKENS][..., None] * b[:, i] for i in range(8))
-        torch.testing.assert_close(layer(TOKENS), expected, rtol=0, atol=1e-6)
+        assert_same_function(layer(TOKENS), expected)
 
 
 def test_an_embedding_layer_with_the_identity_is_plain_peft_to_the_bit() -> None:
@@ -55,7 +56,7 @@ def test_rows_of_a_batch_have_their_own_ranks_in_embedding_layers_too() -> None:
     for row, rank in enumerate((1, 8, 3)):
         with at_rank(adapter, rank):
             alone = logits(adapter.model, TOKENS[row : row + 1])
-        torch.testing.assert_close(together[row : row + 1], alone, rtol=0, atol=2e-6)
+        assert_same_function(together[row : row + 1], alone)
 
 
 @pytest.mark.parametrize("safe", [True, False])
@@ -64,9 +65,9 @@ def test_merged_embeddings_equal_unmerged_ones_and_come_back(safe: bool) -> None
     adapter.set_rank(3)
     before, weight = logits(adapter.model), adapter.model.get_input_embeddings().weight.clone()
     adapter.model.merge_adapter(safe_merge=safe)
-    torch.testing.assert_close(logits(adapter.model), before, rtol=0, atol=2e-6)
+    assert_same_function(logits(adapter.model), before)
     adapter.model.unmerge_adapter()
-    torch.testing.assert_close(adapter.model.get_input_embeddings().weight, weight, rtol=0, atol=1e-6)
+    assert_same_function(adapter.model.get_input_embeddings().weight, weight)
 
 
 def test_peft_mixed_batches_are_refused_for_embeddings_which_would_ignore_the_gate() -> None:
@@ -79,8 +80,8 @@ def test_peft_mixed_batches_of_linear_layers_see_the_rank() -> None:
     adapter = nested(Lora(max_rank=8))
     adapter.set_rank(2)
     mixed = adapter.model(TOKENS, adapter_names=["default", "__base__", "default"]).logits.detach()
-    torch.testing.assert_close(mixed[[0, 2]], logits(adapter.model)[[0, 2]], rtol=0, atol=2e-6)
-    torch.testing.assert_close(mixed[1:2], logits(tiny_llama(), TOKENS[1:2]), rtol=0, atol=2e-6)
+    assert_same_function(mixed[[0, 2]], logits(adapter.model)[[0, 2]])
+    assert_same_function(mixed[1:2], logits(tiny_llama(), TOKENS[1:2]))
 
 
 class Attention(nn.Module):
@@ -168,7 +169,7 @@ def test_layers_of_smaller_rank_are_merged_with_the_ranks_they_have() -> None:
         adapter.set_rank(rank)
         before = logits(model)
         model.merge_adapter()
-        torch.testing.assert_close(logits(model), before, rtol=0, atol=2e-6)
+        assert_same_function(logits(model), before)
         model.unmerge_adapter()
 
 
@@ -185,7 +186,7 @@ def test_merge_and_unload_bakes_the_rank_in() -> None:
     before = logits(adapter.model)
     merged = adapter.model.merge_and_unload()
     assert not any(isinstance(module, LoraLinear) for module in merged.modules())
-    torch.testing.assert_close(logits(merged), before, rtol=0, atol=2e-6)
+    assert_same_function(logits(merged), before)
 
 
 def test_peft_scales_go_on_working_on_top_of_the_gate() -> None:

@@ -27,6 +27,7 @@ from aurac_adapters import (
     svd_rotate,
 )
 from tiny import logits, nested, randomise, tiny_llama
+from tolerance import assert_same_function
 
 Make = Callable[..., Path]
 WEIGHTS, CONFIG, SIDECAR = "adapter_model.safetensors", "adapter_config.json", "aurac_adapter.json"
@@ -105,7 +106,7 @@ def test_what_no_rank_indexes_is_kept_whole_at_every_rank(
     assert torch.equal(logits(ours.model), logits(PeftModel.from_pretrained(tiny_llama(), folder)))
     ours.set_rank(2)
     plain = PeftModel.from_pretrained(tiny_llama(), export_slice(folder, 2, tmp_path / "r2"))
-    torch.testing.assert_close(logits(plain), logits(ours.model), rtol=0, atol=2e-6)
+    assert_same_function(logits(plain), logits(ours.model))
 
 
 def test_adapters_of_embedding_layers_are_saved_loaded_sliced_and_rotated(tmp_path: Path) -> None:
@@ -116,11 +117,11 @@ def test_adapters_of_embedding_layers_are_saved_loaded_sliced_and_rotated(tmp_pa
     ours = load_adapter(tiny_llama(), folder)
     assert torch.equal(logits(ours.model), logits(model))
     rotated = load_adapter(tiny_llama(), svd_rotate(folder, tmp_path / "svd"))
-    torch.testing.assert_close(logits(rotated.model), logits(ours.model), rtol=0, atol=2e-6)
+    assert_same_function(logits(rotated.model), logits(ours.model))
     for rank in (1, 5, 8):
         ours.set_rank(rank)
         plain = PeftModel.from_pretrained(tiny_llama(), export_slice(folder, rank, tmp_path / f"r{rank}"))
-        torch.testing.assert_close(logits(plain), logits(ours.model), rtol=0, atol=2e-6)
+        assert_same_function(logits(plain), logits(ours.model))
 
 
 def test_a_bfloat16_folder_is_sliced_without_rounding_the_diagonal(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_a_bfloat16_folder_is_sliced_without_rounding_the_diagonal(tmp_path: Pat
     ours = load_adapter(tiny_llama(), folder)
     ours.set_rank(3)
     plain = PeftModel.from_pretrained(tiny_llama(), export_slice(folder, 3, tmp_path / "r3"))
-    torch.testing.assert_close(logits(plain), logits(ours.model), rtol=0, atol=2e-6)
+    assert_same_function(logits(plain), logits(ours.model))
 
 
 # ---- how it is saved
@@ -154,7 +155,7 @@ def test_a_rank_stabilised_adapter_is_saved_with_the_factor_that_every_server_re
     assert config["use_rslora"] is False
     assert config["lora_alpha"] == pytest.approx(8 * 16 / 8**0.5)  # R times alpha / sqrt(R)
     plain = PeftModel.from_pretrained(tiny_llama(), folder)
-    torch.testing.assert_close(logits(plain), logits(ours.model), rtol=0, atol=1e-6)
+    assert_same_function(logits(plain), logits(ours.model))
 
 
 def test_layers_of_different_rank_are_saved_only_after_rotation(make_foreign: Make, tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_layers_of_different_rank_are_saved_only_after_rotation(make_foreign: Ma
     with pytest.raises(AdapterError, match=r"the adapter has a rank_pattern, so it has no one rank. svd_rotate"):
         save_adapter(ours, tmp_path / "again")
     rotated = svd_rotate(folder, tmp_path / "svd")
-    torch.testing.assert_close(logits(load_adapter(tiny_llama(), rotated).model), logits(ours.model), rtol=0, atol=2e-6)
+    assert_same_function(logits(load_adapter(tiny_llama(), rotated).model), logits(ours.model))
     assert export_slice(rotated, 2, tmp_path / "r2").is_dir()
 
 

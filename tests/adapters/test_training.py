@@ -23,6 +23,7 @@ from aurac_adapters.methods.matryoshka import MatryoshkaLora
 from aurac_adapters.training import trainer as training
 from aurac_adapters.training.trainer import train
 from short_training import base_model, config, record, weights
+from tolerance import assert_same_training
 
 # PEFT 0.21 still asks transformers 5.24 under an old name.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
@@ -158,14 +159,16 @@ def test_gradient_checkpointing_changes_nothing(tmp_path: Path) -> None:
     method = DyLora(max_rank=4)
     plain = weights(train(config(tmp_path / "plain", method=method)))
     again = weights(train(config(tmp_path / "again", method=method, gradient_checkpointing=True)))
-    assert all(torch.allclose(plain[key], again[key], atol=1e-7, rtol=0) for key in plain)
+    assert_same_training(again, plain)
 
 
 def test_a_bfloat16_base_trains_a_float32_adapter(tmp_path: Path) -> None:
     out = train(config(tmp_path / "out", dtype="bfloat16"))
     assert {tensor.dtype for tensor in weights(out).values()} == {torch.float32}
     full = weights(train(config(tmp_path / "full")))
-    assert all(torch.allclose(tensor, full[key], atol=0.05) for key, tensor in weights(out).items())
+    # bfloat16 keeps 8 bits; where a gradient is smaller than its rounding, Adam's steps of 0.01 have either sign.
+    for key, tensor in weights(out).items():
+        torch.testing.assert_close(tensor, full[key], rtol=2**-7, atol=0.05)
 
 
 def test_the_seed_decides_the_adapter(tmp_path: Path) -> None:

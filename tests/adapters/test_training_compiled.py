@@ -70,7 +70,7 @@ def test_a_quantised_base_trains_a_float32_adapter(load_in: str, tmp_path: Path)
     assert {w.dtype for w in weights(out).values()} == {torch.float32}
     assert load_adapter(base_model(), out).method == method
     losses, exact = ([entry["loss"] for entry in record(folder)["losses"]] for folder in (out, full))
-    assert losses == pytest.approx(exact, rel=0.05)
+    assert losses == pytest.approx(exact, rel=0.05)  # 4 bits have steps of a tenth of the largest weight
     assert losses != exact
     assert record(out)["config"]["load_in"] == load_in
 

@@ -13,6 +13,7 @@ from lm_eval.models.huggingface import HFLM
 
 from aurac.harness.engine.lm import AuracLM
 from engine_cases import assert_same, requests, tiny_llama
+from tolerance import same_log_likelihoods
 
 Pair = tuple[AuracLM, HFLM]
 HEADER = "Question: the cat sat on the mat. Answer: yes\n\nQuestion: the dog ran to the sun. Answer: no\n\n"
@@ -85,7 +86,7 @@ def test_other_attention_gives_the_same_answers_and_is_left_as_it_was(
     wanted = theirs.loglikelihood(asked := requests(*CASES["documents behind one header"]), disable_tqdm=True)
     model.set_attn_implementation(attention)
     found = ours.loglikelihood(asked, disable_tqdm=True)
-    assert [value for value, _ in found] == pytest.approx([value for value, _ in wanted], abs=2e-4)
+    assert [value for value, _ in found] == same_log_likelihoods([value for value, _ in wanted])
     assert model.config._attn_implementation == attention
     assert ours.work.fallback is None
 
@@ -137,7 +138,8 @@ def test_low_precision_differs_from_hflm_by_no_more_than_rounding(
     asked = requests(*CASES["documents behind one header"])
     found = ours.loglikelihood(asked, disable_tqdm=True)
     wanted = theirs.loglikelihood(asked, disable_tqdm=True)
-    assert [value for value, _ in found] == pytest.approx([value for value, _ in wanted], abs=0.3)
+    # bfloat16 keeps 8 bits of each of some ten logits.
+    assert [value for value, _ in found] == pytest.approx([value for value, _ in wanted], rel=2**-7, abs=0.3)
     assert ours.work.fallback is None
 
 

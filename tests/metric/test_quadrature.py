@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aurac.errors import CurveError, RefusedError, UnknownNameError
 from aurac.quadrature import AXES, RULES, effective_ranks, weights
+from tolerance import assert_near, near
 
 GRIDS = {
     "W_1_128": [1, 2, 4, 8, 16, 32, 64, 128],
@@ -32,22 +33,22 @@ def test_weights_of_the_usual_grids_are_the_reference_ones(name: str, oracles: d
     expected = oracles[name]
     for axis, key in (("linear", "v1"), ("log2", "v2")):
         w = weights(GRIDS[name], axis)
-        np.testing.assert_allclose(w, expected[key], rtol=0, atol=1e-15)
-        assert effective_ranks(w) == pytest.approx(expected[f"neff_{key}"], abs=1e-12)
+        assert_near(w, expected[key])
+        assert effective_ranks(w) == near(expected[f"neff_{key}"])
 
 
 @given(grids, st.data())
 def test_trapezoid_is_the_formula_of_the_authors_on_both_axes(ranks: list[int], data: st.DataObject) -> None:
     accuracies = np.array(data.draw(st.lists(st.floats(0, 1), min_size=len(ranks), max_size=len(ranks))))
-    assert weights(ranks, "linear") @ accuracies == pytest.approx(authors_version_1(ranks, accuracies), abs=1e-12)
+    assert weights(ranks, "linear") @ accuracies == near(authors_version_1(ranks, accuracies))
     on_log = authors_version_1(list(np.log2(ranks)), accuracies)
-    assert weights(ranks, "log2") @ accuracies == pytest.approx(on_log, abs=1e-12)
+    assert weights(ranks, "log2") @ accuracies == near(on_log)
 
 
 @given(grids, axes, st.sampled_from(PLAIN_RULES))
 def test_weights_sum_to_one(ranks: list[int], axis: str, rule: str) -> None:
     if (axis, rule) != ("linear", "simpson"):
-        assert weights(ranks, axis, rule).sum() == pytest.approx(1, abs=1e-12)
+        assert weights(ranks, axis, rule).sum() == near(1)
 
 
 @given(grids, axes)
@@ -70,7 +71,7 @@ def test_partial_areas_add_up_to_the_whole(ranks: list[int], axis: str, data: st
     phi = AXES[axis](np.array([ranks[0], cut, ranks[-1]], dtype=float))
     parts = weights(ranks, axis, within=(ranks[0], cut)) * (phi[1] - phi[0])
     parts = parts + weights(ranks, axis, within=(cut, ranks[-1])) * (phi[2] - phi[1])
-    np.testing.assert_allclose(parts / (phi[2] - phi[0]), weights(ranks, axis), atol=1e-9)
+    assert_near(parts / (phi[2] - phi[0]), weights(ranks, axis))
 
 
 @given(grids, axes)
@@ -81,7 +82,7 @@ def test_an_interpolated_rank_between_two_changes_no_trapezoid(ranks: list[int],
         return
     x, grid = AXES[axis](np.array(ranks, dtype=float)), sorted([*ranks, middle])
     finer = np.interp(AXES[axis](np.array(grid, dtype=float)), x, accuracies)
-    assert weights(grid, axis) @ finer == pytest.approx(weights(ranks, axis) @ accuracies, abs=1e-12)
+    assert weights(grid, axis) @ finer == near(weights(ranks, axis) @ accuracies)
 
 
 @given(grids, axes, st.data())
@@ -89,21 +90,21 @@ def test_an_isotonic_fit_with_the_same_weights_keeps_the_area(ranks: list[int], 
     accuracies = data.draw(st.lists(st.floats(0, 1), min_size=len(ranks), max_size=len(ranks)))
     w = weights(ranks, axis)
     fit = scipy.optimize.isotonic_regression(accuracies, weights=w)
-    assert w @ fit.x == pytest.approx(w @ np.array(accuracies), abs=1e-9)
+    assert w @ fit.x == near(w @ np.array(accuracies))
 
 
 def test_partial_ranges_are_the_reference_ones(oracles: dict[str, Any]) -> None:
     ranks, accuracies, e1 = [1, 2, 4, 8], np.array([0.25, 0.375, 0.5, 0.75]), oracles["E1"]
-    assert weights(ranks, "linear", within=(2, 4)) @ accuracies == pytest.approx(e1["partial_2_4_v1"], abs=1e-12)
-    assert weights(ranks, "linear", within=(3, 6)) @ accuracies == pytest.approx(e1["partial_3_6_v1"], abs=1e-12)
-    np.testing.assert_allclose(weights(ranks, "log2", within=(3, 6)), e1["partial_3_6_v2_w"], atol=1e-12)
+    assert weights(ranks, "linear", within=(2, 4)) @ accuracies == near(e1["partial_2_4_v1"])
+    assert weights(ranks, "linear", within=(3, 6)) @ accuracies == near(e1["partial_3_6_v1"])
+    assert_near(weights(ranks, "log2", within=(3, 6)), e1["partial_3_6_v2_w"])
     for axis, key in (("linear", "v1"), ("log2", "v2")):
         point = weights(ranks, axis, within=(3, 3)) @ accuracies
-        assert point == pytest.approx(e1[f"point_3_{key}"], abs=1e-12)
+        assert point == near(e1[f"point_3_{key}"])
 
 
 def test_simpson_on_log2_is_scipys_on_the_identity(oracles: dict[str, Any]) -> None:
-    np.testing.assert_allclose(weights([1, 2, 4, 8], rule="simpson"), oracles["E1"]["simpson_log2"]["w"], atol=1e-12)
+    assert_near(weights([1, 2, 4, 8], rule="simpson"), oracles["E1"]["simpson_log2"]["w"])
 
 
 def test_a_prior_is_the_deployment_mix() -> None:

@@ -88,7 +88,7 @@ def test_places_are_those_of_the_holm_adjusted_tests_of_all_pairs(runs: list[Run
     ]  # fmt: skip
     adjusted = comparison.pairs["arc"].p_adjusted
     found = [adjusted["dylora", "lora"], adjusted["matryoshka", "lora"], adjusted["dylora", "matryoshka"]]
-    np.testing.assert_allclose(found, holm(p), atol=2e-3)
+    np.testing.assert_allclose(found, holm(p), rtol=1e-3, atol=2e-3)  # both drew 9999 flips
     tiers = comparison.tiers("arc")
     assert tiers is not None
     assert [tiers.label(name) for name in tiers.order] == ["1", "2", "3"]

@@ -109,7 +109,7 @@ def test_bars_join_the_runs_that_the_adjusted_tests_cannot_tell_apart(runs: list
     ax = plot_critical_difference(comparison)
     (bar,) = [line for line in ax.lines if line.get_label() == "_tied"]
     ends = sorted(comparison.results[name, "arc"].value * 100 for name in ("lora", "dylora"))
-    np.testing.assert_allclose(sorted(bar.get_xdata()), ends, atol=0.5)
+    np.testing.assert_allclose(sorted(bar.get_xdata()), ends, rtol=1e-6, atol=0.5)  # drawn a little longer
     assert "not told apart at level 0.05" in ax.get_xlabel()
     assert {text.get_text() for text in ax.texts} == {"lora", "dylora", "matryoshka"}
 

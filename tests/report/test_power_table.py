@@ -33,7 +33,7 @@ def test_the_documents_needed_have_the_power_asked_for() -> None:
     (plan,) = power(question, [Spread("", 0.3)], documents=None).plans
     assert plan.needed is not None
     (there,) = power(question, [Spread("", 0.3)], documents=[plan.needed]).plans
-    assert there.power == pytest.approx(0.9, abs=1e-4)
+    assert there.power == pytest.approx(0.9, rel=1e-4)  # one document more or less
 
 
 def test_two_runs_show_their_spread_on_every_common_task(make_run: Make) -> None:

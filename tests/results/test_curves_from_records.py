@@ -12,6 +12,7 @@ from aurac.errors import RecordError, UnknownNameError
 from aurac.results import load
 from aurac.results.curves import headline_metric
 from records_by_hand import make_cell, settings, write
+from tolerance import near
 
 
 def test_a_curve_has_the_scores_of_every_document_at_every_rank(record: Path) -> None:
@@ -44,7 +45,7 @@ def test_a_corpus_ratio_keeps_its_value_and_gets_the_linearised_standard_error(t
     cell = make_cell("t", 1, [3.0, 2.0, 1.0], metric="bits_per_byte", weights=[10.0, 20.0, 70.0], value=1.4)
     tasks = {"t": settings(3, metrics={"bits_per_byte": {"aggregation": "bits_per_byte", "higher_is_better": False}})}
     curve = load(write(tmp_path / "run", [cell], tasks=tasks)).curves["t"]
-    assert curve.accuracies[0] == pytest.approx(1.4, abs=1e-12)
+    assert curve.accuracies[0] == near(1.4)
     assert not curve.higher_is_better
     assert not curve.bounded
     # Linearised: residuals w (s - R) are 16, 12, -28; divided by the mean weight 100/3.

@@ -54,7 +54,7 @@ def test_lower_is_better_turns_the_loss_round() -> None:
         RankAccuracyCurve.from_scores([1, 2, 4], scores, bounded=False, higher_is_better=False), margin=0.05
     )
     assert found.rank == 2
-    assert found.evidence[2].loss == pytest.approx(0.2, abs=0.02)
+    assert found.evidence[2].loss == pytest.approx(0.2, rel=0.1)  # 4 standard errors of 500 documents
     assert "loses less than 0.05 to rank 4" in str(found)
 
 
@@ -97,11 +97,11 @@ def test_the_detectable_margin_has_its_power() -> None:
         loss = rng.choice([-1.0, 0.0, 1.0], p=[0.1, 0.8, 0.1], size=500)
         margin = (1.6479 + 0.8424) * np.sqrt(0.2 / 500)  # t quantiles at 499 degrees of freedom
         certified += non_inferiority(loss, margin) <= 0.05
-    assert certified / 600 == pytest.approx(0.8, abs=0.05)
+    assert certified / 600 == pytest.approx(0.8, rel=0.06)  # 3 standard errors of 600 draws
     evidence = smallest_rank(
         RankAccuracyCurve.from_scores([1, 2], np.column_stack([(1 - loss) / 2, np.full(500, 0.5)])), margin=margin
     ).evidence[1]
-    assert evidence.detectable == pytest.approx((1.6479 + 0.8424) * evidence.stderr, rel=1e-3)
+    assert evidence.detectable == pytest.approx((1.6479 + 0.8424) * evidence.stderr, rel=1e-3)  # quantiles of 5 digits
 
 
 def test_one_rank_is_its_own_answer() -> None:

@@ -16,6 +16,7 @@ from aurac.statistics.estimate import Estimate
 from aurac.statistics.intervals import estimate_mean, mean_interval, per_document, t_interval, wilson_interval
 from aurac.statistics.refused import REFUSED, refuse
 from aurac.statistics.resample import acceleration, bootstrap_means, unique_rows
+from tolerance import assert_near, near
 
 values = st.lists(st.floats(0, 1), min_size=3, max_size=30).map(np.array)
 
@@ -23,16 +24,16 @@ values = st.lists(st.floats(0, 1), min_size=3, max_size=30).map(np.array)
 @given(values)
 def test_the_mean_its_error_and_its_t_interval_are_scipys(a: np.ndarray) -> None:
     estimate = estimate_mean(a)
-    assert estimate.stderr == pytest.approx(scipy.stats.sem(a), rel=1e-9, abs=1e-15)
+    assert estimate.stderr == near(scipy.stats.sem(a))
     interval = t_interval(estimate)
     if np.ptp(a) > 1e-9:
         expected = scipy.stats.ttest_1samp(a, 0).confidence_interval()
-        assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-12)
+        assert (interval.low, interval.high) == near((expected.low, expected.high))
 
 
 @given(values)
 def test_clusters_of_one_document_give_the_plain_error(a: np.ndarray) -> None:
-    assert estimate_mean(a, clusters=list(range(len(a)))).stderr == pytest.approx(estimate_mean(a).stderr, abs=1e-12)
+    assert estimate_mean(a, clusters=list(range(len(a)))).stderr == near(estimate_mean(a).stderr)
 
 
 def test_the_clustered_error_is_liang_and_zegers() -> None:
@@ -44,9 +45,9 @@ def test_the_clustered_error_is_liang_and_zegers() -> None:
 def test_the_per_document_scores_are_the_reference_ones(oracles: dict[str, Any], e1: RankAccuracyCurve) -> None:
     assert e1.scores is not None
     for axis, key in (("linear", "v1"), ("log2", "v2")):
-        np.testing.assert_allclose(per_document(e1.scores, weights(e1.ranks, axis)), oracles["E1"][key]["per_document"]
-                                   if "per_document" in oracles["E1"][key] else oracles["E1"][key]["per_doc"],
-                                   atol=1e-12)  # fmt: skip
+        expected = oracles["E1"][key]
+        found = per_document(e1.scores, weights(e1.ranks, axis))
+        assert_near(found, expected["per_document"] if "per_document" in expected else expected["per_doc"])
 
 
 def test_the_effective_number_of_documents_is_the_reference_one(oracles: dict[str, Any], e1: RankAccuracyCurve) -> None:
@@ -61,7 +62,7 @@ def test_wilson_is_scipys_when_the_effective_number_is_the_number_of_documents()
     # SE^2 = m(1-m)/n with n = 40, m = 0.3
     interval = wilson_interval(Estimate(0.3, np.sqrt(0.3 * 0.7 / 40), 39), 40, confidence_level=0.9)
     expected = scipy.stats.binomtest(12, 40).proportion_ci(0.9, method="wilson")
-    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert (interval.low, interval.high) == near((expected.low, expected.high))
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
@@ -77,7 +78,7 @@ def test_bca_is_scipys_but_for_the_random_numbers(a: list[float]) -> None:
     ours = bca_interval(a, n_resamples=20_000, rng=np.random.default_rng(1))
     theirs = scipy.stats.bootstrap((a,), np.mean, n_resamples=20_000, rng=np.random.default_rng(2)).confidence_interval
     # Resampled means lie on a lattice with steps of up to 1/n; an end may fall on either side of a step.
-    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1.01 / len(a))
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=1e-6, abs=1.01 / len(a))
 
 
 def test_bca_of_smooth_data_is_scipys_to_three_digits() -> None:
@@ -85,13 +86,13 @@ def test_bca_of_smooth_data_is_scipys_to_three_digits() -> None:
     ours = bca_interval(a, n_resamples=200_000, rng=np.random.default_rng(1))
     theirs = scipy.stats.bootstrap((a,), np.mean, n_resamples=200_000, batch=10_000, rng=np.random.default_rng(2))
     expected = theirs.confidence_interval
-    assert (ours.low, ours.high) == pytest.approx((expected.low, expected.high), rel=2e-3)
+    assert (ours.low, ours.high) == pytest.approx((expected.low, expected.high), rel=2e-3)  # both drew
 
 
 def test_bca_of_e2_is_the_reference_one(oracles: dict[str, Any]) -> None:
     d = np.array(oracles["E2"]["d"])
     interval = bca_interval(d, rng=np.random.default_rng(12345))
-    assert (interval.low, interval.high) == pytest.approx(oracles["E2"]["boot"]["BCa"], abs=1e-9)
+    assert (interval.low, interval.high) == near(oracles["E2"]["boot"]["BCa"])
     rows, counts = unique_rows(d[:, None])
     assert acceleration(rows[:, 0], counts) == pytest.approx(oracles["E2"]["bca_accel"], rel=1e-9)
 
@@ -113,7 +114,8 @@ def test_resampling_distinct_rows_is_resampling_documents(n: int) -> None:
     assert counts.sum() == n
     assert len(rows) <= 8
     means = bootstrap_means(rows, counts, n_resamples=40_000, rng=rng)
-    np.testing.assert_allclose(means.mean(axis=0), scores.mean(axis=0), atol=0.002)
+    # 3 standard errors of 40000 draws and more, of a mean and of a variance.
+    np.testing.assert_allclose(means.mean(axis=0), scores.mean(axis=0), rtol=0.01, atol=0.002)
     np.testing.assert_allclose(np.cov(means.T), np.cov(scores.T, ddof=0) / n, rtol=0.05, atol=1e-5)
 
 

@@ -21,7 +21,7 @@ def test_minimal_effect_and_documents_of_e2_are_the_reference_ones(oracles: dict
 @pytest.mark.parametrize(("n", "expected"), [(1172, (1.6, 2.5, 2.9)), (1319, (1.5, 2.3, 2.8)), (2376, (1.2, 1.7, 2.1))])
 def test_the_table_of_minimal_effects_is_the_reference_one(n: int, expected: tuple[float, ...]) -> None:
     # The table is printed with one digit.
-    assert [100 * minimal_effect(sd, n) for sd in (0.2, 0.3, 0.36)] == pytest.approx(expected, abs=0.052)
+    assert [100 * minimal_effect(sd, n) for sd in (0.2, 0.3, 0.36)] == pytest.approx(expected, rel=1e-6, abs=0.052)
 
 
 @pytest.mark.parametrize(("sigma", "expected"), [(0.3, (0.91, 0.61, 0.40)), (0.8, (2.43, 1.62, 1.06))])
@@ -45,12 +45,15 @@ def test_documents_needed_with_seeds_is_the_first_number_that_is_enough() -> Non
 
 
 def test_more_documents_come_down_to_the_seed_floor() -> None:
-    assert minimal_effect(0.3, 10**12, seed_sd=0.008, n_seeds=3) == pytest.approx(seed_floor(0.008, 3), rel=1e-4)
+    assert minimal_effect(0.3, 10**12, seed_sd=0.008, n_seeds=3) == pytest.approx(
+        seed_floor(0.008, 3), rel=1e-4
+    )  # 10^12 documents are not infinitely many
 
 
 @given(st.floats(0.05, 0.5), st.integers(10, 5000), st.floats(0.5, 0.99))
 def test_the_minimal_effect_has_its_power(sd: float, n: int, power: float) -> None:
-    assert power_of(minimal_effect(sd, n, power=power), sd, n) == pytest.approx(power, abs=2e-3)
+    found = power_of(minimal_effect(sd, n, power=power), sd, n)
+    assert found == pytest.approx(power, rel=4e-3)  # it counts findings in the wrong direction too
 
 
 def test_power_without_an_effect_is_the_level() -> None:
@@ -63,7 +66,7 @@ def test_power_without_an_effect_is_the_level() -> None:
 def test_power_is_what_a_simulated_paired_test_finds() -> None:
     d = np.random.default_rng(0).normal(0.05, 0.3, size=(4000, 200))
     z = d.mean(axis=1) / (d.std(axis=1, ddof=1) / np.sqrt(200))
-    assert np.mean(np.abs(z) > 1.972) == pytest.approx(power_of(0.05, 0.3, 200), abs=0.03)
+    assert np.mean(np.abs(z) > 1.972) == pytest.approx(power_of(0.05, 0.3, 200), rel=0.05)  # 4 standard errors
 
 
 @pytest.mark.parametrize(

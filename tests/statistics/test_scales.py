@@ -88,7 +88,7 @@ def test_the_bayesian_bootstrap_is_the_reference_one(oracles: dict[str, Any]) ->
     expected = oracles["E2b"]
     found = bayesian_bootstrap(oracles["E2"]["d"], rope=0.05, n_resamples=100_000)
     assert (found.mean, found.sd) == pytest.approx((expected["post_mean"], expected["post_sd"]), rel=1e-9)
-    assert found.p_rope == pytest.approx(expected["P_in_rope05_mc"], abs=2e-4)
+    assert found.p_rope == pytest.approx(expected["P_in_rope05_mc"], rel=1e-2, abs=2e-4)  # drawn
     assert found.p_below + found.p_rope + found.p_above == pytest.approx(1)
     assert bayesian_bootstrap([0.0, 0.0]).p_rope == 1.0
     with pytest.raises(CurveError, match="rope >= 0"):

@@ -85,7 +85,7 @@ def test_plain_lm_eval_finds_the_tasks_and_the_base_model_knows_only_the_old_wor
     assert results["facts"]["sample_len"] == results["tilt"]["sample_len"] == 256
     assert results["cipher"]["sample_len"] == 64
     assert results["facts"]["acc,none"] == 0.0  # the old value is always preferred to the new one
-    assert results["tilt"]["acc,none"] == pytest.approx(0.5, abs=0.1)  # two equally likely values: 3.2 standard errors
+    assert results["tilt"]["acc,none"] == pytest.approx(0.5, rel=0.2)  # two equally likely values: 3.2 standard errors
     assert results["cipher"]["exact_match,none"] == 0.0
     assert not list(tmp_path.iterdir())
 
