@@ -11,7 +11,8 @@ AuracError
 ├── DataError (ValueError)           training data that cannot be read
 ├── OptionError (ValueError)        an option with a value that it cannot have
 ├── RecipeError (ValueError)         a benchmark recipe that cannot be read
-├── RecordError (ValueError)         a run record that is missing, damaged, or of another run
+├── RecordError (ValueError)         a run record that is damaged, or of another run
+│   └── MissingRecordError (FileNotFoundError)   there is none where it was looked for
 ├── ComparisonError (ValueError)     runs that cannot be compared
 └── TrainingError (RuntimeError)     a training that cannot go on
 
@@ -66,7 +67,11 @@ class RecipeError(AuracError, ValueError):
 
 
 class RecordError(AuracError, ValueError):
-    """A run record that is missing, damaged, or of another run."""
+    """A run record that is damaged, or of another run."""
+
+
+class MissingRecordError(RecordError, FileNotFoundError):
+    """No run record where it was looked for."""
 
 
 class ComparisonError(AuracError, ValueError):

@@ -8,6 +8,7 @@ benchmarks it declares nearly every rank.
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -53,7 +54,7 @@ class RankEvidence:
     status: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Adequacy:
     """The smallest adequate rank and the evidence.
 
@@ -78,6 +79,14 @@ class Adequacy:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary that JSON can hold."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        """Return the verdict in one line; `print` shows the evidence too."""
+        return f"Adequacy(rank={self.rank} of {self.max_rank}, margin={self.margin:g}, n_documents={self.n_documents})"
+
+    def _repr_html_(self) -> str:
+        """Return what `print` shows, for notebooks."""
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def __str__(self) -> str:
         """Print the rank, the evidence, and what the documents could have shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +24,7 @@ from aurac.statistics.refused import check_name
 from aurac.statistics.seeds import TARGETS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuracScore:
     """What `compute` returns.
 
@@ -57,6 +58,21 @@ class AuracScore:
     curve: RankAccuracyCurve
     axis: str
     rule: str
+
+    def __float__(self) -> float:
+        """Return AURAC on the asked axis."""
+        return float(self.value)
+
+    def __repr__(self) -> str:
+        """Return the score in one line; `print` shows weights and accuracies too."""
+        error = "" if not self.stderr else f" ± {self.stderr:.4f}"
+        what = ", ".join(str(part) for part in (self.curve.name, self.curve.task, self.curve.metric) if part)
+        ranks = "-".join(map(str, self.curve.ranks))
+        return f"AuracScore({self.value:.4f}{error}{f', {what}' if what else ''}, {self.axis} axis, ranks {ranks})"
+
+    def _repr_html_(self) -> str:
+        """Return what `print` shows, for notebooks."""
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the per-document scores as a dictionary that JSON can hold."""

@@ -6,10 +6,11 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from aurac.errors import RecordError
+from aurac.errors import MissingRecordError, RecordError
 
 SCHEMA_VERSION = 1
 """Of `run.json`; raised when an older aurac would misread a new record."""
@@ -32,9 +33,17 @@ def find_record(path: Path) -> Path:
     for folder in (path, path / NESTED):
         if (folder / RUN_JSON).is_file():
             return folder
-    if not path.exists():
-        raise RecordError(f"no such folder: {path}. Give a folder that `aurac score` wrote.")
-    raise RecordError(f"{path} holds no run record ({RUN_JSON}). Give a folder that `aurac score` wrote.")
+    if path.exists():
+        raise MissingRecordError(f"{path} holds no run record ({RUN_JSON}). Give a folder that `aurac score` wrote.")
+    near = get_close_matches(path.name, [other.name for other in _records_in(path.parent)], n=1)
+    hint = f" Did you mean {path.parent / near[0]}?" if near else ""
+    raise MissingRecordError(f"no such folder: {path}.{hint} Give a folder that `aurac score` wrote.")
+
+
+def _records_in(folder: Path) -> list[Path]:
+    """Return the folders in a folder that hold a run record."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in found if any((place / RUN_JSON).is_file() for place in (path, path / NESTED))]
 
 
 def read_run_json(folder: Path) -> dict[str, Any]:

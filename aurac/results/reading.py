@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError, CurveError, RecordError, UnknownNameError
@@ -14,6 +15,9 @@ from aurac.results.curves import Content, NoCurveError
 from aurac.results.damage import refuse
 from aurac.results.layout import NESTED, RUN_JSON, find_record, read_run_json
 from aurac.results.stored import read_cells
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,6 +46,23 @@ class Run:
         """Return one line; the record, thousands of lines for some suites, is in `record`."""
         seeds = f", seeds={len(self.seeds)}" if self.seeds else ""
         return f"Run({self.name!r}, tasks={self.tasks}, ranks={self.ranks}{seeds})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the curves as a long DataFrame: run, task, metric, rank, accuracy (a fraction), n_documents."""
+        import pandas as pd
+
+        columns = ("run", "task", "metric", "rank", "accuracy", "n_documents")
+        rows = [
+            (self.name, task, curve.metric, rank, float(accuracy), curve.n_documents)
+            for task, curve in self.curves.items()
+            for rank, accuracy in zip(curve.ranks, curve.accuracies, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=list(columns))
+
+    def _repr_html_(self) -> str:
+        """Return the accuracies, a row a task and a column a rank, for notebooks."""
+        table = self.to_frame().pivot(index="task", columns="rank", values="accuracy").loc[list(self.tasks)]
+        return f"<p>{html.escape(repr(self))}</p>{table.to_html(float_format='{:.4f}'.format, na_rep='')}"
 
     @property
     def method(self) -> str:
