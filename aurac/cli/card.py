@@ -92,7 +92,7 @@ def _subject(adapter: AdapterFolder, repo_id: str | None) -> Subject:
         base=adapter.base_model,
         method=adapter.method.name,
         max_rank=adapter.method.max_rank,
-        note=adapter.scaling_note,
+        note=" ".join([adapter.scaling_note, *(f"({note.rstrip('.')})" for note in adapter.notes)]),
     )
 
 

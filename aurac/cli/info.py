@@ -93,6 +93,7 @@ def adapter_rows(facts: AdapterFacts) -> list[tuple[str, str]]:
         ("parameters", f"{facts.parameters:,} ({facts.weights_bytes:,} bytes, {', '.join(facts.dtypes)})"),
         ("sha256", facts.sha256),
         ("made with", ", ".join(f"{name} {version}" for name, version in facts.versions.items()) or "not known"),
+        *(("note", note) for note in facts.notes),
     ]
 
 

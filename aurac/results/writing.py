@@ -29,8 +29,8 @@ from aurac.results.layout import (
 )
 from aurac.results.stored import read_cells
 
-_NOT_IDENTITY = {"adapter.path", "base.name_or_path"}
-"""Where things lay; their hashes say what they are."""
+_NOT_IDENTITY = {"adapter.path", "adapter.notes", "base.name_or_path"}
+"""Where things lay, and what was said of them; their hashes say what they are."""
 _FIXED = ("num_fewshot", "version", "n_documents", "requests_sha256", "docs_hash")
 """What may not change in a task between two calls that write one record."""
 

@@ -12,8 +12,8 @@ from aurac.errors import AdapterError, ModelError
 from aurac_adapters.base.config import load_config
 from aurac_adapters.base.model import load_base
 from aurac_adapters.export.cards import Origin, merged_card
-from aurac_adapters.folder.folder import read_adapter
-from aurac_adapters.folder.loading import load_adapter
+from aurac_adapters.folder.folder import read_folder
+from aurac_adapters.folder.loading import load_read
 from aurac_adapters.folder.writing import CARD, check_new, new_folder
 from aurac_adapters.layer.nested import NestedAdapter, lora_layers
 from aurac_adapters.methods.method import check_rank
@@ -49,7 +49,7 @@ def export_merged(
         ModelError: If the base model is not named, cannot be loaded or is quantised.
         AdapterError: If the folder cannot be merged, or `out` holds something.
     """
-    found, target = read_adapter(folder), Path(out)
+    (found, tensors), target = read_folder(folder), Path(out)
     check_rank(rank, found.method.max_rank)
     check_new(target)
     name = base or found.base_model
@@ -59,7 +59,7 @@ def export_merged(
     _refuse_quantised(config, name)
     dtype = getattr(config, "dtype", None) or torch.float32
     model, tokenizer = load_base(name, dtype=dtype, trust_remote_code=trust_remote_code)
-    nested = load_adapter(model, found.path, inference=inference)
+    nested = load_read(model, found, tensors, inference=inference)
     _refuse_shared_weights(nested, found.path)
     nested.set_rank(rank)
     merged = nested.model.merge_and_unload(safe_merge=True)

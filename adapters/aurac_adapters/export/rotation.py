@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 from torch.nn.functional import pad
 
+from aurac_adapters.export.base_check import check_layers
 from aurac_adapters.folder.folder import read_folder
 from aurac_adapters.folder.writing import write_folder
 from aurac_adapters.layer.config import layer_scaling
 from aurac_adapters.layer.keys import lora_layers_of
 from aurac_adapters.layer.layer_gate import served_diagonal
+from aurac_adapters.layer.options import known_options
 from aurac_adapters.methods.svd_lora import SvdLora
 
 
@@ -33,6 +35,7 @@ def svd_rotate(folder: str | os.PathLike[str], out: str | os.PathLike[str], *, i
         AdapterError: If the folder cannot be read, or `out` holds something.
     """
     found, tensors = read_folder(folder)
+    check_layers(found, tensors)
     rank = found.method.max_rank
     for layer in lora_layers_of(tensors):
         a, b = tensors[layer.a], tensors[layer.b]  # (r, in), (out, r)
@@ -43,7 +46,7 @@ def svd_rotate(folder: str | os.PathLike[str], out: str | os.PathLike[str], *, i
         missing = rank - len(a)  # a layer of smaller rank is filled with zeros
         tensors[layer.a] = pad(new_a, (0, 0, 0, missing)).to(a.dtype).contiguous()
         tensors[layer.b] = pad(new_b, (0, missing)).to(b.dtype).contiguous()
-    config = {**found.config, "r": rank, "lora_alpha": rank}
+    config = {**known_options(found.config), "r": rank, "lora_alpha": rank}
     return write_folder(config, tensors, Path(out), method=SvdLora(max_rank=rank, seed=found.method.seed))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from aurac.errors import AdapterError
+from aurac_adapters.export.base_check import check_layers
 from aurac_adapters.export.cards import Origin, slice_card
 from aurac_adapters.export.padding import check_padding, pad_layers
 from aurac_adapters.folder.folder import AdapterFolder, read_folder
@@ -17,6 +18,7 @@ from aurac_adapters.folder.writing import write_folder
 from aurac_adapters.layer.config import has_patterns
 from aurac_adapters.layer.keys import Layer, lora_layers_of
 from aurac_adapters.layer.layer_gate import served_diagonal
+from aurac_adapters.layer.options import known_options
 from aurac_adapters.methods.method import check_rank
 
 
@@ -48,6 +50,7 @@ def export_slice(
         AdapterError: If the folder cannot be sliced, or `out` holds something.
     """
     found, tensors = read_folder(folder)
+    check_layers(found, tensors)
     if pattern := has_patterns(found.config):
         raise AdapterError(
             f"{found.path} has layers with ranks or factors of their own ({pattern}), which some servers ignore. Merge "
@@ -65,7 +68,7 @@ def export_slice(
         tensors[layer.a] = tensors[layer.a][:rank].contiguous()
         tensors[layer.b] = (b if uniform else (b.double() * own).to(_at_least_float32(b.dtype))).contiguous()
     pad_layers(tensors, layers, width)
-    config = {**found.config, "r": width, "lora_alpha": (float(p[0, 0]) if uniform else 1.0) * width}
+    config = {**known_options(found.config), "r": width, "lora_alpha": (float(p[0, 0]) if uniform else 1.0) * width}
     if isinstance(config.get("target_modules"), str):  # a regular expression, which SGLang refuses
         config |= {"target_modules": sorted(layer.inner for layer in layers), "exclude_modules": None}
     if base is not None:

@@ -12,6 +12,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from aurac.errors import AdapterError
+from aurac_adapters.folder.key_names import clean_keys, clean_names
+from aurac_adapters.folder.notes import config_notes
 from aurac_adapters.folder.sidecar import SIDECAR, WEIGHTS, file_sha256, read_config, read_json, read_sidecar
 from aurac_adapters.layer.config import foreign_method
 from aurac_adapters.layer.keys import lora_layers_of
@@ -34,6 +36,7 @@ class AdapterFacts:
         weights_bytes: Size of the weights file.
         sha256: Of the weights file.
         versions: Of the libraries that wrote the sidecar.
+        notes: What a user should know about the folder before believing a number of it, one sentence each.
     """
 
     path: Path
@@ -47,6 +50,7 @@ class AdapterFacts:
     weights_bytes: int
     sha256: str
     versions: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
     @property
     def training_diagonal(self) -> tuple[float, ...] | None:
@@ -61,7 +65,7 @@ class AdapterFacts:
             "training_diagonal": self.training_diagonal,
             "inference": self.inference,
             "sidecar": self.has_sidecar,
-            "base_model": self.config.get("base_model_name_or_path"),
+            "base_model": self.config.get("base_model_name_or_path") or None,
             "revision": self.config.get("revision"),
             "target_modules": self.config.get("target_modules"),
             "lora_alpha": self.config["lora_alpha"],
@@ -71,6 +75,7 @@ class AdapterFacts:
             "weights_bytes": self.weights_bytes,
             "sha256": self.sha256,
             "versions": dict(self.versions),
+            "notes": list(self.notes),
         }
 
 
@@ -82,8 +87,9 @@ def read_facts(folder: str | os.PathLike[str]) -> AdapterFacts:
             weights is damaged.
     """
     path = Path(folder)
-    config = read_config(path)
-    shapes = _header(path / WEIGHTS)
+    read = read_config(path)
+    config = clean_names(read)
+    shapes, note = _header(path / WEIGHTS)
     digest = file_sha256(path / WEIGHTS)
     has_sidecar = (path / SIDECAR).exists()
     if has_sidecar:
@@ -103,18 +109,21 @@ def read_facts(folder: str | os.PathLike[str]) -> AdapterFacts:
         weights_bytes=(path / WEIGHTS).stat().st_size,
         sha256=digest,
         versions=read_json(path / SIDECAR).get("versions", {}) if has_sidecar else {},
+        notes=tuple(said for said in (note, *config_notes(read)) if said),
     )
 
 
-def _header(path: Path) -> dict[str, tuple[list[int], str]]:
-    """Return shape and type of every factor, A (r, in) and B (out, r)."""
+def _header(path: Path) -> tuple[dict[str, tuple[list[int], str]], str | None]:
+    """Return shape and type of every factor, A (r, in) and B (out, r), and what was wrong with its keys."""
     try:
         with safe_open(str(path), framework="numpy") as file:
-            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
+            raw = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as exc:
         raise AdapterError(
             f"{path} is damaged or no safetensors file: {exc}. Fetch or save the adapter again."
         ) from exc
+    keys = clean_keys(raw, path)
+    slices = {keys.names[key]: piece for key, piece in raw.items()}
     factors = [key for layer in lora_layers_of(slices) for key in (layer.a, layer.b)]
     if missing := [key for key in factors if key not in slices]:
         raise AdapterError(f"{path} has no tensor {missing[0]}; the adapter is incomplete. Fetch or save it again.")
@@ -123,4 +132,4 @@ def _header(path: Path) -> dict[str, tuple[list[int], str]]:
     found = {key: (slices[key].get_shape(), str(slices[key].get_dtype())) for key in factors}
     if flat := [key for key, (shape, _) in found.items() if len(shape) != 2]:
         raise AdapterError(f"{path}: {flat[0]} has shape {found[flat[0]][0]}; (r, in) or (out, r) is needed.")
-    return found
+    return found, keys.note

@@ -14,6 +14,9 @@ from typing import Any
 import torch
 
 from aurac.errors import AdapterError
+from aurac_adapters.folder.concatenation import concatenation
+from aurac_adapters.folder.key_names import clean_names
+from aurac_adapters.folder.notes import config_notes
 from aurac_adapters.folder.sidecar import (
     CONFIG,
     SIDECAR,
@@ -45,7 +48,9 @@ class AdapterFolder:
         inference: Inference rule that the folder asks for.
         sha256: Of the weights file.
         has_sidecar: Whether the folder was made by this project.
-        config: PEFT's configuration as read.
+        config: PEFT's configuration as read, without wrappers in the names of layers.
+        notes: What a user should know about the folder before believing a number of it, one sentence each.
+        as_peft_writes: Whether PEFT finds everything in the files as they are; otherwise it is given a cleaned copy.
     """
 
     path: Path
@@ -56,6 +61,8 @@ class AdapterFolder:
     sha256: str
     has_sidecar: bool
     config: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    as_peft_writes: bool = True
 
     @property
     def own_ranks(self) -> tuple[int, ...] | None:
@@ -84,11 +91,20 @@ def read_adapter(folder: str | os.PathLike[str]) -> AdapterFolder:
     return read_folder(folder)[0]
 
 
-def read_folder(folder: str | os.PathLike[str]) -> tuple[AdapterFolder, dict[str, torch.Tensor]]:
-    """Do what `read_adapter` does, and return the tensors too."""
+def read_folder(
+    folder: str | os.PathLike[str], *, announce: bool = True
+) -> tuple[AdapterFolder, dict[str, torch.Tensor]]:
+    """Do what `read_adapter` does, and return the tensors too, by key as PEFT writes it.
+
+    Args:
+        folder: The adapter folder.
+        announce: Whether to warn of the folder's notes; not where the same folder was read a moment ago.
+    """
     path = Path(folder)
-    config = read_config(path)
-    tensors = read_weights(path / WEIGHTS, config)
+    read = read_config(path)
+    config = clean_names(read)
+    weights = read_weights(path / WEIGHTS, config)
+    tensors = weights.tensors
     digest = file_sha256(path / WEIGHTS)
     has_sidecar = (path / SIDECAR).exists()
     if has_sidecar:
@@ -96,16 +112,22 @@ def read_folder(folder: str | os.PathLike[str]) -> tuple[AdapterFolder, dict[str
     else:
         largest = max(len(tensors[layer.a]) for layer in lora_layers_of(tensors))
         method, inference = foreign_method(config, max_rank=largest), "prefix"
+    notes = [weights.note, *config_notes(read), None if has_sidecar else concatenation(tensors)]
     found = AdapterFolder(
         path=path,
-        base_model=config.get("base_model_name_or_path"),
+        base_model=config.get("base_model_name_or_path") or None,  # PEFT writes "" for a model without a name
         revision=config.get("revision"),
         method=method,
         inference=inference,
         sha256=digest,
         has_sidecar=has_sidecar,
         config=config,
+        notes=tuple(note for note in notes if note),
+        as_peft_writes=weights.note is None and config == read,
     )
+    if announce:
+        for note in found.notes:
+            warnings.warn(f"{path}: {note}", stacklevel=1)  # at this line always, so that Python shows each once
     return found, tensors
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import save_file
 from torch import nn
 
 from aurac.errors import AdapterError
-from aurac_adapters.folder.folder import read_folder
-from aurac_adapters.folder.sidecar import WEIGHTS
+from aurac_adapters.folder.folder import AdapterFolder, read_folder
+from aurac_adapters.folder.sidecar import CONFIG, WEIGHTS
 from aurac_adapters.folder.weights import check_fits
 from aurac_adapters.layer.nested import NestedAdapter, attach
 
@@ -42,10 +46,23 @@ def load_adapter(
     Raises:
         AdapterError: If the folder is no usable adapter, or belongs to another base model.
     """
-    found, tensors = read_folder(folder)
+    return load_read(model, *read_folder(folder), adapter_name, inference=inference, is_trainable=is_trainable)
+
+
+def load_read(
+    model: nn.Module,
+    found: AdapterFolder,
+    tensors: dict[str, torch.Tensor],
+    adapter_name: str = "default",
+    *,
+    inference: str | None = None,
+    is_trainable: bool = False,
+) -> NestedAdapter:
+    """Do what `load_adapter` does with what `read_folder` returned."""
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     check_fits(tensors, base, found.path / WEIGHTS)
-    loaded = _load(model, found.path, adapter_name, is_trainable)
+    with _for_peft(found, tensors) as path:
+        loaded = _load(model, path, adapter_name, is_trainable, found.path)
     _check_complete(loaded, tensors, found.path / WEIGHTS, adapter_name)
     return attach(
         loaded,
@@ -56,7 +73,19 @@ def load_adapter(
     )
 
 
-def _load(model: nn.Module, path: Path, adapter_name: str, is_trainable: bool) -> PeftModel:
+@contextmanager
+def _for_peft(found: AdapterFolder, tensors: dict[str, torch.Tensor]) -> Iterator[Path]:
+    """Yield a folder in which PEFT finds everything: the adapter's own, or a copy with keys as PEFT writes them."""
+    if found.as_peft_writes:
+        yield found.path
+        return
+    with TemporaryDirectory() as copy:
+        save_file(tensors, Path(copy) / WEIGHTS, metadata={"format": "pt"})
+        (Path(copy) / CONFIG).write_text(json.dumps(found.config), encoding="utf-8")
+        yield Path(copy)
+
+
+def _load(model: nn.Module, path: Path, adapter_name: str, is_trainable: bool, named: Path) -> PeftModel:
     # Not low_cpu_mem_usage: peft 0.21 then rounds the weights to the type of the base, bfloat16 for instance.
     # `torch_device` is where the file is read to; the weights end up beside the base layers.
     options = {"is_trainable": is_trainable, "torch_device": "cpu"}
@@ -64,6 +93,7 @@ def _load(model: nn.Module, path: Path, adapter_name: str, is_trainable: bool) -
         # PEFT initialises weights before it loads them; that must not move the global generator.
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Found missing adapter keys")  # reported below
+            warnings.filterwarnings("ignore", message="Unexpected keyword arguments")  # said when the folder was read
             if not isinstance(model, PeftModel):
                 return PeftModel.from_pretrained(model, path, adapter_name=adapter_name, **options)
             if adapter_name in model.peft_config:
@@ -75,7 +105,7 @@ def _load(model: nn.Module, path: Path, adapter_name: str, is_trainable: bool) -
         if isinstance(exc, (AdapterError, MemoryError, torch.OutOfMemoryError)):
             raise
         reason = " ".join(str(exc).split())
-        raise AdapterError(f"PEFT cannot load {path} onto this base model: {reason:.300}") from exc
+        raise AdapterError(f"PEFT cannot load {named} onto this base model: {reason:.300}") from exc
 
 
 def _check_complete(model: PeftModel, tensors: Mapping[str, torch.Tensor], path: Path, adapter_name: str) -> None:

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 from torch import nn
 
 from aurac.errors import AdapterError, RankError
-from aurac_adapters.folder.folder import AdapterFolder, read_adapter
-from aurac_adapters.folder.loading import load_adapter
+from aurac_adapters.folder.folder import AdapterFolder, read_adapter, read_folder
+from aurac_adapters.folder.loading import load_read
 from aurac_adapters.layer.nested import NestedAdapter
 
 _RANK_FOLDER = re.compile(r"rank-([1-9]\d*)")
@@ -75,6 +75,11 @@ class RetrainedFolder:
     def base_model(self) -> str | None:
         """Name or path of the base model, the same for all."""
         return next(iter(self.members.values())).base_model
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about the members."""
+        return tuple(note for member in self.members.values() for note in member.notes)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -171,7 +176,7 @@ def load_ranked(
         AdapterError: If an adapter belongs to another base model, or a grid is given an inference rule.
     """
     if isinstance(found, AdapterFolder):
-        return load_adapter(model, found.path, inference=inference)
+        return load_read(model, *read_folder(found.path, announce=False), inference=inference)
     if inference is not None:
         raise AdapterError(
             f"{found.path} holds one adapter for each rank, used at its full rank; the inference rule {inference!r} "
@@ -179,7 +184,7 @@ def load_ranked(
         )
     handles: dict[int, NestedAdapter] = {}
     for rank, member in found.members.items():
-        handles[rank] = load_adapter(model, member.path, adapter_name=f"rank-{rank}")
+        handles[rank] = load_read(model, *read_folder(member.path, announce=False), f"rank-{rank}")
         model = handles[rank].model
     return RetrainedAdapter(handles)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +11,50 @@ import torch
 from safetensors.torch import load_file
 
 from aurac.errors import AdapterError
+from aurac_adapters.folder.key_names import clean_keys
 from aurac_adapters.layer.config import check_lookup, layer_rank
 from aurac_adapters.layer.keys import Layer, lora_layers_of
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
-def read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+@dataclass(frozen=True)
+class Weights:
+    """The tensors of an adapter file.
+
+    Attributes:
+        tensors: By key as PEFT writes it; for every layer `lora_A` of shape (rank, in) and `lora_B` of shape (out,
+            rank).
+        note: What its keys had in them that PEFT would not find; None where they are as PEFT writes them.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    note: str | None
+
+
+def read_weights(path: Path, config: Mapping[str, Any]) -> Weights:
     """Read the tensors of `adapter_model.safetensors`.
 
     Args:
         path: The file.
         config: PEFT's configuration of the adapter, checked by `check_config`.
 
-    Returns:
-        All tensors by key; for every layer `lora_A` of shape (rank, in) and `lora_B` of shape (out, rank).
-
     Raises:
-        AdapterError: If the file is damaged, holds NaN, an untrained (all-zero) or incomplete adapter, or ranks that
-            contradict the configuration.
+        AdapterError: If the file is damaged, has keys that mean nothing to PEFT, holds NaN, an untrained (all-zero) or
+            incomplete adapter, or ranks that contradict the configuration.
     """
     try:
-        tensors: dict[str, torch.Tensor] = load_file(path)
+        raw: dict[str, torch.Tensor] = load_file(path)
     except Exception as exc:  # a stranger's file fails in many ways
         if isinstance(exc, OSError) and exc.errno is not None:
             raise
         raise AdapterError(
             f"{path} is damaged or no safetensors file: {exc}. Fetch or save the adapter again."
         ) from exc
+    keys = clean_keys(raw, path)
+    tensors = {keys.names[key]: tensor for key, tensor in raw.items()}
     check_tensors(tensors, config, path)
-    return tensors
+    return Weights(tensors, keys.note)
 
 
 def check_tensors(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any], path: Path) -> None:

@@ -18,13 +18,17 @@ _COMPILING, _MOST_WORK = 5_000, 10**10
 _NOT_INDEXED_BY_RANK = ("use_dora", "lora_bias")
 _NO_STACK_OF_RANKS = ("target_parameters", "layer_replication", "megatron_config", "alora_invocation_tokens")
 _CHANGES_BASE = "changes the base weights; a prefix would not belong to the base"
+_CONVERT = (
+    "convert it to plain LoRA with PEFT (save_pretrained(path_initial_model_for_weight_conversion=...)) and then rotate "
+    "the result (aurac rotate): it is a difference of two halves, of which a prefix means nothing until it is rotated"
+)
 _INITS = {
-    "pissa": _CHANGES_BASE,
-    "olora": _CHANGES_BASE,
-    "corda": _CHANGES_BASE,
-    "lora_ga": _CHANGES_BASE,
-    "loftq": _CHANGES_BASE,
-    "orthogonal": "cancels at the full rank only; a prefix would not start at the base",
+    "pissa": (_CHANGES_BASE, _CONVERT),
+    "olora": (_CHANGES_BASE, _CONVERT),
+    "corda": (_CHANGES_BASE, _CONVERT),
+    "lora_ga": (_CHANGES_BASE, _CONVERT),
+    "loftq": (_CHANGES_BASE, None),
+    "orthogonal": ("cancels at the full rank only; a prefix would not start at the base", None),
 }
 _WHOLE = ("modules_to_save", "trainable_token_indices")
 _OTHER_LAYERS = ("use_qalora", "use_bdlora", "kasa_config", "velora_config", "monteclora_config", "arrow_config")
@@ -49,12 +53,10 @@ def check_config(config: Mapping[str, Any], where: object) -> None:
         if config.get(option):
             raise AdapterError(f"{where} uses {option}, which is another layer than B A. Train without it.")
     init = config.get("init_lora_weights")
-    for name, reason in _INITS.items():
+    for name, (reason, way_out) in _INITS.items():
         if isinstance(init, str) and init.startswith(name):
-            raise AdapterError(
-                f"{where} was initialised with {init!r}, which {reason}. Train with init_lora_weights=true, or convert "
-                "it to plain LoRA with PEFT first (path_initial_model_for_weight_conversion)."
-            )
+            advice = f"Train with init_lora_weights=true{'' if way_out is None else f', or {way_out}'}."
+            raise AdapterError(f"{where} was initialised with {init!r}, which {reason}. {advice}")
     check_kinds(config, where)
     ranks = [config.get("r"), *(config.get("rank_pattern") or {}).values()]
     if not all(isinstance(rank, int) and not isinstance(rank, bool) and 0 < rank < _MOST_RANKS for rank in ranks):
