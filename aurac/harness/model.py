@@ -40,6 +40,7 @@ def resolve_dtype(name_or_path: str, dtype: str = "auto", *, trust_remote_code: 
 
 def load_config(name_or_path: str, *, trust_remote_code: bool = False) -> Any:
     """Return the model's config, or raise `ModelError` saying why there is none."""
+    check_no_adapter(name_or_path)
     try:
         return AutoConfig.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
     except Exception as exc:  # a broken folder fails in many ways
@@ -48,6 +49,7 @@ def load_config(name_or_path: str, *, trust_remote_code: bool = False) -> Any:
 
 def load_tokenizer(name_or_path: str, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a base model, or raise `ModelError` saying why there is none."""
+    check_no_adapter(name_or_path)
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             name_or_path, trust_remote_code=trust_remote_code
@@ -71,6 +73,7 @@ def load_base(
     Raises:
         ModelError: If it cannot be loaded. Weights must be safetensors: a pickle can run code when it is read.
     """
+    check_no_adapter(name_or_path)
     name = resolve_dtype(name_or_path, dtype, trust_remote_code=trust_remote_code)
     tokenizer = load_tokenizer(name_or_path, trust_remote_code=trust_remote_code)
     try:
@@ -87,6 +90,22 @@ def load_base(
         raise ModelError(
             f"the model cannot be put on device {device!r}: {cause}. Use cpu, or a GPU that is there."
         ) from exc
+
+
+def check_no_adapter(name: str) -> None:
+    """Raise `ModelError` for a folder that holds an adapter: transformers would load that too, or another base.
+
+    Args:
+        name: A folder or a name on the hub, where nothing is looked at.
+    """
+    if (Path(name) / "adapter_config.json").is_file():
+        both = (Path(name) / "config.json").is_file()
+        raise ModelError(
+            f"{name} holds {'a base model and ' if both else ''}an adapter (adapter_config.json), which transformers "
+            f"would {'load on top of it' if both else 'take for a model'}. "
+            f"{'Move the adapter to a folder of its own' if both else 'Give the base model of the adapter'}, and name "
+            "the base with --base."
+        )
 
 
 def hflm_engine(model: Any, tokenizer: PreTrainedTokenizerBase, *, batch_size: int | str = 8) -> LM:

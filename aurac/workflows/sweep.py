@@ -207,4 +207,5 @@ def adapter_identity(adapter: RankedFolder, inference: str | None) -> dict[str, 
         **{name: adapter.config[name] for name in ("rank_pattern", "alpha_pattern") if adapter.config.get(name)},
         "inference": inference or adapter.inference,
         "sidecar": adapter.has_sidecar,
+        **({"notes": list(adapter.notes)} if adapter.notes else {}),
     }

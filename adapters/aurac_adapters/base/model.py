@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from aurac.errors import AdapterError, ModelError, UnknownNameError
+from aurac_adapters.base.config import check_no_adapter
 
 
 def load_base(
@@ -30,6 +31,7 @@ def load_base(
         ModelError: If there is no such model, or it cannot be read; weights other than safetensors are not read. If
             bitsandbytes is asked for and not installed.
     """
+    check_no_adapter(name)
     if (name.count("/") > 1 or name.startswith(("/", "."))) and not Path(name).is_dir():
         raise ModelError(f"no such base model folder: {name}. Give a folder, or a hub name like organisation/model.")
     options = {"quantization_config": _quantization(load_in, dtype)} if load_in else {}

@@ -1,7 +1,7 @@
 """Adapters that are several put one behind the other: a prefix of them is one of the parts, and no smaller adapter.
 
-PEFT makes them in two ways: PiSSA, OLoRA, CorDA and LoRA-GA are saved as plain LoRA by putting the trained factors before
-the negative of the initial ones, and `add_weighted_adapter(combination_type="cat")` puts adapters one behind the other.
+PEFT makes them in two ways: PiSSA, OLoRA, CorDA and LoRA-GA are saved as plain LoRA by putting the trained factors
+before the negative of the initial ones, and `add_weighted_adapter(combination_type="cat")` puts adapters in a row.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _STEP, _SPREADS = 1.2, 8.0
 def concatenation(tensors: Mapping[str, torch.Tensor]) -> str | None:
     """Return one sentence if the factors can be seen to be a concatenation, else None.
 
-    Two signs are looked for, in the median over layers: rows of A (or columns of B) that are alike at one distance d and
-    at no other, since both halves had one start; and rows of A whose length makes one step at one place, since
+    Two signs are looked for, in the median over layers: rows of A (or columns of B) that are alike at one distance d
+    and at no other, since both halves had one start; and rows of A whose length makes one step at one place, since
     `add_weighted_adapter` multiplies A by its weights. Parts with other starts and equal weights cannot be seen.
 
     Args:
@@ -44,8 +44,8 @@ def concatenation(tensors: Mapping[str, torch.Tensor]) -> str | None:
     if sign is None:
         return None
     return (
-        f"the factors look like several adapters one behind the other, a sum or a difference ({sign}), as PEFT writes a "
-        "converted PiSSA adapter or a weighted sum: ranks below the full one are parts of it and no smaller adapter. "
+        f"the factors look like several adapters one behind the other, a sum or a difference ({sign}), as PEFT writes "
+        "a converted PiSSA adapter or a weighted sum: ranks below the full one are parts of it and no smaller adapter. "
         "Rotate it first (aurac rotate), and use the result."
     )
 

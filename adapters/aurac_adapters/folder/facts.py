@@ -17,6 +17,7 @@ from aurac_adapters.folder.notes import config_notes
 from aurac_adapters.folder.sidecar import SIDECAR, WEIGHTS, file_sha256, read_config, read_json, read_sidecar
 from aurac_adapters.layer.config import foreign_method
 from aurac_adapters.layer.keys import lora_layers_of
+from aurac_adapters.layer.targets import check_targets
 from aurac_adapters.methods.method import NestedMethod
 
 
@@ -90,6 +91,7 @@ def read_facts(folder: str | os.PathLike[str]) -> AdapterFacts:
     read = read_config(path)
     config = clean_names(read)
     shapes, note = _header(path / WEIGHTS)
+    check_targets(config, lora_layers_of(shapes), path / WEIGHTS)
     digest = file_sha256(path / WEIGHTS)
     has_sidecar = (path / SIDECAR).exists()
     if has_sidecar:

@@ -85,9 +85,7 @@ def clean_keys(keys: Iterable[str], where: object) -> CleanKeys:
     _refuse_duplicates(names, where)
     changes.counts.update({f"adapter name {name!r} left out": count for name, count in changes.adapters.items()})
     said = ", ".join(f"{what} ({count} of {len(names)} keys)" for what, count in changes.counts.items())
-    note = (
-        f"the weights have keys that PEFT would not find; they are read as PEFT writes them: {said}." if said else None
-    )
+    note = f"the weights have keys that PEFT would not find; they are read as it writes them: {said}." if said else None
     return CleanKeys(names, note)
 
 
@@ -120,16 +118,16 @@ def _clean(key: str, changes: _Changes, where: object) -> str:
     # One change for each key, however often a wrapper stands in it.
     changes.counts.update(f"{part}. of {WRAPPERS[part]} left out" for part in set(parts) & WRAPPERS.keys())
     inner = _without_prefix(kept, key, changes, where)
-    if unknown := next((part for part in inner if part.startswith("_")), None):
-        raise AdapterError(f"{where}: the key {key} {_UNKNOWN.format(unknown)}")
     at = next((number for number, part in enumerate(inner) if part in _FACTORS), None)
     inner = _other(inner, changes, key, where) if at is None else _factor(inner, at, changes, key, where)
+    if unknown := next((part for part in inner if part.startswith("_")), None):
+        raise AdapterError(f"{where}: the key {key} {_UNKNOWN.format(unknown)}")
     return PREFIX + ".".join(inner)
 
 
 _UNKNOWN = (
-    "has {!r} in it, which is no layer of a model but a wrapper that is not known. Take the wrapper out of the keys, or "
-    "save the unwrapped model (save_pretrained)."
+    "has {!r} in it, which is no layer of a model but a wrapper that is not known. Take the wrapper out of the keys, "
+    "or save the unwrapped model (save_pretrained)."
 )
 
 

@@ -14,4 +14,4 @@ def config_notes(config: Mapping[str, Any]) -> Iterator[str]:
     if note := unknown_note(config):
         yield note
     if changed := [name for name, value in clean_names(config).items() if value != config[name]]:
-        yield f"the configuration has names of wrappers in {', '.join(changed)}; they are left out."
+        yield f"the configuration has names of wrappers in {', '.join(sorted(changed))}; they are left out."

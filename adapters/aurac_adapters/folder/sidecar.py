@@ -83,7 +83,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         raise AdapterError(f"no such folder: {path}. Give the folder of a PEFT LoRA adapter.")
     if not (path / CONFIG).is_file():
-        raise AdapterError(f"{path} is no PEFT adapter: it has no {CONFIG}. Give the folder of a PEFT LoRA adapter.")
+        raise AdapterError(f"{path} is no PEFT adapter: it has no {CONFIG}. {_where_else(path)}")
     config = read_json(path / CONFIG)
     check_config(config, path / CONFIG)
     if not (path / WEIGHTS).is_file():
@@ -93,6 +93,22 @@ def read_config(path: Path) -> dict[str, Any]:
             advice = ", or make a new folder of the pickle with aurac convert, which reads tensors only"
         raise AdapterError(f"{path} has no {WEIGHTS}{reason}. Save the adapter with safetensors{advice}.")
     return config
+
+
+def _where_else(path: Path) -> str:
+    """Return what to give instead of a folder that is no adapter: one of its checkpoints, or of the adapters in it."""
+    inside = sorted((child.parent for child in path.glob(f"*/{CONFIG}")), key=_step)
+    if not inside:
+        return "Give the folder of a PEFT LoRA adapter."
+    shown = ", ".join(child.name for child in inside[-5:])
+    more = f" (and {len(inside) - 5} before them)" if len(inside) > 5 else ""
+    return f"These folders in it are adapters: {shown}{more}. Give one of them, for example {inside[-1]}."
+
+
+def _step(folder: Path) -> tuple[int, str]:
+    """Sort checkpoint-500 before checkpoint-1000, as a Trainer numbers them."""
+    number = folder.name.rpartition("-")[2]
+    return (int(number) if number.isdecimal() else -1, folder.name)
 
 
 def file_sha256(path: Path) -> str:

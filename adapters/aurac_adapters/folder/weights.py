@@ -14,6 +14,7 @@ from aurac.errors import AdapterError
 from aurac_adapters.folder.key_names import clean_keys
 from aurac_adapters.layer.config import check_lookup, layer_rank
 from aurac_adapters.layer.keys import Layer, lora_layers_of
+from aurac_adapters.layer.targets import check_targets
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
@@ -73,6 +74,7 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any]
                 f"{path}: {key} holds NaN or infinity; the training diverged. Use an earlier checkpoint."
             )
     check_lookup(config, [layer.name for layer in layers], path)
+    check_targets(config, layers, path)
     for layer in layers:
         _check_layer(path, tensors, layer, layer_rank(config, layer.name))
     if not any(tensors[layer.b].any() and tensors[layer.a].any() for layer in layers):

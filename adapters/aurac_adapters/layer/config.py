@@ -19,8 +19,8 @@ _NOT_INDEXED_BY_RANK = ("use_dora", "lora_bias")
 _NO_STACK_OF_RANKS = ("target_parameters", "layer_replication", "megatron_config", "alora_invocation_tokens")
 _CHANGES_BASE = "changes the base weights; a prefix would not belong to the base"
 _CONVERT = (
-    "convert it to plain LoRA with PEFT (save_pretrained(path_initial_model_for_weight_conversion=...)) and then rotate "
-    "the result (aurac rotate): it is a difference of two halves, of which a prefix means nothing until it is rotated"
+    "convert it to plain LoRA with PEFT (save_pretrained(path_initial_model_for_weight_conversion=...)) and then "
+    "rotate the result (aurac rotate): it is a difference of two halves, whose prefixes mean nothing before that"
 )
 _INITS = {
     "pissa": (_CHANGES_BASE, _CONVERT),

@@ -38,6 +38,6 @@ def unknown_note(config: Mapping[str, Any]) -> str | None:
         return None
     listed = ", ".join(f"{name} = {value!s:.60}" for name, value in sorted(found.items()))
     return (
-        f"the configuration has options that this PEFT does not know and leaves out: {listed}. What is read is the LoRA "
-        "without them, which may be another function than the one that was trained."
+        f"the configuration has options that this PEFT does not know and leaves out: {listed}. What is read is the "
+        "LoRA without them, which may be another function than the one that was trained."
     )
