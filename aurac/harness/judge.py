@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lm_eval.api.metrics import mean
@@ -39,13 +39,18 @@ def measure_cell(lm: LM, leaf: Leaf, rank: int) -> Cell:
             with watching(lm) as watch:
                 _ask(lm, leaf)
             if error := _not_numbers(leaf) or _broken_texts(leaf, watch):
-                return Cell(leaf.name, rank, time.perf_counter() - started, {}, _rows([]), error)
+                return failed_cell(leaf.name, rank, time.perf_counter() - started, error)
             metrics, rows = _judge(leaf)
     except _JudgeError as exc:
-        return Cell(leaf.name, rank, time.perf_counter() - started, {}, _rows([]), str(exc))
+        return failed_cell(leaf.name, rank, time.perf_counter() - started, str(exc))
     finally:
         _forget_answers(leaf)
     return Cell(leaf.name, rank, time.perf_counter() - started, metrics, _rows(rows))
+
+
+def failed_cell(task: str, rank: int, seconds: float, error: str) -> Cell:
+    """Return a cell without a number, and why it has none."""
+    return Cell(task, rank, seconds, {}, _rows([]), error)
 
 
 def _forget_answers(leaf: Leaf) -> None:
@@ -119,7 +124,7 @@ def _judge_answers(leaf: Leaf) -> tuple[dict[str, float], list[tuple[Any, ...]]]
     for (metric, filter_name), found in values.items():
         # Looked up now, because a metric that returns a dictionary names its values only when it is called.
         aggregation = task.aggregation().get(metric, mean)
-        metrics[f"{metric},{filter_name}"] = _aggregate(aggregation, [value for _, value in found])
+        metrics |= _aggregate(aggregation, [value for _, value in found], metric, filter_name)
         parts = split(aggregation_name(aggregation), [value for _, value in found])
         for (document, _), (score, weight) in zip(found, parts, strict=True):
             names = (document.doc_id, document.doc_hash, document.prompt_hash, filter_name, metric)
@@ -127,11 +132,17 @@ def _judge_answers(leaf: Leaf) -> tuple[dict[str, float], list[tuple[Any, ...]]]
     return metrics, rows
 
 
-def _aggregate(aggregation: Callable[[list[Any]], Any], values: list[Any]) -> float:
+def _aggregate(
+    aggregation: Callable[[list[Any]], Any], values: list[Any], metric: str, filter_name: str
+) -> dict[str, float]:
+    """Return the value over the corpus; of an aggregation that has several, each by name, as lm-eval shows them all."""
     try:
-        return float(aggregation(values))
+        found = aggregation(values)
     except OverflowError:  # the perplexity of a broken model
-        return math.inf
+        found = math.inf
+    if isinstance(found, Mapping):
+        return {f"{metric}.{name},{filter_name}": float(value) for name, value in found.items()}
+    return {f"{metric},{filter_name}": float(found)}
 
 
 def _rows(rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -111,8 +113,9 @@ def check_no_adapter(name: str) -> None:
 def hflm_engine(model: Any, tokenizer: PreTrainedTokenizerBase, *, batch_size: int | str = 8) -> LM:
     """Return lm-eval's own model class around a loaded model: the plain path that others are compared with.
 
-    Everything is left as lm-eval has it, except that the softmax is in float32: in bfloat16 the sums over long answers
-    are off by up to 2 nats.
+    Everything is left as lm-eval has it, except that the softmax is in float32 (in bfloat16 the sums over long answers
+    are off by up to 2 nats), and that logits are not kept for other requests: where two requests agree in all but
+    where the answer begins, lm-eval 0.4.13 reads one of them at the wrong positions.
 
     Args:
         model: The model, with or without an adapter, on its device.
@@ -120,26 +123,39 @@ def hflm_engine(model: Any, tokenizer: PreTrainedTokenizerBase, *, batch_size: i
         batch_size: Requests at a time, or "auto".
     """
     with building():
-        return _QuietHFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, softmax_dtype="float32")
+        options = {"softmax_dtype": "float32", "logits_cache": False}
+        return _QuietHFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, **options)
 
 
 class _QuietHFLM(HFLM):  # type: ignore[misc]
-    """HFLM without its progress bars, one or more for every cell; the sweep has its own."""
+    """HFLM without its progress bars, one or more for every cell, and its lines on batch sizes."""
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = True) -> Any:
-        return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+        with contextlib.redirect_stdout(io.StringIO()):
+            return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = True) -> Any:
-        return super().loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
+        with contextlib.redirect_stdout(io.StringIO()):
+            return super().loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = True) -> Any:
-        return super().generate_until(requests, disable_tqdm=disable_tqdm)
+        with contextlib.redirect_stdout(io.StringIO()):
+            return super().generate_until(requests, disable_tqdm=disable_tqdm)
 
     def _loglikelihood_tokens(
         self, requests: list[Any], disable_tqdm: bool = True, override_bs: int | None = None
     ) -> Any:
         # The rolling path asks for a bar for every batch.
         return super()._loglikelihood_tokens(requests, disable_tqdm=True, override_bs=override_bs)
+
+    def _batch_scheduler(self, pos: int, requests: Any) -> Any:
+        # "auto:4" looks for a batch size 4 times on the way; lm-eval divides by zero where there are fewer requests.
+        schedule: float = self.batch_schedule
+        self.batch_schedule: float = min(schedule, len(requests))
+        try:
+            return super()._batch_scheduler(pos, requests)
+        finally:
+            self.batch_schedule = schedule
 
 
 def model_error(name_or_path: str, exc: Exception) -> ModelError:

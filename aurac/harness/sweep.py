@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,9 +11,10 @@ from typing import Any, Protocol
 from lm_eval.api.model import LM, CacheHook, CachingLM
 from tqdm import tqdm
 
-from aurac.errors import ModelError, RankError, RefusedError
+from aurac.errors import AuracError, RankError, RefusedError
 from aurac.harness.engine.batches import is_out_of_memory
-from aurac.harness.judge import measure_cell
+from aurac.harness.engine.processes import FailedElsewhereError, together
+from aurac.harness.judge import failed_cell, measure_cell
 from aurac.harness.quiet import answering
 from aurac.harness.suite import Suite
 from aurac.results import Cell, RunRecord
@@ -75,8 +77,10 @@ def measure_cells(
         ranks: All ranks of the sweep, whose finished cells the bar counts as done.
         progress: Whether to show the bar.
 
+    Whatever a cell raises, be it the task's code, the model's, or memory that runs out for the smallest batch, becomes
+    a failed cell with its reason, and the next one is measured.
+
     Raises:
-        ModelError: If memory runs out even for the smallest batch.
         RefusedError: If the model caches answers: lm-eval's cache does not know the rank and would return another's.
     """
     if isinstance(lm, CachingLM):
@@ -90,12 +94,17 @@ def measure_cells(
         current = None
         for task, rank in cells:
             leaf = suite.leaves[task]
-            if rank != current:
-                adapter.set_rank(rank)
-                current = rank
             bar.set_description(f"{task}, rank {rank}")
-            with _counting(lm, bar), _enough_memory(task, rank):
-                cell = measure_cell(lm, leaf, rank)
+            started = time.perf_counter()
+            try:
+                with together(), _counting(lm, bar):
+                    if rank != current:
+                        current = None
+                        adapter.set_rank(rank)
+                        current = rank
+                    cell = measure_cell(lm, leaf, rank)
+            except Exception as error:  # other people's code, and all that a machine lacks
+                cell = failed_cell(task, rank, time.perf_counter() - started, _reason(error))
             keep(replace(cell, work=lm.reset_work().to_dict()) if hasattr(lm, "reset_work") else cell)
             done += leaf.n_requests
             bar.update(done - bar.n)
@@ -111,19 +120,17 @@ def _counting(lm: LM, bar: Any) -> Iterator[None]:
         lm.set_cache_hook(CacheHook(None))
 
 
-@contextmanager
-def _enough_memory(task: str, rank: int) -> Iterator[None]:
-    """Make one error line of an out-of-memory error that smaller batches did not cure."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        cause = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
-        raise ModelError(
-            f"out of memory in task {task!r} at rank {rank}: {cause}. What was finished is kept; the same command goes "
-            "on from there with a smaller --batch-size, or on a device with more memory."
-        ) from error
+def _reason(error: Exception) -> str:
+    """Return one line on why a cell failed, with a remedy where there is one."""
+    if isinstance(error, (AuracError, FailedElsewhereError)):
+        return str(error)
+    cause = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
+    if is_out_of_memory(error):
+        return (
+            f"out of memory: {cause}. The same command tries again, with a smaller --batch-size or on a device with "
+            "more memory."
+        )
+    return f"{type(error).__name__}: {cause}"
 
 
 class _ProgressHook(CacheHook):  # type: ignore[misc]

@@ -10,11 +10,23 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from aurac.harness.engine.lm import AuracLM
-from aurac.harness.engine.processes import start_processes
+from aurac.harness.engine.processes import FailedElsewhereError, start_processes, together
 from engine_cases import generation, requests, rolling, tiny_llama
 
 PAIRS = [(f"{'qz' * 30} {letter * 9} j{letter}", choice) for letter in "abcdefghijk" for choice in (" x", " y w")]
 PROMPTS = [f"one {letter}" for letter in "abcde"]
+
+
+def fail(lm: AuracLM, index: int, failing: int) -> str:
+    """Raise in one of the processes while the other one answers; return what this one hears of it."""
+    try:
+        with together():
+            if index == failing:
+                raise ValueError("no luck")
+            lm.loglikelihood(requests(*PAIRS), disable_tqdm=True)
+    except (ValueError, FailedElsewhereError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "well"
 
 
 def main(folder: Path) -> None:
@@ -30,6 +42,8 @@ def main(folder: Path) -> None:
         "work": lm.reset_work().to_dict() | {"seconds": None},
         "world": [lm.rank, lm.world_size],
     }
+    answers["reasons"] = [fail(lm, processes.index, failing) for failing in (0, 1)]
+    answers["afterwards"] = lm.loglikelihood(requests(*PAIRS), disable_tqdm=True)
     (folder / f"{processes.index}-of-{processes.count}.json").write_text(json.dumps(answers))
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import torch
 from lm_eval.models.huggingface import HFLM
-from transformers import LlamaForCausalLM
+from transformers import GenerationConfig, LlamaForCausalLM
 
+from aurac.errors import TaskError
+from aurac.harness.engine.greedy import LOUD, OF_TASKS, SILENT
 from aurac.harness.engine.lm import AuracLM
 from engine_cases import generation, tiny_llama
 
@@ -85,19 +87,114 @@ def test_every_set_of_options_is_answered_in_order(lms: Pair) -> None:
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"num_beams": 2}, "generation with num_beams"), ({"temperature": 0.7, "top_k": 1}, "top_k")],
+    [
+        ({"num_beams": 2}, "generation with num_beams"),
+        ({"temperature": 0.7, "top_k": 1}, "generation by sampling"),
+        ({"repetition_penalty": 1.3}, "generation with repetition_penalty"),
+    ],
 )
 def test_what_is_not_greedy_goes_hflms_own_way_and_says_so(options: dict[str, Any], reason: str, lms: Pair) -> None:
     assert_same_texts(lms, PROMPTS[:3], until=["\n"], max_gen_toks=4, **options)
-    assert reason in str(lms[0].work.fallback)
+    assert lms[0].work.fallback == reason
+    assert lms[0].work.fallback_requests == 3
 
 
-def test_a_model_that_penalises_repetition_is_left_to_hflm(pair_of: Callable[..., Pair], tokenizer: Any) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"do_sample": False, "top_p": 0.95},
+        {"temperature": 0.0, "top_k": 5, "min_p": 0.1},
+        {"do_sample": False, "temperature": 0.7},
+        {"num_beams": 1, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "length_penalty": 2.0},
+        {"early_stopping": True, "num_return_sequences": 1, "bad_words_ids": None},
+    ],
+)
+def test_options_that_greedy_decoding_does_not_look_at_stay_on_the_fast_path(
+    options: dict[str, Any], lms: Pair
+) -> None:
+    assert_same_texts(lms, PROMPTS, until=["\n"], max_gen_toks=6, **options)
+    assert lms[0].work.fallback is None
+
+
+@pytest.mark.parametrize("options", [{"num_beams": 2}, {"do_sample": True, "temperature": 0.7}])
+def test_a_fallback_never_probes_for_a_batch_size_and_its_rows_are_recorded(
+    options: dict[str, Any], lms: Pair, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def probe(*_: Any, **__: Any) -> int:
+        raise AssertionError("64 rows x the whole window x 5 calls")
+
+    monkeypatch.setattr(AuracLM, "_detect_batch_size", probe)
+    asked = [generation(prompt, until=["zq"], max_gen_toks=12, **options) for prompt in PROMPTS]
+    lms[0].generate_until(asked, disable_tqdm=True)
+    # A row takes the longest prompt and 12 tokens, for each beam; the budget is 4096 tokens.
+    size = (max(len(lms[0].tok_encode(prompt)) for prompt in PROMPTS) + 12) * int(options.get("num_beams", 1))
+    assert lms[0].work.fallback_rows == min(64, 4096 // size)
+    assert lms[0].batch_size == "auto"
+    assert "batch_size" not in "".join(capfd.readouterr())
+
+
+def test_a_fallback_that_runs_out_of_memory_goes_on_with_fewer_rows(
+    pair_of: Callable[..., Pair], tokenizer: Any
+) -> None:
+    model = tiny_llama(len(tokenizer))
+    pair = pair_of(model)
+
+    def check(_: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        if len(inputs[0]) > 4:  # two rows of two beams
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    model.get_input_embeddings().register_forward_pre_hook(check)
+    with pytest.warns(UserWarning, match=r"out of memory: going on with \d+ requests at a time"):
+        assert_same_texts(pair, PROMPTS, until=["zq"], max_gen_toks=5, num_beams=2)
+    rows = pair[0].reset_work().fallback_rows
+    assert rows in (1, 2)
+    assert_same_texts(pair, PROMPTS, until=["zq"], max_gen_toks=5, num_beams=2)  # the next rank begins there
+    assert pair[0].work.fallback_rows == rows
+    assert pair[0].work.backed_off == 0
+
+
+def test_more_tokens_than_the_window_holds_are_an_error_that_says_so(lms: Pair) -> None:
+    with pytest.raises(TaskError, match=r"a request generates up to 96 tokens .*, and the model's window holds 96"):
+        lms[0].generate_until([generation("one", until=["zq"], max_gen_toks=96)], disable_tqdm=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("repetition_penalty", 1.3), ("num_beams", 2), ("suppress_tokens", [5, 6, 7])]
+)
+def test_a_model_whose_own_settings_change_texts_is_left_to_hflm(
+    name: str, value: Any, pair_of: Callable[..., Pair], tokenizer: Any
+) -> None:
+    model = tiny_llama(len(tokenizer))
+    setattr(model.generation_config, name, value)
+    pair = pair_of(model)
+    assert_same_texts(pair, PROMPTS, until=["\n"], max_gen_toks=6)
+    assert pair[0].work.fallback == f"generation_config with {name}"
+
+
+def test_a_task_that_undoes_the_models_own_settings_is_greedy(pair_of: Callable[..., Pair], tokenizer: Any) -> None:
     model = tiny_llama(len(tokenizer))
     model.generation_config.repetition_penalty = 1.3
     pair = pair_of(model)
+    assert_same_texts(pair, PROMPTS, until=["\n"], max_gen_toks=6, repetition_penalty=1.0)
+    assert pair[0].work.fallback is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("top_p", 0.8), ("cache_implementation", "dynamic"), ("length_penalty", 2.0), ("a_key_of_nobody", 3)],
+)
+def test_settings_of_the_model_that_greedy_decoding_does_not_look_at_stay_on_the_fast_path(
+    name: str, value: Any, pair_of: Callable[..., Pair], tokenizer: Any
+) -> None:
+    model = tiny_llama(len(tokenizer))
+    setattr(model.generation_config, name, value)
+    pair = pair_of(model)
     assert_same_texts(pair, PROMPTS, until=["\n"], max_gen_toks=6)
-    assert pair[0].work.fallback == "generation_config with repetition_penalty"
+    assert pair[0].work.fallback is None
+
+
+def test_every_key_of_transformers_is_known() -> None:
+    assert set(GenerationConfig().to_dict()) <= LOUD.keys() | SILENT | OF_TASKS
 
 
 @pytest.mark.parametrize("options", [{"batch_size": 1}, {"batch_size": 2}, {"token_budget": 8}])

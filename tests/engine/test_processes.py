@@ -41,6 +41,11 @@ def test_two_processes_give_the_answers_of_one(tmp_path: Path, tokenizer: Any) -
         assert mine["sampled"] == alone["sampled"]
         # lm-eval is told of one process, or it would draw other few-shot examples in each.
         assert mine["world"] == [0, 1]
+    # A process that fails takes the other along, and both go on together.
+    assert alone["reasons"] == ["ValueError: no luck", "well"]
+    assert both[0]["reasons"] == ["ValueError: no luck", "FailedElsewhereError: ValueError: no luck"]
+    assert both[1]["reasons"] == ["FailedElsewhereError: ValueError: no luck", "ValueError: no luck"]
+    assert both[0]["afterwards"] == both[0]["loglikelihood"]
     counted = {
         "requests",
         "documents",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from lm_eval.api.instance import Instance
 
 from aurac.errors import ModelError, UnknownNameError
 from aurac.harness import ENGINES
@@ -87,3 +88,24 @@ def test_the_plain_engine_is_registered_and_computes_the_softmax_in_float32(base
     lm: Any = ENGINES["hflm"](model, tokenizer, batch_size=2)
     assert lm.softmax_dtype == torch.float32
     assert lm.batch_size == 2
+
+
+def test_both_engines_read_requests_that_divide_one_text_differently_at_the_right_positions(base_folder: Path) -> None:
+    """With its cache of logits, lm-eval 0.4.13 reads the first positions of the longer continuation for the shorter."""
+    model, tokenizer = load_base(str(base_folder), "float32", "cpu")
+    asked = [
+        Instance("loglikelihood", doc={}, arguments=arguments, idx=i)
+        for i, arguments in enumerate([("the sky is", " red blue"), ("the sky is red", " blue")])
+    ]
+    found = {name: ENGINES[name](model, tokenizer).loglikelihood(asked) for name in ENGINES}
+    alone = [ENGINES["hflm"](model, tokenizer).loglikelihood([request])[0][0] for request in asked]
+    for answers in found.values():
+        assert [value for value, _ in answers] == pytest.approx(alone, rel=1e-4)
+
+
+def test_the_plain_engine_says_nothing_of_batch_sizes(base_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model, tokenizer = load_base(str(base_folder), "float32", "cpu")
+    lm = ENGINES["hflm"](model, tokenizer, batch_size="auto:4")
+    capfd.readouterr()
+    lm.loglikelihood([Instance("loglikelihood", doc={}, arguments=("the sky is", " red"), idx=0)])
+    assert capfd.readouterr() == ("", "")

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from lm_eval.api.model import CachingLM
 
-from aurac.errors import RankError, RecordError, RefusedError
+from aurac.errors import RankError, RecordError, RefusedError, TaskError
 from aurac.harness.model import hflm_engine
 from aurac.harness.protocols import parse_tasks
 from aurac.harness.scoring import run_identity, score_adapter
 from aurac.harness.suite import Suite, build_suite
 from aurac.harness.sweep import check_ranks, default_ranks
+from aurac.harness.window import check_room
 from aurac.results import Run, load
 
 TASKS = "pooled,spell,prose"
@@ -159,6 +160,63 @@ def test_nan_fails_the_cell_and_the_sweep_goes_on(score: Scorer, suite: Suite, a
     }
     assert run.tasks == ()
     assert sorted(run.problems) == ["pooled", "prose", "spell"]
+
+
+def test_whatever_a_cell_raises_fails_the_cell_and_the_same_command_tries_it_again(
+    score: Scorer, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = score.lm.generate_until
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("in somebody's code\nsecond line")
+
+    monkeypatch.setattr(score.lm, "generate_until", fail)
+    run = score(suite)
+    assert {(cell["task"], cell["rank"]): cell["error"] for cell in run.failures} == {
+        ("spell", rank): "ZeroDivisionError: in somebody's code" for rank in RANKS
+    }
+    assert run.tasks == ("pooled", "prose")
+    monkeypatch.setattr(score.lm, "generate_until", answer)
+    again = score(suite)
+    assert again.failures == ()
+    assert again.tasks == ("pooled", "spell", "prose")
+
+
+def test_a_rank_that_cannot_be_set_fails_its_cells_only(score: Scorer, suite: Suite, adapter: Any) -> None:
+    set_rank = adapter.set_rank
+
+    def fail_at_4(rank: int) -> None:
+        if rank == 4:
+            raise MemoryError("cannot allocate")
+        set_rank(rank)
+
+    adapter.set_rank = fail_at_4
+    run = score(suite)
+    assert {(cell["task"], cell["rank"]) for cell in run.failures} == {(task, 4) for task in suite.leaves}
+    assert run.failures[0]["error"].startswith("out of memory: cannot allocate. The same command tries again")
+    done = {(cell["task"], cell["rank"]) for cell in run.record["cells"] if cell["status"] == "done"}
+    assert done == {(task, rank) for task in suite.leaves for rank in (1, 8)}
+
+
+def test_an_aggregation_with_several_values_gives_each_by_name(
+    score: Scorer, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = suite.leaves["few"].task
+
+    def by_half(values: list[float]) -> dict[str, float]:
+        return {"first": float(np.mean(values[:3])), "last": float(np.mean(values[3:]))}
+
+    monkeypatch.setattr(few, "aggregation", lambda: {"acc": by_half})
+    run = score(suite, ranks=[1])
+    (cell,) = (cell for cell in run.record["cells"] if cell["task"] == "few")
+    assert set(cell["metrics"]) >= {"acc.first,none", "acc.last,none"}
+
+
+def test_a_task_that_writes_more_than_the_window_holds_is_an_error_before_a_model_is_loaded(suite: Suite) -> None:
+    check_room(suite, None)
+    check_room(suite, 7)
+    with pytest.raises(TaskError, match=r"task 'spell' generates up to 6 tokens .*, and the model's window holds 6, "):
+        check_room(suite, 6)
 
 
 def test_other_shots_do_not_enter_the_record(score: Scorer, task_folder: Path) -> None:

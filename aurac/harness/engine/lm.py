@@ -13,10 +13,12 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 from tqdm import tqdm
 
+from aurac.errors import TaskError
 from aurac.harness.engine.batches import automatic_budget
 from aurac.harness.engine.capability import Capability, inspect_model, make_forward, masks_allowed
+from aurac.harness.engine.fallback import Method, by_hflm
 from aurac.harness.engine.generate import generate, make_stop
-from aurac.harness.engine.greedy import not_greedy, prompt_tokens
+from aurac.harness.engine.greedy import no_room, not_greedy, prompt_tokens
 from aurac.harness.engine.plan import Plan, make_plan
 from aurac.harness.engine.processes import Processes, current_processes
 from aurac.harness.engine.queries import Query, UnscorableRequestError, encode_pairs, make_query
@@ -43,7 +45,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
         *args: See `HFLM`.
         token_budget: Token positions per batch to start with; None chooses by device.
         bars: Whether calls show progress bars of their own.
-        **kwargs: See `HFLM`. `softmax_dtype` is float32 unless given otherwise, and then concerns the fallback only.
+        **kwargs: See `HFLM`. For the fallback, `softmax_dtype` is float32 and `logits_cache` False if not given.
 
     Example::
 
@@ -55,7 +57,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
     """
 
     def __init__(self, *args: Any, token_budget: int | None = None, bars: bool = True, **kwargs: Any) -> None:
-        super().__init__(*args, **({"softmax_dtype": "float32"} | kwargs))
+        super().__init__(*args, **({"softmax_dtype": "float32", "logits_cache": False} | kwargs))
         self.bars = bars
         self.work = Work()
         self._plans: dict[Any, Any] = {}
@@ -102,7 +104,8 @@ class AuracLM(HFLM):  # type: ignore[misc]
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Return (log-probability, is greedy) of each request's continuation, as `HFLM.loglikelihood` does."""
         if self.enable_thinking or self.capability.level == "hflm":
-            return self._shared_out(requests, lambda mine: super(AuracLM, self).loglikelihood(mine, disable_tqdm))
+            scored: list[tuple[float, bool]] = self._by_hflm("loglikelihood", requests, disable_tqdm)
+            return scored
         pairs = [request.args for request in requests]
         plan = self._planned(("loglikelihood", *pairs), lambda: self._plan(self._queries(pairs)))
         asked = _requests_of_slots(plan)
@@ -119,9 +122,8 @@ class AuracLM(HFLM):  # type: ignore[misc]
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Return the log-probability of each whole text, in disjoint windows of `max_length` tokens, as HFLM does."""
         if self.capability.level == "hflm":
-            return self._shared_out(
-                requests, lambda mine: super(AuracLM, self).loglikelihood_rolling(mine, disable_tqdm)
-            )
+            read: list[float] = self._by_hflm("loglikelihood_rolling", requests, disable_tqdm)
+            return read
         texts = [request.args[0] for request in requests]
         owners, plan = self._planned(("rolling", *texts), lambda: self._plan_windows(texts))
         asked = _requests_of_slots(plan)
@@ -143,8 +145,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
             if reason is None:
                 texts = self._generate(mine, disable_tqdm)
             else:
-                self.work.fallback = self.work.fallback or reason
-                texts = self._shared_out(mine, lambda part: super(AuracLM, self).generate_until(part, disable_tqdm))
+                texts = self._by_hflm("generate_until", mine, disable_tqdm, reason=reason)
             for i, text in zip(members, texts, strict=True):
                 found[i] = text
         return found
@@ -210,6 +211,8 @@ class AuracLM(HFLM):  # type: ignore[misc]
         )
         prompts = [request.args[0] for request in requests]
         most = kwargs["max_gen_toks"]
+        if most >= self.max_length:
+            raise TaskError(no_room(most, self.max_length, "a request"))
         plan = self._planned(("generate", most, *prompts), lambda: self._plan_prompts(prompts, self.max_length - most))
         processes = current_processes()
         self._count(plan, len(prompts), processes)
@@ -266,15 +269,11 @@ class AuracLM(HFLM):  # type: ignore[misc]
             self.work.distinct_prefix_tokens += plan.distinct_tokens
             self.work.tokens_one_by_one += plan.tokens_one_by_one
 
-    def _shared_out(self, requests: list[Instance], answer: Callable[[list[Instance]], list[Made]]) -> list[Made]:
-        """Let each process answer its part with HFLM's own code."""
-        self.work.fallback = self.work.fallback or self.capability.reason
-        processes = current_processes()
-        if processes.index == 0:
-            self.work.requests += len(requests)
-        mine = processes.share(requests)
-        with self.work.phase("fallback"):
-            return processes.collect(answer(mine) if mine else [])
+    def _by_hflm(
+        self, method: Method, requests: list[Instance], disable_tqdm: bool, *, reason: str | None = None
+    ) -> Any:
+        why = reason or self.capability.reason
+        return by_hflm(self, method, requests, budget=self._budget, reason=why, disable_tqdm=disable_tqdm)
 
 
 def sweep_engine(model: Any, tokenizer: Any, *, batch_size: int | str = "auto") -> AuracLM:

@@ -6,14 +6,26 @@ prompts differ between 1 and 2), and are divided only here. Every process ends w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed
 
 Item = TypeVar("Item")
+
+
+class FailedElsewhereError(Exception):
+    """Another process failed at the work that this one shares with it; the message is that process's reason."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What a process that failed gives the others in the place of what they wait for."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -36,8 +48,10 @@ class Processes:
         """Return what all processes hold, in their order; every process must call this."""
         if self.count == 1:
             return [mine]
-        everyone: list[Item] = [mine] * self.count
+        everyone: list[Any] = [mine] * self.count
         torch.distributed.all_gather_object(everyone, mine)
+        if failed := [item for item in everyone if isinstance(item, _Failure)]:
+            raise FailedElsewhereError(failed[0].reason)
         return everyone
 
     def collect(self, mine: Sequence[Item]) -> list[Item]:
@@ -60,6 +74,25 @@ def current_processes() -> Processes:
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return ALONE
     return Processes(torch.distributed.get_rank(), torch.distributed.get_world_size())
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Let all processes succeed or fail at what is inside: if one raises, the others raise where they wait for it.
+
+    Raises:
+        FailedElsewhereError: In a process that did not fail itself.
+    """
+    processes = current_processes()
+    try:
+        yield
+        processes.gather(None)  # so that nobody goes on before all are done
+    except FailedElsewhereError:
+        raise
+    except Exception as error:
+        with suppress(FailedElsewhereError):
+            processes.gather(_Failure(f"{type(error).__name__}: {error}") if processes.count > 1 else None)
+        raise
 
 
 def start_processes() -> Processes:

@@ -33,7 +33,9 @@ class Work:
         backed_off: How often the token budget was halved after an out-of-memory error.
         token_budget: Token positions a batch may hold; the smallest one in use.
         seconds: Wall-clock seconds by phase: plan, header, context, continuation, generate, fallback.
-        fallback: Why the fast path was not taken; None if it was.
+        fallback: Why the fast path was not taken for some requests; None if it was for all.
+        fallback_requests: Requests that it was not taken for.
+        fallback_rows: Requests that HFLM's own code answered at a time; its padding can change texts.
     """
 
     requests: int = 0
@@ -52,6 +54,8 @@ class Work:
     token_budget: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     fallback: str | None = None
+    fallback_requests: int = 0
+    fallback_rows: int | None = None
 
     @property
     def padding_share(self) -> float:
@@ -98,8 +102,8 @@ class Work:
                     self.seconds[name] = self.seconds.get(name, 0.0) + seconds
             elif entry.name == "fallback":
                 self.fallback = mine or theirs
-            elif entry.name == "token_budget":
-                self.token_budget = min((n for n in (mine, theirs) if n is not None), default=None)
+            elif entry.name in ("token_budget", "fallback_rows"):
+                setattr(self, entry.name, min((n for n in (mine, theirs) if n is not None), default=None))
             else:
                 setattr(self, entry.name, mine + theirs)
 
