@@ -20,17 +20,36 @@ from typing import Any
 
 from aurac.cli.options import rank_list
 
+_OF_PROTOCOL = (
+    "init",
+    "adapter_dtype",
+    "dtype",
+    "prompt_style",
+    "max_length",
+    "warmup_ratio",
+    "batch_size",
+    "gradient_accumulation",
+)
+"""Options that a protocol may set; None where none was given."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments; methods, their scaling rules and their own switches come from the adapters' tables."""
     from aurac_adapters import METHODS, NestedMethod
     from aurac_adapters.data.dataset import DATA
+    from aurac_adapters.data.styles import PROMPT_STYLES
     from aurac_adapters.methods.scaling import SCALINGS
+    from aurac_adapters.training.config import ADAPTER_DTYPES, INITS
+    from aurac_adapters.training.protocols import PROTOCOLS
 
     trainable = [name for name in METHODS if METHODS[name].trainable]
     parser.add_argument("--method", required=True, choices=trainable, help="what is put between A and B")
     parser.add_argument("--model", required=True, help="base model: folder or hub name")
     parser.add_argument("--data", required=True, help=f"JSONL file, one of {', '.join(DATA)}, or NAME=PATH of its copy")
+    parser.add_argument("--protocol", choices=tuple(PROTOCOLS), default="standard",
+                        help="defaults of the options below; authors: as the MatryoshkaLoRA authors' code trains "
+                        "(docs/training.md)")  # fmt: skip
+    parser.add_argument("--prompt-style", choices=tuple(PROMPT_STYLES), help="how rows are written (default: standard)")
     parser.add_argument("--chat-template", action="store_true", help="write examples as the tokenizer's template does")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="adapter folder to write")
     parser.add_argument("--rank", type=int, default=16, metavar="R", help="maximal rank (default: 16)")
@@ -43,20 +62,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         for field in own_fields(METHODS[name], NestedMethod):
             parser.add_argument(_switch(field), action="store_true", help=f"{name} only, see docs/methods.md")
     parser.add_argument("--target-modules", default="all-linear", metavar="a,b", help="default: all-linear")
+    parser.add_argument("--init", choices=tuple(INITS), help="how A begins (default: peft)")
     parser.add_argument("--learning-rate", type=float, default=2e-4, metavar="X", help="peak (default: 2e-4)")
     parser.add_argument("--epochs", type=float, default=3.0, metavar="N", help="default: 3")
     parser.add_argument("--max-steps", type=int, metavar="N", help="optimizer steps, instead of epochs")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="examples a device and pass (default: 8)")
+    parser.add_argument("--gradient-accumulation", type=int, metavar="N", help="passes a step (default: 4)")
+    parser.add_argument("--max-length", type=int, metavar="N", help="tokens of an example (default: 1024)")
     parser.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="examples a device and pass (default: 8)"
-    )
-    parser.add_argument("--gradient-accumulation", type=int, default=4, metavar="N", help="passes a step (default: 4)")
-    parser.add_argument(
-        "--max-length", type=int, default=1024, metavar="N", help="tokens of an example (default: 1024)"
+        "--warmup-ratio", type=float, metavar="X", help="share of the steps in which the rate rises (default: 0.05)"
     )
     parser.add_argument("--packing", action="store_true", help="examples of a pass in one row, without padding")
     parser.add_argument("--seed", type=int, default=42, help="default: 42")
-    parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto",
+    parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"),
                         help="of the base model (default: bfloat16 on a GPU that has it, else float32)")  # fmt: skip
+    parser.add_argument("--adapter-dtype", choices=ADAPTER_DTYPES, help="of adapter and AdamW (default: float32)")
     quantised = parser.add_mutually_exclusive_group()
     for bits in ("4bit", "8bit"):
         quantised.add_argument(f"--load-in-{bits}", dest="load_in", action="store_const", const=bits,
@@ -82,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
     """Train and print the adapter's folder."""
     from aurac.errors import AdapterError
     from aurac_adapters import METHODS, NestedMethod
+    from aurac_adapters.training.protocols import PROTOCOLS
     from aurac_adapters.training.trainer import TrainingConfig, train
 
     method = METHODS[args.method]
@@ -90,7 +111,9 @@ def run(args: argparse.Namespace) -> int:
         for field in own_fields(METHODS[name], NestedMethod):
             if getattr(args, field.name, False) and field.name not in own:
                 raise AdapterError(f"{_switch(field)} is for method {name}, not for {args.method}. Leave it out.")
+    protocol = PROTOCOLS[args.protocol]
     settings: dict[str, Any] = {"scaling": args.scaling} if args.scaling else {}
+    switches = protocol.switches(args.method, {name: getattr(args, name) for name in own})
     config = TrainingConfig(
         method=method(
             max_rank=args.rank,
@@ -98,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
             gain=args.gain,
             seed=args.seed,
             **settings,
-            **{name: getattr(args, name) for name in own},
+            **switches,
         ),
         model=args.model,
         data=args.data,
@@ -107,11 +130,7 @@ def run(args: argparse.Namespace) -> int:
         learning_rate=args.learning_rate,
         epochs=args.epochs,
         max_steps=args.max_steps,
-        batch_size=args.batch_size,
-        gradient_accumulation=args.gradient_accumulation,
-        max_length=args.max_length,
         seed=args.seed,
-        dtype=args.dtype,
         chat_template=args.chat_template,
         packing=args.packing,
         compile=args.compile,
@@ -120,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
         checkpoint_steps=args.checkpoint_steps,
         trust_remote_code=args.trust_remote_code,
         report_to=tuple(filter(None, args.report_to.split(","))),
+        **protocol.options({name: getattr(args, name) for name in _OF_PROTOCOL if getattr(args, name) is not None}),
     )
     folder = train(config)
     if int(os.environ.get("RANK", "0")) == 0:  # of the processes that torchrun starts

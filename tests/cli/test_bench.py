@@ -108,6 +108,10 @@ def test_the_published_recipes_have_the_published_protocol() -> None:
         (config,) = plan.grid(recipe, study)[0].adapter.trainings
         assert (config.batch_size * config.gradient_accumulation, config.epochs) == (32, 3)
         assert (recipe.seeds, study.rank) == ((42, 666, 2408), 256)
+        assert (config.init, config.adapter_dtype, config.dtype) == ("authors", "base", "bfloat16")
+        assert (config.prompt_style, config.max_length, config.warmup_ratio) == ("authors", 512, 0.0)
+        dylora = next(s for s in plan.grid(recipe, study) if s.curve == "dylora").adapter.trainings[0]
+        assert dylora.method.per_pass
         matryoshka = next(s for s in plan.grid(recipe, study) if s.curve == "matryoshka-prefix").adapter.trainings[0]
         assert matryoshka.method.train_ranks == (1, 2, 4, 8, 16, 32, 64, 128, 256)
         assert len(matryoshka.target_modules) == 7
@@ -115,7 +119,42 @@ def test_the_published_recipes_have_the_published_protocol() -> None:
         assert (len(rates), min(rates), max(rates)) == (23, 5e-6, 1e-3)
 
 
+def test_a_method_may_have_several_rows_and_any_option_of_training_may_be_an_axis(recipe: Path, tmp_path: Path) -> None:
+    changed(
+        recipe,
+        "[methods.svd-lora]",
+        '[methods.lora-authors]\nmethod = "lora"\nprotocol = "authors"\nadapter_dtype = ["float32", "base"]\n'
+        'learning_rate = 1e-3\n\n[methods.svd-authors]\nmethod = "svd-lora"\nfrom = "lora-authors"\n\n'
+        "[methods.svd-lora]",
+    )
+    read = read_recipe(recipe)
+    (study,) = plan.studies(read, tmp_path)
+    scorings = [scoring for scoring in plan.grid(read, study) if scoring.curve.endswith("authors")]
+    assert [(scoring.curve, scoring.setting) for scoring in scorings] == [
+        (curve, f"protocol-authors-adapter_dtype-{dtype}-0.001")
+        for curve in ("lora-authors", "svd-authors")
+        for dtype in ("float32", "base")
+    ]
+    configs = [scoring.adapter.trainings[0] for scoring in scorings]
+    assert [(config.init, config.adapter_dtype) for config in configs] == [
+        ("authors", "float32"),
+        ("authors", "base"),
+    ] * 2
+    assert {config.batch_size for config in configs} == {4}  # [training] comes before the protocol of a row
+    assert scorings[2].adapter.rotate_from == scorings[0].adapter.folder
+
+
 MISTAKES = {
+    "no such row": (
+        "[methods.matryoshka]",
+        '[methods.matryoshka]\nmethod = "lor"',
+        r"unknown method 'lor'. Did you mean",
+    ),
+    "two grids": (
+        "[methods.svd-lora]",
+        '[methods.grid-2]\nmethod = "grid-lora"\nlearning_rate = 1e-3\n\n[methods.svd-lora]',
+        r"\[methods.grid-2\] is a grid-lora; there is one of it, called grid-lora",
+    ),
     "unknown key": (
         "max_steps = 2",
         "max_step = 2",

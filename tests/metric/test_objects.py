@@ -44,9 +44,7 @@ def test_a_run_is_a_long_frame_and_a_table() -> None:
 
 
 def test_a_missing_record_is_a_missing_file_too_and_names_the_near_one(tmp_path: Path) -> None:
-    with pytest.raises(
-        FileNotFoundError, match=r"dilora\. Did you mean .*dylora\? Give a folder"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"dilora\. Did you mean .*dylora\? Give a folder"):
         aurac.load(RECORDS / "dilora")
     with pytest.raises(RecordError, match=r"holds no run record \(run.json\)"):
         aurac.load(tmp_path)

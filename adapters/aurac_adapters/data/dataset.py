@@ -17,6 +17,7 @@ from aurac.errors import DataError, UnknownNameError
 from aurac.registry import Registry
 from aurac_adapters.data.examples import Chat, Example, TemplatedText
 from aurac_adapters.data.files import read_jsonl
+from aurac_adapters.data.styles import PROMPT_STYLES
 
 DATA = Registry(
     "data set",
@@ -50,25 +51,27 @@ class TokenizedData:
     sha256: str
 
 
-def load_examples(data: str) -> list[Example | Chat]:
+def load_examples(data: str, prompt_style: str = "standard") -> list[Example | Chat]:
     """Return the examples of a named set or of a JSONL file.
 
     Args:
         data: A name in `DATA`; `NAME=PATH` for a copy of that set on this machine; or the path of a JSONL file. A file
             that is named like a set needs a path with a slash ("./gsm8k").
+        prompt_style: A name in `PROMPT_STYLES`.
 
     Raises:
-        UnknownNameError: If it is neither a name nor a file.
+        UnknownNameError: If it is neither a name nor a file, or there is no such style.
         DataError: If the file or the set cannot be read, or holds nothing.
     """
+    style = PROMPT_STYLES[prompt_style]
     name, _, copy = data.partition("=")
     examples: list[Example | Chat]
     if data in DATA:
-        examples = DATA[data]()
+        examples = DATA[data](style=style)
     elif Path(data).is_file():
-        examples = read_jsonl(Path(data))
+        examples = read_jsonl(Path(data), style)
     elif name in DATA:
-        examples = DATA[name](copy)
+        examples = DATA[name](copy, style)
     elif Path(data).is_dir():
         raise DataError(
             f"{data} is a folder. Give a JSONL file, or NAME={data} for a copy of {', '.join(sorted(DATA))}."
@@ -87,6 +90,7 @@ def tokenize(examples: Sequence[Example | TemplatedText], tokenizer: Any, *, max
 
     Prompt and completion are tokenised together, as they are when the model is scored. The completion begins at the
     first token in which the joint text differs from the prompt alone: a token across the border counts as completion.
+    Examples that are marked `apart` are tokenised one by one instead: the prompt, then the completion.
     The text of a chat template is cut in the same way at each of its borders; it has its own marks, so none is added.
 
     Args:
@@ -123,6 +127,9 @@ def tokenize(examples: Sequence[Example | TemplatedText], tokenizer: Any, *, max
 
 def _with_borders(examples: Sequence[Example | TemplatedText], tokenizer: Any) -> Iterator[tuple[list[int], list[int]]]:
     """Yield the token ids of each example, and where what is learned begins, ends, begins again, ..."""
+    if isinstance(examples[0], Example) and examples[0].apart:
+        yield from _apart(examples, tokenizer)
+        return
     # What is given, the same with what is learned after it, the same with what is given next, ... and the whole.
     prefixes = [list(accumulate(example.parts)) for example in examples]
     templated = isinstance(examples[0], TemplatedText)
@@ -133,6 +140,14 @@ def _with_borders(examples: Sequence[Example | TemplatedText], tokenizer: Any) -
         if not templated and eos is not None and tokens[-1:] != [eos]:
             tokens = [*tokens, eos]
         yield tokens, [_common_prefix_length(prefix, tokens) for prefix in earlier]
+
+
+def _apart(examples: Sequence[Example | TemplatedText], tokenizer: Any) -> Iterator[tuple[list[int], list[int]]]:
+    prompts = _token_ids(tokenizer, [example.parts[0] for example in examples], add_special_tokens=True)
+    completions = _token_ids(tokenizer, [example.parts[1] for example in examples], add_special_tokens=False)
+    for given, learned in zip(prompts, completions, strict=True):
+        eos = tokenizer.eos_token_id
+        yield [*given, *learned, *([] if eos is None else [eos])], [len(given)]
 
 
 def _token_ids(tokenizer: Any, texts: list[str], *, add_special_tokens: bool) -> list[list[int]]:

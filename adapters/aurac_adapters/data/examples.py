@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-# Alpaca's template as alpaca-lora writes it, with a line break after "### Response:"; Platypus trains with its code.
-_ALPACA = "Below is an instruction that describes a task. Write a response that appropriately completes the request."
-_ALPACA_INPUT = (
-    "Below is an instruction that describes a task, paired with an input that provides further context. "
-    "Write a response that appropriately completes the request."
-)
+from aurac_adapters.data.styles import STANDARD, PromptStyle
 
 
 @dataclass(frozen=True)
@@ -22,11 +17,13 @@ class Example:
         completion: What is learned.
         user_turn: The prompt without the frame that a format puts around it, for a chat template, which puts its own;
             None where there is no such frame.
+        apart: Whether prompt and completion are tokenised one by one.
     """
 
     prompt: str
     completion: str
     user_turn: str | None = field(default=None, compare=False)
+    apart: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -58,12 +55,18 @@ class TemplatedText:
     parts: tuple[str, ...]
 
 
-def alpaca(row: Mapping[str, str | None]) -> Example:
+def alpaca(row: Mapping[str, str | None], style: PromptStyle = STANDARD) -> Example:
     """Return instruction, input (which may be missing or empty) and output in Alpaca's template."""
-    instruction, context = row["instruction"], row.get("input")
-    head, section = (_ALPACA_INPUT, f"### Input:\n{context}\n\n") if context else (_ALPACA, "")
+    instruction, context = str(row["instruction"]), row.get("input")
     return Example(
-        f"{head}\n\n### Instruction:\n{instruction}\n\n{section}### Response:\n",
+        style.instruction(instruction, context),
         str(row["output"]),
         user_turn=f"{instruction}\n\n{context}" if context else instruction,
+        apart=style.apart,
     )
+
+
+def answered(question: str, answer: str, style: PromptStyle, choices: Sequence[tuple[str, str]] = ()) -> Example:
+    """Return a question with its answer; `choices` are pairs of letter and text."""
+    prompt, completion = style.answered(question, answer, choices)
+    return Example(prompt, completion, user_turn=question, apart=style.apart)

@@ -10,6 +10,7 @@ from typing import Any
 
 from aurac.errors import DataError
 from aurac_adapters.data.examples import Chat, Example, alpaca
+from aurac_adapters.data.styles import STANDARD, PromptStyle
 
 ROLES = ("system", "user", "assistant")
 Row = dict[str, Any]
@@ -20,7 +21,7 @@ class RowFormat:
     """A kind of row: which keys it has, of which type, and what example it makes."""
 
     keys: tuple[str, ...]
-    parse: Callable[[Row, str], Example | Chat]
+    parse: Callable[[Row, str, PromptStyle], Example | Chat]
     optional: tuple[str, ...] = ()
     kind: type = str
 
@@ -37,10 +38,11 @@ class RowFormat:
                 raise DataError(f"{where}: {key} is {row[key]!r:.40}, not {wanted}.")
 
 
-def read_jsonl(path: Path) -> list[Example | Chat]:
+def read_jsonl(path: Path, style: PromptStyle = STANDARD) -> list[Example | Chat]:
     """Return the examples of a file with one JSON object a line; empty lines are skipped.
 
-    The keys of the first row say which of `FORMATS` all rows have; further keys are ignored.
+    The keys of the first row say which of `FORMATS` all rows have; further keys are ignored. Of the style, prompts with
+    completions take only how they are tokenised.
 
     Raises:
         DataError: With file and line number, if a line is not JSON, lacks a key, or holds something else than text.
@@ -59,7 +61,7 @@ def read_jsonl(path: Path) -> list[Example | Chat]:
             row = _row(line, where)
             row_format = row_format or _format_of(row, where)
             row_format.check(row, where)
-            examples.append(row_format.parse(row, where))
+            examples.append(row_format.parse(row, where, style))
     return examples
 
 
@@ -85,7 +87,7 @@ def _known() -> str:
     return ", or ".join(" and ".join(each.keys) for each in FORMATS)
 
 
-def _chat(row: Row, where: str) -> Chat:
+def _chat(row: Row, where: str, _: PromptStyle) -> Chat:
     for i, message in enumerate(row["messages"], start=1):
         if not (isinstance(message, dict) and isinstance(message.get("content"), str)):
             raise DataError(f"{where}: message {i} is {message!r:.60}, not an object with role and content as text.")
@@ -97,8 +99,12 @@ def _chat(row: Row, where: str) -> Chat:
     return Chat(messages, where)
 
 
+def _as_it_is(row: Row, _: str, style: PromptStyle) -> Example:
+    return Example(row["prompt"], row["completion"], apart=style.apart)
+
+
 FORMATS = (
-    RowFormat(("prompt", "completion"), lambda row, _: Example(row["prompt"], row["completion"])),
-    RowFormat(("instruction", "output"), lambda row, _: alpaca(row), optional=("input",)),
+    RowFormat(("prompt", "completion"), _as_it_is),
+    RowFormat(("instruction", "output"), lambda row, _, style: alpaca(row, style), optional=("input",)),
     RowFormat(("messages",), _chat, kind=list),
 )

@@ -1,4 +1,4 @@
-"""Published training sets, from the hub or from a copy, in the formats that they are published or scored with."""
+"""Published training sets, from the hub or from a copy, in the prompt style that is asked for."""
 
 from __future__ import annotations
 
@@ -7,33 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from aurac.errors import DataError
-from aurac_adapters.data.examples import Example, alpaca
+from aurac_adapters.data.examples import Example, alpaca, answered
+from aurac_adapters.data.styles import STANDARD, PromptStyle
 
 
-def gsm8k(copy: str | None = None) -> list[Example]:
-    """Return GSM8K's training split (openai/gsm8k, main) in lm-eval's format; the answer keeps its calculator marks."""
-    return [
-        Example(f"Question: {row['question']}\nAnswer:", f" {row['answer']}", user_turn=row["question"])
-        for row in _train_split("openai/gsm8k", "main", copy, keys=("question", "answer"))
-    ]
+def gsm8k(copy: str | None = None, style: PromptStyle = STANDARD) -> list[Example]:
+    """Return GSM8K's training split (openai/gsm8k, main); the answer keeps its calculator marks."""
+    rows = _train_split("openai/gsm8k", "main", copy, keys=("question", "answer"))
+    return [answered(row["question"], row["answer"], style) for row in rows]
 
 
-def arc(copy: str | None = None) -> list[Example]:
-    """Return ARC-Challenge's training split (allenai/ai2_arc) in lm-eval's format: the answer's text, no letter."""
-    return [
-        Example(
-            f"Question: {row['question']}\nAnswer:",
-            f" {row['choices']['text'][row['choices']['label'].index(row['answerKey'])]}",
-            user_turn=row["question"],
-        )
-        for row in _train_split("allenai/ai2_arc", "ARC-Challenge", copy, keys=("question", "choices", "answerKey"))
-    ]
+def arc(copy: str | None = None, style: PromptStyle = STANDARD) -> list[Example]:
+    """Return ARC-Challenge's training split (allenai/ai2_arc); the answer is the choice's text, without its letter."""
+    examples = []
+    for row in _train_split("allenai/ai2_arc", "ARC-Challenge", copy, keys=("question", "choices", "answerKey")):
+        choices = list(zip(row["choices"]["label"], row["choices"]["text"], strict=True))
+        examples.append(answered(row["question"], dict(choices)[row["answerKey"]], style, choices))
+    return examples
 
 
-def platypus(copy: str | None = None) -> list[Example]:
+def platypus(copy: str | None = None, style: PromptStyle = STANDARD) -> list[Example]:
     """Return Open-Platypus (garage-bAInd/Open-Platypus) in the Alpaca template."""
     rows = _train_split("garage-bAInd/Open-Platypus", None, copy, keys=("instruction", "input", "output"))
-    return [alpaca(row) for row in rows]
+    return [alpaca(row, style) for row in rows]
 
 
 def _train_split(hub: str, name: str | None, copy: str | None, *, keys: tuple[str, ...]) -> Iterable[dict[str, Any]]:

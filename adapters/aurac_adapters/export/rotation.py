@@ -47,7 +47,8 @@ def svd_rotate(folder: str | os.PathLike[str], out: str | os.PathLike[str], *, i
         tensors[layer.a] = pad(new_a, (0, 0, 0, missing)).to(a.dtype).contiguous()
         tensors[layer.b] = pad(new_b, (0, missing)).to(b.dtype).contiguous()
     config = {**known_options(found.config), "r": rank, "lora_alpha": rank}
-    return write_folder(config, tensors, Path(out), method=SvdLora(max_rank=rank, seed=found.method.seed))
+    method = SvdLora(max_rank=rank, seed=found.method.seed)
+    return write_folder(config, tensors, Path(out), method=method, training=found.training)
 
 
 def rotate(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

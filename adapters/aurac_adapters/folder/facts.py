@@ -95,7 +95,7 @@ def read_facts(folder: str | os.PathLike[str]) -> AdapterFacts:
     digest = file_sha256(path / WEIGHTS)
     has_sidecar = (path / SIDECAR).exists()
     if has_sidecar:
-        method, inference = read_sidecar(path, config, digest)
+        method, inference, _ = read_sidecar(path, config, digest)
     else:
         largest = max(shapes[layer.a][0][0] for layer in lora_layers_of(shapes))
         method, inference = foreign_method(config, max_rank=largest), "prefix"

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +21,7 @@ from aurac_adapters.folder.sidecar import (
     CONFIG,
     SIDECAR,
     WEIGHTS,
+    Training,
     file_sha256,
     read_config,
     read_sidecar,
@@ -51,6 +52,7 @@ class AdapterFolder:
         config: PEFT's configuration as read, without wrappers in the names of layers.
         notes: What a user should know about the folder before believing a number of it, one sentence each.
         as_peft_writes: Whether PEFT finds everything in the files as they are; otherwise it is given a cleaned copy.
+        training: What was not the default in training, such as {"init": "authors"}.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class AdapterFolder:
     config: dict[str, Any]
     notes: tuple[str, ...] = ()
     as_peft_writes: bool = True
+    training: Training = field(default_factory=dict)
 
     @property
     def own_ranks(self) -> tuple[int, ...] | None:
@@ -107,8 +110,9 @@ def read_folder(
     tensors = weights.tensors
     digest = file_sha256(path / WEIGHTS)
     has_sidecar = (path / SIDECAR).exists()
+    training: Training = {}
     if has_sidecar:
-        method, inference = read_sidecar(path, config, digest)
+        method, inference, training = read_sidecar(path, config, digest)
     else:
         largest = max(len(tensors[layer.a]) for layer in lora_layers_of(tensors))
         method, inference = foreign_method(config, max_rank=largest), "prefix"
@@ -124,6 +128,7 @@ def read_folder(
         config=config,
         notes=tuple(note for note in notes if note),
         as_peft_writes=weights.note is None and config == read,
+        training=training,
     )
     if announce:
         for note in found.notes:
@@ -169,7 +174,7 @@ def save_adapter(
 def write_sidecar(adapter: NestedAdapter, folder: str | os.PathLike[str]) -> None:
     """Write `aurac_adapter.json` beside the weights in `folder`, in one piece; a folder with a sidecar is complete."""
     share_weights(Path(folder))
-    write_sidecar_of(adapter.method, adapter.inference, Path(folder))
+    write_sidecar_of(adapter.method, adapter.inference, Path(folder), training=adapter.training)
 
 
 def _save_with_peft(adapter: NestedAdapter, folder: str, weights: dict[str, torch.Tensor] | None) -> None:

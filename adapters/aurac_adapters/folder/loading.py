@@ -64,13 +64,15 @@ def load_read(
     with _for_peft(found, tensors) as path:
         loaded = _load(model, path, adapter_name, is_trainable, found.path)
     _check_complete(loaded, tensors, found.path / WEIGHTS, adapter_name)
-    return attach(
+    nested = attach(
         loaded,
         found.method,
         adapter_name=adapter_name,
         inference=inference or found.inference,
         strict=found.has_sidecar,
     )
+    nested.training = found.training
+    return nested
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from torch import nn
 from aurac.errors import AdapterError, RankError
 from aurac_adapters.folder.folder import AdapterFolder, read_adapter, read_folder
 from aurac_adapters.folder.loading import load_read
+from aurac_adapters.folder.sidecar import Training
 from aurac_adapters.layer.nested import NestedAdapter
 
 _RANK_FOLDER = re.compile(r"rank-([1-9]\d*)")
@@ -85,6 +86,11 @@ class RetrainedFolder:
     def config(self) -> dict[str, Any]:
         """What is asked for of PEFT's configuration, patterns of ranks, which none of them has."""
         return {}
+
+    @property
+    def training(self) -> Training:
+        """What was not the default in training, the same for all."""
+        return next(iter(self.members.values())).training
 
     @property
     def own_ranks(self) -> tuple[int, ...]:
@@ -213,6 +219,11 @@ def _check_member(rank: int, member: AdapterFolder, first: AdapterFolder) -> Non
             raise AdapterError(
                 f"{member.path} has {what} {mine}, {first.path} has {others}. Train all adapters of a grid alike."
             )
+    if dict(member.training) != dict(first.training):
+        raise AdapterError(
+            f"{member.path} was trained with {dict(member.training) or 'the defaults'}, {first.path} with "
+            f"{dict(first.training) or 'the defaults'}. Train all adapters of a grid alike."
+        )
     if member.base_model != first.base_model:
         raise AdapterError(
             f"{member.path} has the base model {member.base_model}, {first.path} has {first.base_model}. Train all "

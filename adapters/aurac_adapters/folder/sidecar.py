@@ -23,12 +23,17 @@ SIDECAR = "aurac_adapter.json"
 SCHEMA_VERSION = 1
 
 
-def write_sidecar_of(method: NestedMethod, inference: str, folder: Path) -> None:
+Training = Mapping[str, str | float]
+"""How an adapter was trained where that is not the default, such as {"init": "authors"}."""
+
+
+def write_sidecar_of(method: NestedMethod, inference: str, folder: Path, *, training: Training | None = None) -> None:
     """Write the sidecar of a folder whose weights are there, in one piece."""
     content = {
         "schema_version": SCHEMA_VERSION,
         **method.to_dict(),
         "inference": inference,
+        **({"training": dict(training)} if training else {}),
         "sha256": file_sha256(folder / WEIGHTS),
         "versions": {name: version(name) for name in ("aurac", "peft", "torch")},
     }
@@ -37,8 +42,8 @@ def write_sidecar_of(method: NestedMethod, inference: str, folder: Path) -> None
     os.replace(unfinished, folder / SIDECAR)
 
 
-def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[NestedMethod, str]:
-    """Return method and inference rule.
+def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[NestedMethod, str, Training]:
+    """Return method, inference rule, and what was not the default in training.
 
     Args:
         folder: The adapter folder.
@@ -63,6 +68,9 @@ def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[
             f"{where} belongs to other weights than {WEIGHTS} beside it (sha256 differs). The weights were changed "
             "after training; remove the sidecar to score them as plain LoRA."
         )
+    training = content.pop("training", {})
+    if not isinstance(training, dict) or not all(isinstance(value, (str, float, int)) for value in training.values()):
+        raise AdapterError(f"{where} has training {training!s:.100}; it must be an object of texts and numbers.")
     inference = content.pop("inference", None)
     try:
         split_gain(str(inference))
@@ -73,7 +81,7 @@ def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[
     except (AuracError, TypeError, ValueError, OverflowError) as exc:
         raise AdapterError(f"{where}: {exc}") from exc
     _check_against_config(where, method, config)
-    return method, inference
+    return method, inference, training
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from aurac.errors import AdapterError
-from aurac_adapters.folder.sidecar import CONFIG, WEIGHTS, write_sidecar_of
+from aurac_adapters.folder.sidecar import CONFIG, WEIGHTS, Training, write_sidecar_of
 from aurac_adapters.methods.method import NestedMethod
 
 CARD = "README.md"
@@ -70,6 +70,7 @@ def write_folder(
     *,
     method: NestedMethod | None = None,
     inference: str = "prefix",
+    training: Training | None = None,
     card: str | None = None,
 ) -> Path:
     """Write a configuration and tensors as a PEFT folder, all or nothing.
@@ -81,6 +82,7 @@ def write_folder(
         out: Where to; must not exist, or be empty.
         method: Adds a sidecar with this method.
         inference: Inference rule in the sidecar.
+        training: In the sidecar: what was not the default in training.
         card: Text of the README.
 
     Returns:
@@ -95,7 +97,7 @@ def write_folder(
         text = json.dumps({**config, **plain}, indent=2, sort_keys=True)
         (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
         if method is not None:
-            write_sidecar_of(method, inference, folder)
+            write_sidecar_of(method, inference, folder, training=training)
         if card is not None:
             (folder / CARD).write_text(card, encoding="utf-8")
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import isclose
@@ -41,11 +41,15 @@ class NestedAdapter:
         model: The PEFT model.
         state: The rank state that all layers share.
         adapter_name: PEFT's name of the adapter.
+        training: What was not the default in training, such as {"init": "authors"}; sidecars keep it.
     """
+
+    training: Mapping[str, str | float]
 
     def __init__(self, model: Any, state: RankState, adapter_name: str) -> None:
         """Keep the three; use `attach` to make one."""
         self.model, self.state, self.adapter_name = model, state, adapter_name
+        self.training = {}
         self._layers = [layer for _, layer in lora_layers(model, adapter_name)]
 
     @property

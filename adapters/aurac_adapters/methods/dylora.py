@@ -1,4 +1,4 @@
-"""DyLoRA (Valipour et al. 2022, arXiv 2210.07558): a random prefix in every optimizer step, or in every row."""
+"""DyLoRA (Valipour et al. 2022, arXiv 2210.07558): a random prefix in every optimizer step, pass or row."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class DyLora(NestedMethod):
             the gradient: under AdamW momentum and weight decay still move the other rows, in the original too.
         per_row: Whether every row of the batch draws its own b, from (seed, step, row). The gradient of a step is then
             the mean over ranks as well as over rows, so it varies less from step to step.
+        per_pass: Whether every forward pass draws its own b, as in the code of the MatryoshkaLoRA authors: with
+            gradient accumulation a step is then the mean over several ranks. `step` counts passes instead of steps.
 
     Example:
         >>> DyLora(max_rank=4, train_ranks=[4]).training_diagonal(0).tolist()
@@ -30,10 +32,11 @@ class DyLora(NestedMethod):
 
     name: ClassVar[str] = "dylora"
 
-    added_later: ClassVar[frozenset[str]] = frozenset({"per_row"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"per_row", "per_pass"})
 
     frozen: bool = False
     per_row: bool = False
+    per_pass: bool = False
 
     def __post_init__(self) -> None:
         """Draw from all ranks by default where every step changes one row."""
@@ -42,15 +45,22 @@ class DyLora(NestedMethod):
                 "frozen lets a step change one row of A, but with per_row every row of the batch would change another "
                 "one. Choose one of the two."
             )
+        if self.per_row and self.per_pass:
+            raise AdapterError("per_row draws a rank for each row, per_pass one for all rows of a pass. Choose one.")
         if self.frozen and not self.train_ranks:
             check_rank(self.max_rank, what="max_rank")
             object.__setattr__(self, "train_ranks", tuple(range(1, self.max_rank + 1)))
         super().__post_init__()
 
     def sampled_rank(self, step: int, row: int = 0) -> int:
-        """Return b for an optimizer step and a row of its batch; the same in every process and after every restart."""
+        """Return b for a step (or pass) and a row of its batch; the same in every process and after every restart."""
         # numpy reads [seed, step] and [seed, step, 0] as one seed: the first row draws what the whole step would.
         return int(np.random.default_rng([self.seed, step, row]).choice(self.train_ranks))
+
+    @property
+    def draws_each_pass(self) -> bool:
+        """Whether every forward pass draws."""
+        return self.per_pass
 
     def training_diagonal(self, step: int) -> Diagonal:
         """Return s_b * 1[i <= b]; with `per_row` that of the first row."""

@@ -115,6 +115,11 @@ class NestedMethod(ABC):
         return None
 
     @property
+    def draws_each_pass(self) -> bool:
+        """Whether `step` counts the forward passes, so that each pass of a step has a diagonal of its own."""
+        return False
+
+    @property
     def draws_each_row(self) -> bool:
         """Whether the rows of a batch are trained with diagonals of their own."""
         return self.row_diagonals(0, (0,)) is not None
@@ -129,8 +134,8 @@ class NestedMethod(ABC):
         Args:
             rank: Sub-rank, 1..R.
             inference: A rule in `INFERENCES`, perhaps with a gain ("prefix-gain-4").
-            gram: For the rules that depend on the weights of a layer: the inner products of its rank-one terms, (R, R),
-                or smaller for a layer of smaller rank.
+            gram: For rules that depend on the weights of a layer: the inner products of its rank-one terms, (R, R), or
+                smaller for a layer of smaller rank.
 
         Raises:
             AdapterError: If the rule needs the weights and `gram` is missing.

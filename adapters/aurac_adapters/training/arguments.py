@@ -33,7 +33,7 @@ def training_arguments(config: TrainingConfig, *, bfloat16: bool) -> TrainingArg
         gradient_accumulation_steps=config.gradient_accumulation,
         learning_rate=config.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=0.05,
+        warmup_steps=config.warmup_ratio,  # below 1 it is a share
         weight_decay=0.0,
         max_grad_norm=1.0,
         # On a CPU with other load the fused one was measured many times slower.

@@ -21,7 +21,8 @@ class MethodCallback(TrainerCallback):  # type: ignore[misc]
 
     The rank must not change between the forward and the backward pass (with gradient checkpointing that would be wrong
     without a word), so `on_step_begin` is the only place where it does. Gradient accumulation then sees one diagonal.
-    Where every row draws its own, the rows of the next pass are set when the backward pass of the last one is over.
+    Where every row or every pass draws its own, those of the next pass are set when the backward pass of the last one
+    is over.
     """
 
     def __init__(self, adapter: NestedAdapter) -> None:
@@ -35,9 +36,9 @@ class MethodCallback(TrainerCallback):  # type: ignore[misc]
         self._set_step(args, state)
 
     def on_substep_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Set the diagonals of the rows that the next pass of the same step will see."""
+        """Set the diagonals that the next pass of the same step will see."""
         self.passes += 1
-        if self.adapter.method.draws_each_row:
+        if self.adapter.method.draws_each_row or self.adapter.method.draws_each_pass:
             self._set_step(args, state)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -59,6 +60,9 @@ class MethodCallback(TrainerCallback):  # type: ignore[misc]
                 write_sidecar(self.adapter, folder)
 
     def _set_step(self, args: TrainingArguments, state: TrainerState) -> None:
+        if self.adapter.method.draws_each_pass:
+            self.adapter.set_step(state.global_step * args.gradient_accumulation_steps + self.passes)
+            return
         if not self.adapter.method.draws_each_row:
             self.adapter.set_step(state.global_step)
             return

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from aurac.errors import TrainingError, UnknownNameError
+from aurac.registry import Registry
+from aurac_adapters.data.styles import PROMPT_STYLES
 from aurac_adapters.methods.method import NestedMethod
 
+INITS = Registry(
+    "initialisation",
+    {"peft": "aurac_adapters.training.initial:by_peft", "authors": "aurac_adapters.training.initial:by_authors"},
+)
+"""Name -> function of a PEFT model that gives its factors their first values; B is zero after each."""
 DTYPES = ("auto", "float32", "bfloat16")
+ADAPTER_DTYPES = ("float32", "base")
 LOAD_IN = ("4bit", "8bit")
 
 FREE = ("out", "checkpoint_steps", "report_to", "progress")
 """Fields that do not change the adapter: a training may go on with others."""
+ADDED_LATER = ("init", "adapter_dtype", "prompt_style", "warmup_ratio")
+"""Fields that older records of trainings lack; there they had the value that is the default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """Everything that decides what a training makes.
 
-    The optimizer is AdamW without weight decay; the learning rate rises over the first 5 % of the steps and then falls
-    linearly to 0; gradients are clipped to norm 1. The loss is the mean over the completion tokens of a step.
+    The optimizer is AdamW without weight decay; the learning rate rises over the warm-up and then falls linearly to 0;
+    gradients are clipped to norm 1. The loss is the mean over the completion tokens of a step.
 
     Attributes:
         method: Which diagonal is trained, with its maximal rank and its train ranks.
@@ -36,7 +47,12 @@ class TrainingConfig:
         gradient_accumulation: Forward passes for each optimizer step.
         max_length: Tokens of an example, at most the model's context; the rest is cut, counted and reported.
         seed: Of the adapter's initial weights and the order of the data. A method that samples has its own.
-        dtype: Of the base model in memory; "auto" is bfloat16 on a GPU that has it, else float32; adapters are float32.
+        dtype: Of the base model in memory; "auto" is bfloat16 on a GPU that has it, else float32.
+        adapter_dtype: Of the adapter's weights, and so of AdamW's states: "float32", or "base" for that of the base
+            model. In bfloat16 a step that is smaller than 0.4 % of a weight is lost.
+        init: How the adapter's A begins, a name in `INITS`.
+        prompt_style: How rows become prompts, a name in `PROMPT_STYLES`.
+        warmup_ratio: Share of the steps over which the learning rate rises.
         gradient_checkpointing: Compute activations twice instead of keeping them.
         checkpoint_steps: Optimizer steps between checkpoints; the last two are kept.
         chat_template: Write the examples in the tokenizer's chat template; data of messages need it.
@@ -61,6 +77,10 @@ class TrainingConfig:
     max_length: int = 1024
     seed: int = 42
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    adapter_dtype: Literal["float32", "base"] = "float32"
+    init: str = "peft"
+    prompt_style: str = "standard"
+    warmup_ratio: float = 0.05
     gradient_checkpointing: bool = False
     checkpoint_steps: int = 500
     chat_template: bool = False
@@ -80,14 +100,39 @@ class TrainingConfig:
                 "packing puts all examples of a pass into one row, so they cannot have ranks of their own (per_row). "
                 "Choose one of the two."
             )
-        for name, allowed in (("dtype", DTYPES), ("load_in", (None, *LOAD_IN))):
+        choices: dict[str, Iterable[str | None]] = {
+            "dtype": DTYPES,
+            "adapter_dtype": ADAPTER_DTYPES,
+            "load_in": (None, *LOAD_IN),
+            "init": INITS,
+            "prompt_style": PROMPT_STYLES,
+        }
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise UnknownNameError(name, str(getattr(self, name)), map(str, allowed))
+        if not 0 <= self.warmup_ratio < 1:
+            raise TrainingError(f"warmup_ratio is {self.warmup_ratio}; it is a share of the steps, from 0 to below 1.")
+        if self.load_in and self.adapter_dtype == "base":
+            raise TrainingError(
+                f"the weights of a base in {self.load_in} have no type that an adapter could share. Leave "
+                "adapter_dtype at float32."
+            )
+        if self.chat_template and self.prompt_style != "standard":
+            raise TrainingError(
+                f"a chat template writes the prompts itself, so prompt_style {self.prompt_style!r} has no effect. "
+                "Choose one of the two."
+            )
         for name in (*positive, *(["max_steps"] if self.max_steps is not None else [])):
             if not getattr(self, name) > 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be greater than 0.")
 
     def identity(self) -> dict[str, Any]:
         """Return what makes two trainings the same, as JSON values."""
-        fields = {name: value for name, value in vars(self).items() if name not in FREE}
-        return {**fields, "method": self.method.to_dict()}
+        unchanged = set(ADDED_LATER) - self.unusual().keys()
+        kept = {name: value for name, value in vars(self).items() if name not in (*FREE, *unchanged)}
+        return {**kept, "method": self.method.to_dict()}
+
+    def unusual(self) -> dict[str, str | float]:
+        """Return the fields of `ADDED_LATER` that are not at their defaults."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: getattr(self, name) for name in ADDED_LATER if getattr(self, name) != defaults[name]}

@@ -30,7 +30,7 @@ from aurac_adapters.training import record as training_record
 from aurac_adapters.training.arguments import base_dtype, refuse_data_parallel, training_arguments
 from aurac_adapters.training.callbacks import LossBar, MethodCallback, require_finite
 from aurac_adapters.training.checkpoints import last_checkpoint, remove_incomplete
-from aurac_adapters.training.config import TrainingConfig
+from aurac_adapters.training.config import INITS, TrainingConfig
 from aurac_adapters.training.saving import saving_to
 from aurac_adapters.training.sharding import check_sharding, save_whole, whole_weights
 from aurac_adapters.training.trackers import check_trackers
@@ -84,7 +84,7 @@ def train(config: TrainingConfig) -> Path:
         logger.warning("%s holds this training, finished; it is left as it is.", config.out)
         return config.out
 
-    examples = load_examples(config.data)  # before the model: a mistake in the data shows at once
+    examples = load_examples(config.data, config.prompt_style)  # before the model: a mistake in the data shows at once
     base, tokenizer = load_base(
         config.model,
         dtype=dtype,
@@ -97,6 +97,7 @@ def train(config: TrainingConfig) -> Path:
 
     set_seed(config.seed)
     adapter = attach(_add_adapter(base, config), config.method)
+    adapter.training = config.unusual()
 
     record = training_record.begin(config.identity(), data, previous=previous)
     with training_record.only_writer(config.out) if arguments.should_save else nullcontext():  # the first process
@@ -167,10 +168,16 @@ def _add_adapter(base: PreTrainedModel, config: TrainingConfig) -> PeftModel:
         # PEFT 0.21 asks transformers 5.24 under the old name whether activations are checkpointed.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
         try:
-            return get_peft_model(base, config.method.lora_config(target_modules=config.target_modules))
+            model = get_peft_model(
+                base,
+                config.method.lora_config(target_modules=config.target_modules),
+                autocast_adapter_dtype=config.adapter_dtype == "float32",
+            )
         except ValueError as error:  # norms and the like
             reason = " ".join(str(error).split())
             raise AdapterError(f"PEFT cannot put LoRA on {config.target_modules}: {reason:.300}") from error
+    INITS[config.init](model)
+    return model
 
 
 def _tokenized_data(

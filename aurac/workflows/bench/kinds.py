@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aurac.workflows.bench.recipe import GRID, ROTATED, DataSpec, MethodSpec, Recipe, Setting
+from aurac.workflows.bench.recipe import GRID, ROTATED, DataSpec, MethodSpec, Recipe, Setting, training_keys
 
 if TYPE_CHECKING:
     from aurac_adapters.training.trainer import TrainingConfig
@@ -63,18 +63,18 @@ def make_adapter(recipe: Recipe, study: Study, spec: MethodSpec, setting: Settin
     Raises:
         AuracError: If the setting, a rank or a training option cannot be used; nothing was started then.
     """
-    return _KINDS.get(spec.name, _trained)(recipe, study, spec, setting, seed)
+    return _KINDS.get(spec.method, _trained)(recipe, study, spec, setting, seed)
 
 
 def _trained(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting, seed: int) -> Adapter:
     from aurac_adapters import METHODS
 
-    method = METHODS[spec.name]
+    method = METHODS[spec.method]
     # A method whose default is its full rank alone takes no others.
     takes_ranks = method(max_rank=study.rank).train_ranks != (study.rank,)
     ranks = study.up_to_rank(recipe.train_ranks) if takes_ranks else None
     folder = _folder(study, spec.name, setting, seed)
-    training = _training(recipe, study, setting, seed, method=spec.name, rank=study.rank, ranks=ranks, out=folder)
+    training = _training(recipe, study, setting, seed, method=spec.method, rank=study.rank, ranks=ranks, out=folder)
     return Adapter(folder, _label(spec.name, setting, seed), (training,))
 
 
@@ -109,22 +109,25 @@ def _training(
     out: Path,
 ) -> TrainingConfig:
     from aurac_adapters import METHODS
-    from aurac_adapters.training.trainer import TrainingConfig
+    from aurac_adapters.training.config import TrainingConfig
+    from aurac_adapters.training.protocols import PROTOCOLS
 
     options: dict[str, Any] = {**recipe.training, **study.data.training}
     own = dict(setting.values)
-    if "learning_rate" in own:
-        options["learning_rate"] = own.pop("learning_rate")
+    options |= {key: own.pop(key) for key in training_keys() if key in own}
     for key in ("target_modules", "report_to"):
         if isinstance(options.get(key), list):
             options[key] = tuple(options[key])
+    protocol = PROTOCOLS[options.pop("protocol", "standard")]
+    shared = {key: own.pop(key) for key in ("scaling", "gain") if key in own}
+    switches = protocol.switches(method, own)
     return TrainingConfig(
-        method=METHODS[method](max_rank=rank, train_ranks=ranks or (), seed=seed, **own),
+        method=METHODS[method](max_rank=rank, train_ranks=ranks or (), seed=seed, **shared, **switches),
         model=study.model,
         data=study.data.source,
         out=out,
         seed=seed,
-        **options,
+        **protocol.options(options),
     )
 
 

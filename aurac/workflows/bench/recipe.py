@@ -21,20 +21,6 @@ GRID = "grid-lora"
 """A plain LoRA for every rank that is scored: what a nested adapter replaces."""
 
 _TOP = ("models", "ranks", "train_ranks", "eval_ranks", "seeds", "training", "scoring", "suites", "data", "methods")
-_TRAINING = (
-    "target_modules",
-    "learning_rate",
-    "epochs",
-    "max_steps",
-    "batch_size",
-    "gradient_accumulation",
-    "max_length",
-    "dtype",
-    "gradient_checkpointing",
-    "checkpoint_steps",
-    "trust_remote_code",
-    "report_to",
-)
 _PLANNED = ("tasks", "base", "out", "ranks", "inference", "gain")
 """Options of a scoring that other keys of the recipe decide."""
 
@@ -65,13 +51,15 @@ class MethodSpec:
     """A method of a recipe.
 
     Attributes:
-        name: A method that is trained, "svd-lora" or "grid-lora".
+        name: What tables and folders call it.
+        method: A method that is trained, "svd-lora" or "grid-lora"; the name, unless the recipe says another.
         settings: Its grid, in the order of the recipe.
         inferences: The rules that it is scored under; (None,) for its own.
-        source: The method that it is made from, where it is not trained.
+        source: Name of the method that it is made from, where it is not trained.
     """
 
     name: str
+    method: str
     settings: tuple[Setting, ...]
     inferences: tuple[str | None, ...] = (None,)
     source: str | None = None
@@ -167,7 +155,7 @@ def score_options(scoring: Values, **planned: Any) -> ScoreOptions:
 def _recipe(content: Values) -> Recipe:
     _check_keys("", content, _TOP, required=("models", "ranks", "seeds", "suites", "data", "methods"))
     training, scoring = content.get("training", {}), content.get("scoring", {})
-    _check_keys("training", training, _TRAINING)
+    _check_keys("training", training, training_keys())
     _check_keys("scoring", scoring, options_of(ScoreOptions, leave_out=_PLANNED))
     suites = dict(_table("suites", content["suites"]))
     data = tuple(_data(name, values, suites) for name, values in _table("data", content["data"]).items())
@@ -191,7 +179,7 @@ def _recipe(content: Values) -> Recipe:
 
 def _data(name: str, values: Values, suites: Values) -> DataSpec:
     where = f"data.{name}"
-    _check_keys(where, values, ("source", "suites", *_TRAINING))
+    _check_keys(where, values, ("source", "suites", *training_keys()))
     chosen = _list(f"{where}.suites", values.get("suites", list(suites)), str)
     for suite in chosen:
         if suite not in suites:
@@ -200,38 +188,55 @@ def _data(name: str, values: Values, suites: Values) -> DataSpec:
     return DataSpec(name=name, source=values.get("source", name), suites=chosen, training=own)
 
 
+def training_keys() -> tuple[str, ...]:
+    """Return the keys of `[training]`: the options of `aurac train` that a recipe does not give otherwise."""
+    from dataclasses import fields
+
+    from aurac_adapters.training.config import TrainingConfig
+
+    elsewhere = {"method", "model", "data", "out", "seed", "progress"}
+    return ("protocol", *(field.name for field in fields(TrainingConfig) if field.name not in elsewhere))
+
+
 def _methods(tables: Values) -> tuple[MethodSpec, ...]:
     from aurac_adapters import METHODS
 
     known = [*(name for name in METHODS if METHODS[name].trainable), ROTATED, GRID]
-    specs: dict[str, MethodSpec] = {}
-    for name, values in tables.items():
-        if name not in known:
-            raise UnknownNameError("method", name, known)
-        if name != ROTATED:
-            specs[name] = _trained(name, values, is_grid=name == GRID)
-    if ROTATED in tables:
-        _check_keys(f"methods.{ROTATED}", tables[ROTATED], ("from",))
-        source = tables[ROTATED].get("from", "lora")
-        sources = {name: spec for name, spec in specs.items() if name != GRID}
+    kinds = {name: _table(f"methods.{name}", values).get("method", name) for name, values in tables.items()}
+    for name, method in kinds.items():
+        if method not in known:
+            raise UnknownNameError("method", str(method), known)
+        if method == GRID and name != GRID:
+            raise RecipeError(f"[methods.{name}] is a {GRID}; there is one of it, called {GRID}.")
+    specs = {
+        name: _trained(name, kinds[name], values, is_grid=name == GRID)
+        for name, values in tables.items()
+        if kinds[name] != ROTATED
+    }
+    sources = {name: spec for name, spec in specs.items() if name != GRID}
+    for name in (name for name, method in kinds.items() if method == ROTATED):
+        _check_keys(f"methods.{name}", tables[name], ("from", "method"))
+        source = tables[name].get("from", "lora")
         if source not in sources:
             raise UnknownNameError(
-                f"method that {ROTATED} is made from", source, sources, advice="It needs a table of its own."
+                f"method that {name} is made from", source, sources, advice="It needs a table of its own."
             )
-        specs[ROTATED] = MethodSpec(name=ROTATED, settings=specs[source].settings, source=source)
+        specs[name] = MethodSpec(name=name, method=ROTATED, settings=specs[source].settings, source=source)
     return tuple(specs[name] for name in tables)
 
 
-def _trained(name: str, values: Values, *, is_grid: bool) -> MethodSpec:
+def _trained(name: str, kind: str, values: Values, *, is_grid: bool) -> MethodSpec:
     from dataclasses import fields
 
     from aurac_adapters import METHODS
     from aurac_adapters.methods.inference import split_gain
 
-    method = METHODS["lora" if is_grid else name]
+    method = METHODS["lora" if is_grid else kind]
     own = {field.name for field in fields(method)} - {"max_rank", "train_ranks", "seed"}
-    _check_keys(f"methods.{name}", values, ("learning_rate", *own, *(() if is_grid else ("inference",))))
-    axes = {key: value if isinstance(value, list) else [value] for key, value in values.items() if key != "inference"}
+    of_training = [key for key in training_keys() if key not in ("target_modules", "report_to")]  # they are lists
+    about = ("method", *(() if is_grid else ("inference",)))
+    _check_keys(f"methods.{name}", values, (*of_training, *own, *about))
+    axes = {key: value if isinstance(value, list) else [value] for key, value in values.items() if key not in about}
     for key, choices in axes.items():
         if not choices or len({repr(choice) for choice in choices}) < len(choices):
             raise RecipeError(f"[methods.{name}] {key} is {choices}; give at least one value, each once.")
@@ -243,7 +248,7 @@ def _trained(name: str, values: Values, *, is_grid: bool) -> MethodSpec:
         inferences = _list(f"methods.{name}.inference", values["inference"], str)
         for rule in inferences:
             split_gain(str(rule))
-    return MethodSpec(name=name, settings=settings, inferences=inferences)
+    return MethodSpec(name=name, method=kind, settings=settings, inferences=inferences)
 
 
 def _check_tasks(suite: str, tasks: Any, scoring: Values) -> None:
@@ -284,7 +289,5 @@ def _list(where: str, value: Any, kind: type) -> tuple[Any, ...]:
 def _value_name(key: str, value: Any) -> str:
     if value is True:
         return key
-    if isinstance(value, float):
-        text = f"{value:g}"
-        return text if key == "learning_rate" else f"{key}-{text}"
-    return str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if key in ("learning_rate", "scaling") else f"{key}-{text}"
