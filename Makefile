@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow lint wheel docs leaderboard validate soak clean
+.PHONY: demo test test-slow goldens lint wheel docs leaderboard validate soak clean
 
 demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
 	$(BIN)/aurac demo --out demo
@@ -15,6 +15,9 @@ test: $(INSTALLED)  ## the default suite, under 4 minutes on 2 cores
 
 test-slow: $(INSTALLED)  ## what the default suite leaves out
 	$(BIN)/python -m pytest -m slow
+
+goldens: $(INSTALLED)  ## write the golden files of help texts and reports again; read the difference before you commit it
+	AURAC_GOLDEN=write $(BIN)/python -m pytest tests/cli/test_help.py tests/report -k golden
 
 lint: $(INSTALLED)  ## formatting, lint, types
 	$(BIN)/ruff format --check .

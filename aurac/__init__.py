@@ -7,10 +7,9 @@ need them.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import Any
 
-__version__ = _version("aurac")
+__version__: str
 
 _PUBLIC = {
     "AuracError": "aurac.errors",
@@ -35,6 +34,10 @@ __all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # importlib.metadata takes longer to import than everything else here
+        from importlib.metadata import version
+
+        return version("aurac")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'aurac' has no attribute {name!r}. Public names: {', '.join(__all__)}.")
     return getattr(import_module(_PUBLIC[name]), name)

@@ -1,4 +1,4 @@
-"""The command line: one file per subcommand, registered in `COMMANDS`.
+"""The command line: one file per subcommand, listed in `commands.py`.
 
 Results go to standard output, progress and warnings to standard error. Exit status: 0 done, 1 the user's mistake in one
 `error:` line, 2 usage, 130 interrupted.
@@ -6,71 +6,19 @@ Results go to standard output, progress and warnings to standard error. Exit sta
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import re
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from aurac import __version__
+from aurac.cli.commands import COMMANDS, parse_args
 from aurac.errors import AuracError
 
-# Name -> module with SUMMARY, add_arguments(parser) and run(args) -> int. The order is the order of the help.
-COMMANDS = {
-    "demo": "aurac.cli.demo",
-    "train": "aurac.cli.train",
-    "score": "aurac.cli.score",
-    "bench": "aurac.cli.bench",
-    "compute": "aurac.cli.compute",
-    "compare": "aurac.cli.compare",
-    "recommend": "aurac.cli.recommend",
-    "info": "aurac.cli.info",
-    "slice": "aurac.cli.slice",
-    "convert": "aurac.cli.convert",
-    "plot": "aurac.cli.plot",
-    "report": "aurac.cli.report",
-    "card": "aurac.cli.card",
-    "import": "aurac.cli.import_",
-    "export": "aurac.cli.export",
-    "profile": "aurac.cli.profile",
-    "power": "aurac.cli.power",
-    "signature": "aurac.cli.signature",
-}
-
-_DESCRIPTION = "Rank-accuracy curves for LoRA adapters: train, score every sub-rank, integrate, compare."
-_EXAMPLES = """\
-Examples:
-  aurac demo
-  aurac score my-adapter --tasks arc,hellaswag
-  aurac compare runs/lora runs/dylora runs/matryoshka --baseline lora
-"""
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser with all subcommands; their modules are light, what they need is imported when they run."""
-    parser = argparse.ArgumentParser(
-        prog="aurac", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--version", action="version", version=f"aurac {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, module_name in COMMANDS.items():
-        module = import_module(module_name)
-        summary, _, epilog = (module.__doc__ or "").partition("\n\n")
-        sub = commands.add_parser(
-            name,
-            help=summary.rstrip("."),
-            description=summary,
-            epilog=epilog.strip(),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(sub)
-        sub.set_defaults(run=module.run)
-    return parser
+__all__ = ["COMMANDS", "main", "parse_args"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.formatwarning = _one_line  # type: ignore[assignment]
     # PEFT 0.21 asks transformers 5.24 by an old name; users cannot act on it.
     warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated", FutureWarning)
-    args = build_parser().parse_args(argv)
+    args = parse_args(argv)
     try:
         return int(args.run(args))
     except AuracError as error:

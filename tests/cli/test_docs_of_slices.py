@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aurac.cli import build_parser
+from aurac.cli import parse_args
 from aurac_adapters.export.checkpoints.layouts import LAYOUTS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -19,7 +19,7 @@ def test_the_commands_can_be_read(name: str) -> None:
     commands = re.findall(r"^aurac .*", (DOCS / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert commands
     for command in commands:
-        assert build_parser().parse_args(shlex.split(command)[1:])
+        assert parse_args(shlex.split(command)[1:])
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Collection, Mapping
-from typing import ClassVar
-
-import torch
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from aurac.errors import AdapterError
 
-Tensors = Mapping[str, torch.Tensor]
-Factors = dict[str, tuple[torch.Tensor, torch.Tensor]]
+if TYPE_CHECKING:
+    import torch  # the names of the layouts are in a help text, which does not wait for it
+
+Tensors: TypeAlias = "Mapping[str, torch.Tensor]"
+Factors: TypeAlias = "dict[str, tuple[torch.Tensor, torch.Tensor]]"
 """Name of a layer -> A (r, in) and B (out, r)."""
 
 
