@@ -94,4 +94,4 @@ def test_the_report_is_plain_values(lms: Pair) -> None:
     report = lms[0].work.to_dict()
     assert report["fallback"] is None
     assert report["tokens_over_limit"] == 1.0
-    assert set(report["seconds"]) == {"plan", "context"}
+    assert set(report["seconds"]) == {"plan", "document"}

@@ -1,27 +1,25 @@
-"""How many documents go into a batch: a budget of token positions that halves when memory runs out."""
+"""How many rows go into a batch: a budget of token positions that halves when memory runs out."""
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from itertools import zip_longest
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from lm_eval.models.utils_hf import clear_torch_cache
 
-from aurac.harness.engine.document import Document
+from aurac.harness.engine.packing import Row
 from aurac.harness.engine.work import Work
 
-Item = TypeVar("Item")
-# Token positions of a batch where throughput no longer grows, and where a batch is rather closed than padded.
-CPU_TOKENS, CPU_ENOUGH = 4096, 256
-GPU_TOKENS, GPU_ENOUGH = 65536, 16384
+# Token positions of a batch where throughput no longer grows, and how many a call of its own costs beside its tokens.
+CPU_TOKENS, CPU_CALL = 4096, 48
+GPU_TOKENS, GPU_CALL = 65536, 512
 LOGIT_VALUES = 2**28  # logits of a batch: 1 GiB in float32
-PADDING = 0.02  # share of padding at which a batch that is large enough is closed
+PADDING = 0.02  # share of padding that is not worth another call
 
 
 @dataclass
@@ -32,13 +30,13 @@ class Budget:
         tokens: Token positions, padding included.
         rows: Documents; None if only the tokens count.
         vocabulary: Entries of the vocabulary, for the memory of the logits.
-        enough: Token positions from which a batch is rather closed than padded.
+        call: Token positions that a call costs beside its own: less padding than that is cheaper than another call.
     """
 
     tokens: int
     rows: int | None
     vocabulary: int
-    enough: int = CPU_ENOUGH
+    call: int = CPU_CALL
 
     def halve(self, error: Exception, *, work: Work, shrinks: Callable[[], bool]) -> None:
         """Halve the token budget after an out-of-memory error until the next batch shrinks, and say so."""
@@ -59,72 +57,74 @@ def automatic_budget(device: torch.device, *, rows: int | None, vocabulary: int,
         >>> automatic_budget(torch.device("cpu"), rows=None, vocabulary=32000).tokens
         4096
     """
-    most, enough = (CPU_TOKENS, CPU_ENOUGH) if device.type == "cpu" else (GPU_TOKENS, GPU_ENOUGH)
-    return Budget(tokens or most, rows, vocabulary, enough)
+    most, call = (CPU_TOKENS, CPU_CALL) if device.type == "cpu" else (GPU_TOKENS, GPU_CALL)
+    return Budget(tokens or most, rows, vocabulary, call)
 
 
-def by_length(documents: Sequence[Document]) -> list[Document]:
-    """Sort longest first: by trunk in steps of 2 %, then by branches, so that both are padded little."""
-    return sorted(documents, key=lambda d: (-int(math.log1p(len(d.trunk)) / 0.02), -len(d.branches), -len(d.trunk)))
-
-
-def next_batch(documents: Sequence[Document], *, budget: Budget, header: int = 0) -> list[Document]:
-    """Take documents from the front while the budget holds them and padding stays small; always at least one.
+def next_batch(rows: Sequence[Row], *, budget: Budget, header: int = 0) -> list[Row]:
+    """Take rows from the front while the budget holds them and padding is cheaper than another call; at least one.
 
     Args:
-        documents: Sorted with `by_length`.
+        rows: Longest first (`pack_rows`).
         budget: What a batch may hold.
         header: Tokens whose keys and values each row holds beside its own.
     """
-    trunk = branches = real = asked = 0
-    for rows, document in enumerate(documents):
-        trunk, branches = max(trunk, len(document.trunk)), max(branches, len(document.branches))
-        real, asked = real + document.size, asked + len(document.rows)
-        padded = (rows + 1) * (trunk + branches)
+    widths = [0, 0]
+    real = asked = 0
+    for taken, row in enumerate(rows):
+        if taken and row.in_two_calls != rows[0].in_two_calls:
+            return list(rows[:taken])
+        widths = [max(width, part) for width, part in zip_longest(widths, row.parts, fillvalue=0)]
+        real, asked = real + row.size, asked + row.rows_asked
+        padded = (taken + 1) * sum(widths)
         full = (
             padded > budget.tokens
-            or (rows + 1) * header > 4 * budget.tokens
-            or rows == budget.rows
+            or (taken + 1) * header > 4 * budget.tokens
+            or taken == budget.rows
             or asked * budget.vocabulary > LOGIT_VALUES
-            or (padded > budget.enough and padded - real > PADDING * padded)
+            or padded - real > max(budget.call, PADDING * padded)
         )
-        if full and rows:
-            return list(documents[:rows])
-    return list(documents)
+        if full and taken:
+            return list(rows[:taken])
+    return list(rows)
 
 
 def run_batches(
-    items: Sequence[Item],
+    rows: Sequence[Row],
     *,
-    take: Callable[[Sequence[Item]], list[Item]],
-    run: Callable[[list[Item]], None],
+    take: Callable[[Sequence[Row]], list[Row]],
+    run: Callable[[list[Row]], None],
     budget: Budget,
     work: Work,
-) -> Iterator[list[Item]]:
-    """Run batches from the front of `items`; halve the budget and try again where memory runs out.
+) -> Iterator[list[Row]]:
+    """Run batches from the front of `rows`; halve the budget and try again where memory runs out.
 
     Args:
-        items: What is to be done, in order.
+        rows: What is to be done, in order.
         take: Chooses the next batch from the front.
         run: Does it; called again with a smaller batch after an out-of-memory error.
-        budget: Halved when memory runs out; an error on a single item is raised.
+        budget: Halved when memory runs out; an error on a single document is raised.
         work: Counts the halvings.
 
     Yields:
         Each batch when it is done.
     """
-    done = 0
-    while done < len(items):
-        batch = take(items[done:])
+    left = list(rows)
+    while left:
+        batch = take(left)
         try:
             run(batch)
         except (RuntimeError, MemoryError) as error:
-            if len(batch) == 1 or not is_out_of_memory(error):
+            documents = _documents(batch)
+            if documents == 1 or not is_out_of_memory(error):
                 raise
-            budget.tokens = min(budget.tokens, _size(batch))
-            budget.halve(error, work=work, shrinks=partial(_is_shorter, take, items[done:], len(batch)))
+            if len(batch) == 1:
+                left[:1] = batch[0].apart()
+            # Halving a budget far above what was too large would not shrink it.
+            budget.tokens = min(budget.tokens, max(2, max(row.size for row in batch) * len(batch)))
+            budget.halve(error, work=work, shrinks=partial(_is_smaller, take, left, documents))
             continue
-        done += len(batch)
+        del left[: len(batch)]
         yield batch
 
 
@@ -133,11 +133,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, Exception) and should_reduce_batch_size(error))
 
 
-def _is_shorter(take: Callable[[Sequence[Item]], list[Item]], items: Sequence[Item], length: int) -> bool:
-    return len(take(items)) < length
+def _is_smaller(take: Callable[[Sequence[Row]], list[Row]], rows: Sequence[Row], documents: int) -> bool:
+    return _documents(take(rows)) < documents
 
 
-def _size(batch: Sequence[object]) -> int:
-    """Token positions of a batch that was too large: halving a budget far above it would not shrink it."""
-    sizes = [item.size if isinstance(item, Document) else len(item) for item in batch]  # type: ignore[arg-type]
-    return max(2, max(sizes) * len(sizes))
+def _documents(batch: Sequence[Row]) -> int:
+    return sum(len(row.documents) for row in batch)

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from transformers.cache_utils import Cache
 
-from aurac.harness.engine.batches import Budget, by_length, next_batch, run_batches
+from aurac.harness.engine.batches import Budget, next_batch, run_batches
 from aurac.harness.engine.document import Document
 from aurac.harness.engine.forward import Forward, causal_behind, pad_rows
 from aurac.harness.engine.header import header_cache
 from aurac.harness.engine.kv import new_cache
+from aurac.harness.engine.packing import Row, pack_rows
 from aurac.harness.engine.plan import Family, Plan
 from aurac.harness.engine.processes import ALONE, Processes
 
@@ -99,19 +100,19 @@ class _Generator:
     def family(self, family: Family, parent: Cache | None) -> None:
         header = header_cache(family, parent, self.forward) if len(family.header) else parent
         for done in run_batches(
-            self.processes.share(by_length(family.documents)),
+            pack_rows(self.processes.share(family.documents), width=0),
             take=lambda rest: self.take(rest, family.depth),
-            run=lambda batch: self.batch(batch, family.depth, header),
+            run=lambda batch: self.batch([row.documents[0] for row in batch], family.depth, header),
             budget=self.budget,
             work=self.forward.work,
         ):
-            self.progress(self.texts, [slot for document in done for slot in document.slots])
+            self.progress(self.texts, [slot for row in done for slot in row.slots])
         for longer in family.families:
             self.family(longer, header)
 
-    def take(self, rest: Sequence[Document], depth: int) -> list[Document]:
+    def take(self, rest: Sequence[Row], depth: int) -> list[Row]:
         tokens = WIDER * self.budget.tokens
-        wider = replace(self.budget, tokens=tokens, enough=tokens)  # rather padded than small
+        wider = replace(self.budget, tokens=tokens, call=tokens)  # rather padded than small
         most = len(next_batch(rest, budget=wider, header=depth + self.stop.most))
         batches = -(-len(rest) // most)
         return list(

@@ -14,10 +14,11 @@ from aurac.harness.engine.document import Document, make_document
 from aurac.harness.engine.prefixes import Prefixes, sort_prefixes
 from aurac.harness.engine.queries import Query, Tokens
 
-PACKED = 512  # remainders up to this size are packed behind their trunk
+PACKED = 256  # remainders up to this size are packed behind their trunk
+PACKED_SAVING = 512  # and up to this size where that saves a part of the tokens
 PACKED_MOST = 2048  # and up to this size where they are no longer than the trunk
 HEADER = 48  # shorter shared prefixes cost more in masks than they save
-HEADER_SAVES = 0.05  # part of the tokens behind it that a header must save
+SAVES = 0.05  # part of the tokens that a header, or a wide pack, must save
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Plan:
         distinct_tokens: Different token prefixes: the limit for the tokens forwarded.
         tokens_one_by_one: Tokens of the different inputs, each on its own.
         truncated: Requests that were cut from the left.
+        pack: Whether sequences may stand side by side in a row, under a mask.
     """
 
     root: Family
@@ -62,6 +64,7 @@ class Plan:
     distinct_tokens: int
     tokens_one_by_one: int
     truncated: int
+    pack: bool
 
     @property
     def documents(self) -> list[Document]:
@@ -93,6 +96,7 @@ def make_plan(queries: Sequence[Query], *, share: bool = True, pack: bool = True
         prefixes.distinct_tokens,
         sum(map(len, prefixes.sequences)),
         sum(query.truncated for query in queries),
+        share and pack,
     )
 
 
@@ -118,24 +122,15 @@ class _Planner:
             children = prefixes.children(start, stop)
             if self.share:
                 family = self.behind_header(start, stop, len(children), family)
-                children = self.merge_small(children, family.depth) if family.depth and self.pack else children
             todo += [(*child, family) for child in children]
         return root
 
     def is_document(self, start: int, stop: int, before: int) -> bool:
         depth = self.prefixes.depth(start, stop)
-        most = max(PACKED, min(depth - before, PACKED_MOST))
-        return self.pack and self.prefixes.below(start, stop, depth) <= most
-
-    def merge_small(self, spans: list[tuple[int, int]], depth: int) -> list[tuple[int, int]]:
-        """Join neighbours behind a header into packs: a mask is needed there anyway, and packs are padded little."""
-        merged = spans[:1]
-        for start, stop in spans[1:]:
-            if self.prefixes.below(merged[-1][0], stop, depth) <= PACKED:
-                merged[-1] = (merged[-1][0], stop)
-            else:
-                merged.append((start, stop))
-        return merged
+        trunk, behind = depth - before, self.prefixes.below(start, stop, depth)
+        apart = behind + trunk * len(self.prefixes.children(start, stop))
+        saving = apart - trunk - behind >= SAVES * apart
+        return self.pack and behind <= max(PACKED, PACKED_SAVING if saving else 0, min(trunk, PACKED_MOST))
 
     def behind_header(self, start: int, stop: int, n_children: int, family: Family) -> Family:
         """Return a new family behind a longer header where that pays, else the one given."""
@@ -143,7 +138,7 @@ class _Planner:
         depth = min(self.prefixes.depth(start, stop), int(self.first_asked[start:stop].min()))
         length = depth - family.depth
         behind = self.prefixes.below(start, stop, depth)
-        if length < self.header or (n_children - 1) * length < HEADER_SAVES * (behind + n_children * length):
+        if length < self.header or (n_children - 1) * length < SAVES * (behind + n_children * length):
             return family
         longer = Family(self.prefixes.sequences[start][family.depth : depth], depth)
         family.families.append(longer)
