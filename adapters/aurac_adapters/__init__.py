@@ -25,6 +25,7 @@ _PUBLIC = {
     "at_rank": "aurac_adapters.layer.nested",
     "attach": "aurac_adapters.layer.nested",
     "convert_checkpoint": "aurac_adapters.export.convert",
+    "convert_method": "aurac_adapters.export.peft_methods",
     "export_merged": "aurac_adapters.export.merged",
     "export_slice": "aurac_adapters.export.slices",
     "load_adapter": "aurac_adapters.folder.loading",

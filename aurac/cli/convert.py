@@ -1,23 +1,29 @@
-"""Turn a checkpoint of another program into a PEFT folder with a sidecar.
+"""Turn a checkpoint of another program, or an adapter of another PEFT method, into a LoRA folder with a sidecar.
 
 Examples:
   aurac convert step=01000.pt --base MODEL --method matryoshka --scaling sqrt --train-ranks 1,2,4,8 --out run
   aurac convert dylora.pt --base MODEL --method dylora --scaling rank --gain 16 --train-ranks 1,2,3,4 --out run
   aurac convert text-encoder.safetensors --base MODEL --method lora --scaling one --out run
+  aurac convert my-loha --base MODEL --out my-loha-as-lora --rank 16
 
 Layouts are told apart by keys and shapes. What the file does not say must be given: s_r is the gain times the rule, so
 lora_alpha / r is --scaling rank --gain LORA_ALPHA, and a factor that is the same at every rank is --scaling one. The
 train ranks end with the rank of the file, 8 and 4 in these examples. A pickle is read as tensors only; nothing in it is
 run. Of the base model the configuration is read, not the weights.
+
+A folder is an adapter of another method of PEFT (LoHa, LoKr, VeRA, MiSS, AdaLoRA and others): PEFT computes its update
+on the base model, and the LoRA of it, whose every rank is the best of that rank, is checked against the function.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from aurac.cli.options import rank_list
+from aurac.cli.options import positive, rank_list
 from aurac.cli.train import own_fields
+from aurac.errors import AuracError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from aurac_adapters.methods.scaling import SCALINGS
 
     trainable = [name for name in METHODS if METHODS[name].trainable]
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a file: .safetensors, or written by torch.save")
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help="a file (.safetensors, or of torch.save), or a PEFT folder"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write; new or empty")
-    parser.add_argument("--base", required=True, metavar="MODEL", help="base model: folder or hub name")
-    parser.add_argument("--method", required=True, choices=trainable, help="what it was trained with")
+    parser.add_argument(
+        "--base",
+        metavar="MODEL",
+        help="base model: folder or hub name (needed for a file; default: what a folder names)",
+    )
+    parser.add_argument("--method", choices=trainable, help="what it was trained with; needed for a file")
+    parser.add_argument(
+        "--rank", type=positive, metavar="R", help="of the LoRA of a folder (default: the smallest that loses nothing)"
+    )
     parser.add_argument("--layout", choices=tuple(LAYOUTS), help="default: what keys and shapes say")
     parser.add_argument("--scaling", choices=tuple(SCALINGS), help="rule s_r that it was trained with")
     parser.add_argument("--gain", type=float, metavar="C", help="factor before the rule, where the layout has none")
@@ -53,9 +68,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder and print it."""
+    return _of_a_folder(args) if Path(args.checkpoint).is_dir() else _of_a_file(args)
+
+
+def _of_a_folder(args: argparse.Namespace) -> int:
+    from aurac_adapters import convert_method
+
+    given = ("method", "layout", "scaling", "gain", "train_ranks")
+    if wrong := next((name for name in given if getattr(args, name)), None):
+        raise AuracError(
+            f"--{wrong.replace('_', '-')} is for a checkpoint file, and {args.checkpoint} is a folder, which says it. "
+            "Leave it out."
+        )
+    made = convert_method(
+        args.checkpoint,
+        args.out,
+        base=args.base,
+        rank=args.rank,
+        trust_remote_code=args.trust_remote_code,
+        progress=sys.stderr.isatty(),
+    )
+    lost = "nothing of the update is lost" if made.rank == made.full_rank else f"{made.lost:.1%} of the update is lost"
+    print(f"rank {made.rank} of {made.full_rank}: {lost}", file=sys.stderr)
+    print(made.path)
+    return 0
+
+
+def _of_a_file(args: argparse.Namespace) -> int:
     from aurac_adapters import METHODS, NestedMethod, convert_checkpoint
     from aurac_adapters.export.convert import Given
 
+    if missing := next((name for name in ("base", "method") if getattr(args, name) is None), None):
+        raise AuracError(f"a checkpoint file does not say its {missing}. Give --{missing}.")
+    if args.rank is not None:
+        raise AuracError("--rank is for a PEFT folder; a file has its own rank. Leave it out, and slice the result.")
     fields = [field for name in METHODS for field in own_fields(METHODS[name], NestedMethod)]
     given = Given(
         base=args.base,

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoHaConfig, get_peft_model
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
 
 from aurac import testbed
 from aurac_adapters import read_adapter
@@ -61,8 +63,48 @@ def test_mistakes_are_one_error_line(
     assert message in done.error
 
 
-def test_a_folder_is_no_checkpoint(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
-    options = ("--base", testbed.MODEL, "--method", "lora", "--scaling", "one", "--out", tmp_path / "out")
-    done = call("convert", adapters["one"], *options)
+@pytest.mark.parametrize(
+    ("what", "options", "message"),
+    [
+        ("folder", (), "is a LoRA already: it needs no conversion. Score or slice it, or order its ranks with aurac"),
+        ("folder", ("--method", "lora"), "--method is for a checkpoint file, and "),
+        (
+            "empty",
+            (),
+            "is no PEFT adapter: it has no adapter_config.json. Give a checkpoint file or an adapter folder.",
+        ),
+        (
+            "file",
+            ("--method", "lora", "--scaling", "one", "--rank", "2"),
+            "--rank is for a PEFT folder; a file has its own",
+        ),
+        ("file", (), "a checkpoint file does not say its method. Give --method."),
+    ],
+)
+def test_a_folder_and_a_file_need_other_options(
+    what: str,
+    options: tuple[str, ...],
+    message: str,
+    call: Call,
+    adapters: dict[str, Path],
+    checkpoint: Path,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    source = {"folder": adapters["one"], "empty": tmp_path / "empty", "file": checkpoint}[what]
+    done = call("convert", source, "--base", testbed.MODEL, "--out", tmp_path / "out", *options)
     assert (done.status, done.out) == (1, "")
-    assert "is a folder. Give the checkpoint file in it; a folder of PEFT needs no conversion." in done.error
+    assert message in done.error
+
+
+def test_an_adapter_of_another_peft_method_becomes_a_lora_that_can_be_scored(call: Call, tmp_path: Path) -> None:
+    base = AutoModelForCausalLM.from_pretrained(testbed.MODEL, dtype=torch.float32)
+    model = get_peft_model(base, LoHaConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM", init_weights=False))
+    model.save_pretrained(tmp_path / "loha")
+    assert "Make a LoRA of its folder first: aurac convert" in call("info", tmp_path / "loha").error
+    options = ("--base", testbed.MODEL, "--out")
+    done = call("convert", tmp_path / "loha", *options, tmp_path / "whole")
+    assert (done.status, done.out) == (0, f"{tmp_path / 'whole'}\n")
+    assert "rank 4 of 4: nothing of the update is lost" in done.err  # LoHa of rank r has an update of rank r * r
+    assert "rank 1 of 4: " in call("convert", tmp_path / "loha", "--rank", "1", *options, tmp_path / "small").err
+    assert "svd-lora" in call("info", tmp_path / "whole").out.lower().replace(" ", "-")

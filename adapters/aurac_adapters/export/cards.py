@@ -13,7 +13,7 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from aurac_adapters.folder.folder import AdapterFolder
-from aurac_adapters.folder.sidecar import file_sha256
+from aurac_adapters.folder.sidecar import WEIGHTS, file_sha256
 from aurac_adapters.methods.method import NestedMethod
 
 _SLICE = """\
@@ -53,6 +53,14 @@ _CONVERTED = """\
 
 A PEFT folder at full rank. Method and scaling are what was said when it was converted; the checkpoint does not hold
 them.
+
+{facts}
+"""
+
+_OF_A_METHOD = """\
+# A LoRA adapter of rank {rank}, made of a {kind} adapter
+
+Every rank r from 1 to {rank} is the best LoRA of rank r of the same update (its singular value decomposition).
 
 {facts}
 """
@@ -149,6 +157,28 @@ def converted_card(checkpoint: Path, maker: str, method: NestedMethod, base: str
         "made with": f"aurac {version('aurac')}, PEFT {version('peft')}",
     }
     text = _CONVERTED.format(rank=method.max_rank, facts=_table(rows))
+    return f"---\n{data.to_yaml()}\n---\n\n{text}"
+
+
+def method_card(folder: Path, kind: str, method: NestedMethod, base: str, *, lost: float) -> str:
+    """Return the README of a LoRA that was made of an adapter of another PEFT method.
+
+    Args:
+        folder: The adapter that it was made of.
+        kind: Its type in PEFT.
+        method: Of the LoRA.
+        base: Name of the base model.
+        lost: Relative error of the update.
+    """
+    data = ModelCardData(base_model=base, library_name="peft", pipeline_tag="text-generation", tags=["lora"])
+    rows = {
+        "made of": f"{_markdown(folder.resolve().name)}, a PEFT adapter of type {kind}",
+        "sha256 of its weights": f"`{file_sha256(folder / WEIGHTS)}`",
+        "method": method.description,
+        "lost of the update": f"{lost:.2%} (Frobenius norm, relative)",
+        "made with": f"aurac {version('aurac')}, PEFT {version('peft')}",
+    }
+    text = _OF_A_METHOD.format(rank=method.max_rank, kind=kind, facts=_table(rows))
     return f"---\n{data.to_yaml()}\n---\n\n{text}"
 
 

@@ -133,12 +133,12 @@ def _peft_tensors(layers: Factors) -> dict[str, torch.Tensor]:
 
 
 def _peft_config(method: NestedMethod, layers: Factors, modules: Collection[str], base: str) -> dict[str, Any]:
-    targets = _targets(layers, modules)
+    targets = target_names(layers, modules)
     config: dict[str, Any] = method.lora_config(target_modules=targets).to_dict()
     return config | {"target_modules": targets, "base_model_name_or_path": base}
 
 
-def _targets(layers: Collection[str], modules: Collection[str]) -> list[str]:
+def target_names(layers: Collection[str], modules: Collection[str]) -> list[str]:
     """Return the last parts of the names if they mean exactly these layers to PEFT, else the whole names."""
     last = sorted({name.rpartition(".")[2] for name in layers})
     meant = {name for name in modules if name.rpartition(".")[2] in last}

@@ -63,7 +63,7 @@ def load_read(
     check_fits(tensors, base, found.path / WEIGHTS)
     with _for_peft(found, tensors) as path:
         loaded = _load(model, path, adapter_name, is_trainable, found.path)
-    _check_complete(loaded, tensors, found.path / WEIGHTS, adapter_name)
+    check_complete(loaded, tensors, found.path / WEIGHTS, adapter_name)
     nested = attach(
         loaded,
         found.method,
@@ -110,7 +110,7 @@ def _load(model: nn.Module, path: Path, adapter_name: str, is_trainable: bool, n
         raise AdapterError(f"PEFT cannot load {named} onto this base model: {reason:.300}") from exc
 
 
-def _check_complete(model: PeftModel, tensors: Mapping[str, torch.Tensor], path: Path, adapter_name: str) -> None:
+def check_complete(model: PeftModel, tensors: Mapping[str, torch.Tensor], path: Path, adapter_name: str) -> None:
     """Raise `AdapterError` for tensors that PEFT would have made up or left out without a word."""
     wanted = get_peft_model_state_dict(model, adapter_name=adapter_name, save_embedding_layers=False).keys()
     if missing := [key for key in wanted if key not in tensors]:

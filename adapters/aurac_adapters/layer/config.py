@@ -9,13 +9,18 @@ from typing import Any
 from aurac.errors import AdapterError
 from aurac_adapters.layer.config_kinds import check_kinds
 from aurac_adapters.layer.expressions import freedom
+from aurac_adapters.layer.peft_methods import way_out
 from aurac_adapters.methods.lora import Lora
 
 _PREFIX = "base_model.model."
 _FLOAT32_MAX = 3.4e38
 _MOST_RANKS = 2**31
 _COMPILING, _MOST_WORK = 5_000, 10**10
-_NOT_INDEXED_BY_RANK = ("use_dora", "lora_bias")
+_NOT_INDEXED_BY_RANK = {
+    "use_dora": ": it divides by the norm of W + B A and multiplies by a magnitude that was trained for the whole "
+    "update, so its function is no W + B A, and no prefix and no LoRA has it",
+    "lora_bias": "",
+}
 _NO_STACK_OF_RANKS = ("target_parameters", "layer_replication", "megatron_config", "alora_invocation_tokens")
 _CHANGES_BASE = "changes the base weights; a prefix would not belong to the base"
 _CONVERT = (
@@ -42,10 +47,11 @@ def check_config(config: Mapping[str, Any], where: object) -> None:
         where: File or adapter, for the message.
     """
     if config.get("peft_type") != "LORA":
-        raise AdapterError(f"{where} is of type {config.get('peft_type')!r}; only LORA has sub-ranks.")
-    for option in _NOT_INDEXED_BY_RANK:
+        kind = config.get("peft_type")
+        raise AdapterError(f"{where} is of type {kind!r}; only LORA has sub-ranks. {way_out(kind)}")
+    for option, reason in _NOT_INDEXED_BY_RANK.items():
         if config.get(option):
-            raise AdapterError(f"{where} uses {option}, which no rank indexes. Train with {option}=false.")
+            raise AdapterError(f"{where} uses {option}, which no rank indexes{reason}. Train with {option}=false.")
     for option in _NO_STACK_OF_RANKS:
         if config.get(option):
             raise AdapterError(f"{where} uses {option}, whose weights are no stack of ranks. Train without it.")
@@ -53,9 +59,9 @@ def check_config(config: Mapping[str, Any], where: object) -> None:
         if config.get(option):
             raise AdapterError(f"{where} uses {option}, which is another layer than B A. Train without it.")
     init = config.get("init_lora_weights")
-    for name, (reason, way_out) in _INITS.items():
+    for name, (reason, conversion) in _INITS.items():
         if isinstance(init, str) and init.startswith(name):
-            advice = f"Train with init_lora_weights=true{'' if way_out is None else f', or {way_out}'}."
+            advice = f"Train with init_lora_weights=true{'' if conversion is None else f', or {conversion}'}."
             raise AdapterError(f"{where} was initialised with {init!r}, which {reason}. {advice}")
     check_kinds(config, where)
     ranks = [config.get("r"), *(config.get("rank_pattern") or {}).values()]
