@@ -16,9 +16,9 @@ from urllib.parse import quote, unquote
 from aurac import __version__
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError
+from aurac.quadrature import rule_named
 
 _HEAD, _SHORT_HEAD = "AURAC", "A"
-_SHORT_RULES = {"trapezoid": "trap"}
 _SPECIAL = re.compile(r"[%|:\s\x00-\x1f\x7f-\x9f]")
 _ALIASES = {
     "axis": "ax",
@@ -93,7 +93,7 @@ def curve_signature(
     """
     known = {
         "axis": axis,
-        "rule": _SHORT_RULES.get(rule, rule),
+        "rule": rule_named(rule).short,
         "ranks": "-".join(map(str, curve.ranks)),
         "metric": curve.metric,
         "task": f"{curve.task}@{curve.task_version}" if curve.task and curve.task_version else curve.task,

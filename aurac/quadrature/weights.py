@@ -1,31 +1,21 @@
-"""Rank axes and integration rules: a rank grid becomes weights that sum to 1, so that AURAC = sum of w_k * acc_k.
-
-The trapezoid on the linear axis is the first version of the MatryoshkaLoRA authors (arXiv 2605.07850), on the log2 axis
-their second. Axis and rule are two separate choices.
-"""
+"""From a grid of ranks, an axis and a rule to the weight of each rank."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from aurac.errors import CurveError, RefusedError, UnknownNameError
-
-Vector = npt.NDArray[np.float64]
-
-AXES: dict[str, Callable[[Vector], Vector]] = {
-    "linear": lambda ranks: ranks,
-    "log2": np.log2,
-}
-"""Axis name -> phi, the increasing function of the rank that is integrated over."""
+from aurac.quadrature.axes import Axis, Vector, axis_named, positions
+from aurac.quadrature.rules import REFUSED_RULES, RULES, rule_named
 
 
 def weights(
     ranks: Sequence[int],
-    axis: str = "log2",
+    axis: str | Axis = "log2",
     rule: str = "trapezoid",
     *,
     within: tuple[float, float] | None = None,
@@ -35,7 +25,7 @@ def weights(
 
     Args:
         ranks: Strictly increasing ranks, K of them. They are not sorted for you, since weights would lose their order.
-        axis: A name in `AXES`: "log2" counts every doubling alike, "linear" every rank.
+        axis: A name in `AXES`: "log2" counts every doubling alike, "linear" every rank; or an `Axis`.
         rule: A name in `RULES`. "left" is the expected accuracy when a rank budget is uniform on the axis and only
             measured ranks may be deployed; the trapezoid is the mean of "left" and "right".
         within: Only this part of the rank range, its ends interpolated on the same axis (trapezoid only). Equal ends
@@ -57,9 +47,8 @@ def weights(
         [0.25, 0.5, 0.25]
     """
     grid = check_ranks(ranks)
-    if axis not in AXES:
-        raise UnknownNameError("axis", axis, AXES)
-    name = "simpson-linear" if (rule, axis) == ("simpson", "linear") else rule
+    along = axis_named(axis)
+    name = "simpson-linear" if (rule, along.name) == ("simpson", "linear") else rule
     if name in REFUSED_RULES:
         raise RefusedError(f"rule {rule!r} is refused: {REFUSED_RULES[name]}")
     if rule not in RULES:
@@ -69,12 +58,12 @@ def weights(
     if within is not None:
         if rule != "trapezoid":
             raise CurveError(f"a partial range needs rule 'trapezoid', not {rule!r}. Drop within= or the rule.")
-        return _within(grid, within, AXES[axis])
+        return _within(grid, within, along)
     if prior is not None:
         return _prior(grid, prior)
     if len(grid) == 1:
         return np.ones(1)
-    return RULES[rule](AXES[axis](grid))
+    return rule_named(rule)(positions(along, grid))
 
 
 _TOLD_APART = 2**53  # as float64; no adapter comes near
@@ -113,49 +102,6 @@ def effective_ranks(rank_weights: npt.ArrayLike) -> float:
     return float(1.0 / np.square(np.asarray(rank_weights, dtype=np.float64)).sum())
 
 
-def _trapezoid(x: Vector) -> Vector:
-    return np.asarray((_left(x) + _right(x)) / 2)
-
-
-def _left(x: Vector) -> Vector:
-    return np.asarray(np.append(np.diff(x), 0.0) / (x[-1] - x[0]))
-
-
-def _right(x: Vector) -> Vector:
-    return np.asarray(np.append(0.0, np.diff(x)) / (x[-1] - x[0]))
-
-
-def _simpson(x: Vector) -> Vector:
-    from scipy.integrate import simpson
-
-    return np.asarray(simpson(np.eye(len(x)), x=x, axis=1) / (x[-1] - x[0]), dtype=np.float64)
-
-
-def _uniform(x: Vector) -> Vector:
-    return np.full(len(x), 1.0 / len(x))
-
-
-RULES: dict[str, Callable[[Vector], Vector]] = {
-    "trapezoid": _trapezoid,
-    "left": _left,
-    "right": _right,
-    "simpson": _simpson,
-    "uniform": _uniform,
-    "prior": _uniform,
-}
-"""Rule name -> function from the positions on the axis, shape (K,), to weights; "prior" takes them from the caller."""
-
-REFUSED_RULES = {
-    "simpson-linear": (
-        "on the linear axis with doubling ranks its weights oscillate and the smallest rank gets none. Use axis='log2' "
-        "or rule='trapezoid'."
-    ),
-    "running-max": "the running maximum of noisy accuracies is biased upwards. Use rule='trapezoid'.",
-    "best-rank": "the accuracy at the best rank is biased upwards by the choice. Use rule='trapezoid'.",
-}
-"""Rule name -> why it is not offered and what to use."""
-
-
 def _prior(grid: Vector, prior: Mapping[int, float] | Sequence[float]) -> Vector:
     if isinstance(prior, Mapping):
         if {float(rank) for rank in prior} != set(grid):
@@ -169,7 +115,7 @@ def _prior(grid: Vector, prior: Mapping[int, float] | Sequence[float]) -> Vector
     return np.asarray(mix / mix.sum())
 
 
-def _within(grid: Vector, within: tuple[float, float], phi: Callable[[Vector], Vector]) -> Vector:
+def _within(grid: Vector, within: tuple[float, float], axis: Axis) -> Vector:
     """Integrate the hat function of every rank over [lo, hi] exactly: they are linear between neighbouring knots."""
     low, high = within
     if not (grid[0] <= low <= high <= grid[-1]):
@@ -177,7 +123,7 @@ def _within(grid: Vector, within: tuple[float, float], phi: Callable[[Vector], V
             f"the range {low:g}..{high:g} is not inside the measured ranks {grid[0]:g}..{grid[-1]:g}, and curves are "
             "not extrapolated."
         )
-    x, start, stop = phi(grid), *phi(np.array([low, high], dtype=np.float64))
+    x, start, stop = positions(axis, grid), *axis(np.array([low, high], dtype=np.float64))
     knots = np.unique(np.concatenate([[start], x[(x > start) & (x < stop)], [stop]]))
     hats = np.stack([np.interp(knots, x, row) for row in np.eye(len(x))])  # (K, knots)
     return np.asarray(hats[:, 0] if start == stop else np.trapezoid(hats, knots, axis=1) / (stop - start))
