@@ -41,7 +41,7 @@ class AuracScore:
         signature: The line that makes two scores comparable.
         warnings: What a reader should know, one sentence each.
         curve: The curve that was integrated.
-        axis: "linear" or "log2".
+        axis: What was integrated over.
         rule: Integration rule.
     """
 
@@ -155,7 +155,7 @@ def compute(
             a pandas Series indexed by rank; a DataFrame with columns rank and accuracy, or rank, score and doc_id or
             doc_hash; the path of a .csv or .json curve or of a run record; or a loaded run.
         accuracies: Accuracies when `curve` is a list of ranks.
-        axis: "log2" (every doubling counts alike) or "linear".
+        axis: A name in `aurac.quadrature.AXES`: "log2" (every doubling counts alike), "linear".
         rule: A name in `aurac.quadrature.RULES`.
         within: Only this part of the rank range, ends interpolated.
         prior: Deployment mix over ranks, for rule "prior".

@@ -142,7 +142,7 @@ class RankAccuracyCurve:
 
         Args:
             rule: A name in `aurac.quadrature.RULES` that needs no prior.
-            axis: What the curve is integrated over: "linear" rank or "log2" of the rank.
+            axis: What the curve is integrated over, a name in `aurac.quadrature.AXES`.
             within: Only this part of the rank range.
 
         Returns:

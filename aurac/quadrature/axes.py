@@ -91,9 +91,7 @@ def positions(axis: Axis, ranks: Vector) -> Vector:
     """Return the positions of increasing ranks, or raise `CurveError` where the axis does not increase."""
     x = axis(ranks)
     if x.shape != ranks.shape or not np.isfinite(x).all():
-        raise CurveError(
-            f"the {axis} axis gives {x.tolist()} for the ranks {ranks.tolist()}. Give one number each."
-        )
+        raise CurveError(f"the {axis} axis gives {x.tolist()} for the ranks {ranks.tolist()}. Give one number each.")
     if len(falls := np.flatnonzero(np.diff(x) <= 0)):
         first, second = int(falls[0]), int(falls[0]) + 1
         cure = "Measure with more repeats, or take another axis." if axis.costs else "Correct it."

@@ -39,8 +39,8 @@ class Rule:
         made = np.asarray(self.function(x), dtype=np.float64)
         if made.shape != x.shape or not np.isclose(made.sum(), 1.0, rtol=1e-9):
             raise CurveError(
-                f"rule {self.name!r} gives the weights {made.tolist()} at {len(x)} ranks. Weights are one number a rank "
-                "and sum to 1."
+                f"rule {self.name!r} gives the weights {made.tolist()} for {len(x)} ranks. Give one number a rank, "
+                "1 in sum."
             )
         return made
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from aurac import __version__
 from aurac.analysis.compared import MACRO, ComparedRuns
 from aurac.analysis.compute import AuracScore
+from aurac.quadrature import axis_named, rule_named
 from aurac.statistics.seeds import TARGETS
 
 REFERENCES = {
@@ -28,14 +29,6 @@ REFERENCES = {
 }
 """Name in the text -> reference."""
 
-_RULES = {
-    "trapezoid": "the trapezoid rule",
-    "left": "left steps",
-    "right": "right steps",
-    "simpson": "Simpson's rule",
-    "uniform": "equal weights",
-}
-
 
 def methods(compared: ComparedRuns) -> str:
     """Return the paragraph and the references that it cites, as plain text."""
@@ -47,13 +40,13 @@ def methods(compared: ComparedRuns) -> str:
 
 def _score(compared: ComparedRuns) -> list[str]:
     settings = compared.settings
-    axis = "the base-2 logarithm of the rank" if settings.axis == "log2" else "the rank"
+    rule, axis = rule_named(settings.rule), axis_named(settings.area["axis"])
     tasks = _listed([_task(compared, task) for task in compared.tasks])
     ranks = _listed([str(rank) for rank in _first(compared).curve.ranks])
     return [
         f"We evaluated {_listed([run.name for run in compared.runs])} at the sub-ranks {ranks} on {tasks}.",
         "We report AURAC, the area under the rank-accuracy curve (MatryoshkaLoRA, 2026), integrated with "
-        f"{_RULES[settings.rule]} over {axis} and divided by the width of the axis.",
+        f"{rule.words} over {axis.words} and divided by the width of the axis.",
     ]
 
 

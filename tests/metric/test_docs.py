@@ -7,7 +7,7 @@ import io
 import re
 from pathlib import Path
 
-from aurac.quadrature import RULES
+from aurac.quadrature import AXES, RULES, axis_named, rule_named
 from aurac.statistics.refused import REFUSED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metric.md").read_text()
@@ -21,8 +21,13 @@ def test_the_first_example_prints_what_stands_below_it() -> None:
     assert printed.getvalue() == shown
 
 
-def test_every_rule_and_every_refusal_is_named() -> None:
+def test_every_rule_axis_and_refusal_has_its_row() -> None:
     assert set(re.findall(r"^\| `([a-z]+)`", PAGE, flags=re.MULTILINE)) >= set(RULES)
+    rows = [line.replace(" (default)", "") for line in PAGE.splitlines()]
+    for rule in map(rule_named, RULES):
+        assert f"| `{rule.name}` | {rule.formula} | {rule.when} |" in rows
+    for axis in map(axis_named, AXES):
+        assert f"| `{axis.name}` | {axis.counts} |" in rows
     section = PAGE[PAGE.index("### Refused") :]
     named = re.findall(r"`([a-z-]+)`[,.]", section[: section.index("## The signature")])
     assert sorted(named) == sorted(REFUSED)
