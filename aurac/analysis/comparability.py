@@ -26,6 +26,7 @@ MEANINGS = {
     "norm": "normalisation",
     "miss": "treatment of missing documents",
     "version": "major version of aurac",
+    "at": "what the ranks cost on the axis",
     "within": "part of the rank range",
     "prior": "deployment mix over ranks",
     "duplicates": "treatment of ranks that occur twice",

@@ -9,6 +9,7 @@ from typing import Any
 
 from aurac.analysis.compared import MACRO, ComparedRuns, Result
 from aurac.analysis.compute import compute
+from aurac.analysis.cost_axes import common_axis
 from aurac.analysis.flat import flat_notes
 from aurac.analysis.grouping import BY, as_run, by_method, check_target, pool
 from aurac.analysis.joining import check_allowed, common_tasks, distinct, find_baseline, join
@@ -45,7 +46,7 @@ def compare(
             documents), the only one for single runs; "docs+seeds" (the method), the default for methods.
         baseline: Name or method of the run to compare with; by default the first.
         tasks: Which tasks; by default all that every run has.
-        axis: As for `aurac.compute`.
+        axis: As for `aurac.compute`; a cost has to be the same for all runs, and times are their mean.
         rule: As for `aurac.compute`.
         confidence_level: Of all intervals; places are told apart at the level that belongs to it.
         n_resamples: Sign patterns of the sign-flip test, where they cannot all be enumerated.
@@ -60,7 +61,8 @@ def compare(
     check_name("row of a comparison", by, BY)
     members = _members(runs, by)
     target = check_target(members, by if not isinstance(runs, Mapping) else "method", target)
-    settings, allowed = Settings(axis, rule, confidence_level, n_resamples, seed, target), check_allowed(allow)
+    along = common_axis(axis, [as_run(name, group, group[0].curves) for name, group in members.items()])
+    settings, allowed = Settings(axis, rule, confidence_level, n_resamples, seed, target, along), check_allowed(allow)
     every = [run for group in members.values() for run in group]
     names, notes = common_tasks(every, tasks)
     chosen = find_baseline(members, baseline)

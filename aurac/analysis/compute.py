@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aurac.analysis.sources import as_curve
+from aurac.analysis.cost_axes import axis_of, signed_costs
+from aurac.analysis.sources import as_curve, opened
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
-from aurac.quadrature import Vector, effective_ranks, weights
+from aurac.quadrature import Axis, Vector, axis_named, effective_ranks, weights
+from aurac.results import Run
 from aurac.signature import Signature, curve_signature
 from aurac.statistics.cautions import cautions
 from aurac.statistics.chance import above_chance, check_chance, interval_above_chance
@@ -43,6 +45,7 @@ class AuracScore:
         curve: The curve that was integrated.
         axis: What was integrated over.
         rule: Integration rule.
+        costs: Rank -> cost that was integrated over, in the unit of the axis; None for axes of the rank.
     """
 
     value: float
@@ -58,6 +61,7 @@ class AuracScore:
     curve: RankAccuracyCurve
     axis: str
     rule: str
+    costs: Mapping[int, float] | None = None
 
     def __float__(self) -> float:
         """Return AURAC on the asked axis."""
@@ -86,6 +90,7 @@ class AuracScore:
             "rule": self.rule,
             "accuracies": {str(r): float(a) for r, a in zip(self.curve.ranks, self.curve.accuracies, strict=True)},
             "weights": {str(rank): weight for rank, weight in self.weights.items()},
+            **({} if self.costs is None else {"costs": {str(rank): cost for rank, cost in self.costs.items()}}),
             "k_eff": self.k_eff,
             "n_documents": self.n_documents,
             "task": self.curve.task,
@@ -99,9 +104,9 @@ class AuracScore:
         """Print the score for a terminal, accuracies in points."""
         show = _points if self.curve.bounded else _plain
         linear = "refused" if self.value_linear is None else show(self.value_linear)
-        table = [("rank", "weight", self.curve.metric or "accuracy")]
+        table = [("rank", "weight", self.curve.metric or "accuracy", *((self.axis,) if self.costs else ()))]
         table += [
-            (str(rank), f"{weight:.4f}", show(value))
+            (str(rank), f"{weight:.4f}", show(value), *((f"{self.costs[rank]:.6g}",) if self.costs else ()))
             for (rank, weight), value in zip(self.weights.items(), self.curve.accuracies, strict=True)
         ]
         return "\n".join(
@@ -110,7 +115,7 @@ class AuracScore:
                 + ("" if self.curve.higher_is_better else ", lower is better"),
                 f"  {self.rule} rule on the {self.axis} axis (log2 {show(self.value_log2)}, linear {linear}); "
                 f"K_eff {self.k_eff:.2f} of {len(self.weights)} ranks",
-                *(f"  {rank:>6}  {weight:>6}  {value:>8}" for rank, weight, value in table),
+                *("".join(f"  {cell:>{6 if k < 2 else 8}}" for k, cell in enumerate(row)) for row in table),
                 *(f"warning: {warning}" for warning in self.warnings),
                 str(self.signature),
             ]
@@ -130,7 +135,7 @@ def compute(
     curve: Any,
     accuracies: npt.ArrayLike | None = None,
     *,
-    axis: str = "log2",
+    axis: str | Axis = "log2",
     rule: str = "trapezoid",
     within: tuple[float, float] | None = None,
     prior: Mapping[int, float] | Sequence[float] | None = None,
@@ -155,7 +160,9 @@ def compute(
             a pandas Series indexed by rank; a DataFrame with columns rank and accuracy, or rank, score and doc_id or
             doc_hash; the path of a .csv or .json curve or of a run record; or a loaded run.
         accuracies: Accuracies when `curve` is a list of ranks.
-        axis: A name in `aurac.quadrature.AXES`: "log2" (every doubling counts alike), "linear".
+        axis: A name in `aurac.quadrature.AXES`: "log2" (every doubling counts alike), "linear"; or of a cost in
+            `aurac.analysis.costs.COSTS` ("params", "bytes", "flops", "latency"), of which every unit counts alike, for
+            runs.
         rule: A name in `aurac.quadrature.RULES`.
         within: Only this part of the rank range, ends interpolated.
         prior: Deployment mix over ranks, for rule "prior".
@@ -183,14 +190,16 @@ def compute(
     """
     check_interval_name(ci)
     check_name("target", target or "docs", TARGETS)
-    data = as_curve(curve, accuracies, scale=scale, duplicates=duplicates, task=task)
+    source = opened(curve)
+    data = as_curve(source, accuracies, scale=scale, duplicates=duplicates, task=task)
+    along = axis_named(axis_of(axis, [source if isinstance(source, Run) else data]))
     if data.scores is None and (ci != "auto" or clusters is not None):
         raise CurveError(
             "this curve has no per-document scores, so it has no error bar: errors of single ranks cannot be combined, "
             "because ranks share their documents. Leave ci= and clusters= out."
         )
     area: dict[str, Any] = {"rule": rule, "within": within, "prior": prior}
-    w = weights(data.ranks, axis, **area)
+    w = weights(data.ranks, along, **area)
     estimate, interval = _inference(
         data, w, confidence_level=confidence_level, ci=ci, clusters=clusters, rng=rng, target=target
     )
@@ -200,7 +209,7 @@ def compute(
         about_error = {"ci": f"{interval.method}{confidence_level * 100:g}", "target": interval.target}
     if interval is not None and clusters is not None:
         about_error["clusters"] = str(len(set(clusters)))
-    extras = _extras(within, w if rule == "prior" else None, duplicates, chance)
+    extras = _extras(within, w if rule == "prior" else None, duplicates, chance) | signed_costs(along, data.ranks)
     score = AuracScore(
         value=float(w @ data.accuracies),
         value_linear=None if rule == "simpson" else float(weights(data.ranks, "linear", **area) @ data.accuracies),
@@ -210,11 +219,12 @@ def compute(
         weights=dict(zip(data.ranks, w.tolist(), strict=True)),
         k_eff=effective_ranks(w),
         n_documents=data.n_documents,
-        signature=Signature(curve_signature(data, axis=axis, rule=rule, extras=extras), about_error),
-        warnings=cautions(data, w, axis=axis, rule=rule, stderr=stderr, interval=interval),
+        signature=Signature(curve_signature(data, axis=along.name, rule=rule, extras=extras), about_error),
+        warnings=cautions(data, w, axis=along, rule=rule, stderr=stderr, interval=interval),
         curve=data,
-        axis=axis,
+        axis=along.name,
         rule=rule,
+        costs=along.costs and {rank: along.costs[rank] for rank in data.ranks},
     )
     return score if chance is None else _relative(score, chance)
 

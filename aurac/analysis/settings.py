@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from aurac.quadrature import Axis
+
 
 @dataclass(frozen=True)
 class Settings:
     """How a comparison is made; the arguments of `compare` of the same names.
 
     Attributes:
-        axis: What is integrated over, a name in `aurac.quadrature.AXES`.
+        axis: What is integrated over, a name in `aurac.analysis.costs.axis_names()`.
         rule: A name in `aurac.quadrature.RULES`.
         confidence_level: Of all intervals, between 0 and 1.
         n_resamples: Sign patterns of the sign-flip test, where they cannot all be enumerated.
         seed: Of those patterns.
         target: What errors and tests are about, a name in `aurac.statistics.seeds.TARGETS`.
+        along: The axis itself, where it is a cost that the runs have in common (`aurac.analysis.cost_axes.axis_of`).
     """
 
     axis: str = "log2"
@@ -25,6 +28,7 @@ class Settings:
     n_resamples: int = 9999
     seed: int = 12345
     target: str = "docs"
+    along: Axis | None = None
 
     @property
     def alpha(self) -> float:
@@ -34,4 +38,4 @@ class Settings:
     @property
     def area(self) -> dict[str, Any]:
         """How a curve is integrated; arguments of `compute`."""
-        return {"axis": self.axis, "rule": self.rule}
+        return {"axis": self.along or self.axis, "rule": self.rule}

@@ -49,6 +49,12 @@ def as_curve(
     return RankAccuracyCurve(source, accuracies, task=task, **options)
 
 
+def opened(source: Any) -> Any:
+    """Return the run where the source is the folder of a record, else the source."""
+    folder = isinstance(source, (str, PathLike)) and str(source) and Path(source).is_dir()
+    return _load(Path(source)) if folder else source
+
+
 def as_curves(source: Any, *, task: str | None = None) -> list[RankAccuracyCurve]:
     """Make one curve a task: of a list of curves, of a run or its path, which may hold several, or of the only one.
 
@@ -57,7 +63,7 @@ def as_curves(source: Any, *, task: str | None = None) -> list[RankAccuracyCurve
     """
     if isinstance(source, (list, tuple)):
         return list(source)
-    run = _load(Path(source)) if isinstance(source, (str, PathLike)) and Path(source).is_dir() else source
+    run = opened(source)
     if task is not None or not isinstance(run, Run) or len(run.tasks) < 2:
         return [as_curve(run, task=task)]
     if run.problems:

@@ -6,16 +6,17 @@ import argparse
 import math
 from pathlib import Path
 
+from aurac.analysis.costs import axis_names
 from aurac.analysis.grouping import BY
 from aurac.errors import AuracError
-from aurac.quadrature import AXES, RULES
+from aurac.quadrature import RULES
 
 WITHOUT_PRIOR = tuple(rule for rule in RULES if rule != "prior")
 
 
 def add_integration(parser: argparse.ArgumentParser) -> None:
     """Declare axis, rule and confidence level."""
-    parser.add_argument("--axis", choices=tuple(AXES), default="log2", help="what is integrated over (default: log2)")
+    parser.add_argument("--axis", choices=axis_names(), default="log2", help="what is integrated over (default: log2)")
     parser.add_argument("--rule", choices=WITHOUT_PRIOR, default="trapezoid", help="default: trapezoid")
     parser.add_argument(
         "--confidence-level", type=fraction, default=0.95, metavar="P", help="of the intervals (default: 0.95)"

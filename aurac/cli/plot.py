@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from aurac.analysis.costs import axis_names
 from aurac.cli.options import add_by, fraction, rows
 from aurac.errors import AuracError
-from aurac.quadrature import AXES
-from aurac.report.plots.cost_axis import COSTS, SIZE
+from aurac.report.plots.cost_axis import cost_names, is_measured
 from aurac.report.plots.kinds import KINDS
 
 
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_by(parser)
     parser.add_argument("--tasks", help="comma-separated; default: all tasks that every run has")
-    parser.add_argument("--axis", choices=tuple(AXES), default="log2", help="spacing of the ranks (default: log2)")
+    parser.add_argument("--axis", choices=axis_names(), default="log2", help="what is drawn over (default: log2)")
     parser.add_argument(
         "--confidence-level", type=fraction, default=0.95, metavar="P", help="of bands and intervals (default: 0.95)"
     )
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reference", metavar="RUN", help="curves: adapters retrained for every rank, drawn as points")
     parser.add_argument(
-        "--cost", choices=COSTS, help="pareto: size of the adapter, or a time of `aurac profile` (default: size)"
+        "--cost", choices=cost_names(), help="pareto: size of the adapter, or a time of `aurac profile` (default: size)"
     )
 
 
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         else list(map(load, given))
     )
     style.write(lambda: draw(args.kind, runs, options), *args.out)
-    if args.cost not in (None, SIZE):
+    if is_measured(args.cost):
         for record in runs:
             for said in noise_of(record):
                 print(f"warning: {record.name}: {said}", file=sys.stderr)

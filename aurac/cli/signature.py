@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from aurac.analysis.costs import axis_names
 from aurac.cli.options import WITHOUT_PRIOR
-from aurac.quadrature import AXES
 from aurac.report.formats.json import json_text
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="record, curve, signature line, or file of them")
     parser.add_argument("--task", help="only this task of run records")
-    parser.add_argument("--axis", choices=tuple(AXES), default="log2", help="of records and curves (default: log2)")
+    parser.add_argument("--axis", choices=axis_names(), default="log2", help="of records and curves (default: log2)")
     parser.add_argument(
         "--rule", choices=WITHOUT_PRIOR, default="trapezoid", help="of records and curves (default: trapezoid)"
     )

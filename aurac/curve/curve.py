@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from aurac.curve.seeds import SeedScores
 from aurac.errors import CurveError, UnknownNameError
-from aurac.quadrature import Vector, check_ranks, weights
+from aurac.quadrature import Axis, Vector, check_ranks, weights
 
 Matrix = npt.NDArray[np.float64]
 
@@ -137,7 +137,9 @@ class RankAccuracyCurve:
         """Number of documents, None where only accuracies are known."""
         return None if self.scores is None else len(self.scores)
 
-    def area(self, rule: str = "trapezoid", *, axis: str = "log2", within: tuple[float, float] | None = None) -> float:
+    def area(
+        self, rule: str = "trapezoid", *, axis: str | Axis = "log2", within: tuple[float, float] | None = None
+    ) -> float:
         """Area under the curve, divided by the width of the axis.
 
         Args:

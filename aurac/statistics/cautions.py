@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aurac.curve.curve import RankAccuracyCurve
-from aurac.quadrature import Vector, effective_ranks
+from aurac.quadrature import Axis, Vector, effective_ranks
 from aurac.statistics.estimate import Interval
 
 FLAT = "all documents have the same score, so the error is unknown (± ?), not 0; look at the interval, if any"
@@ -14,7 +14,7 @@ GRID_TOLERANCE = 0.01
 
 
 def cautions(
-    curve: RankAccuracyCurve, w: Vector, *, axis: str, rule: str, stderr: float | None, interval: Interval | None
+    curve: RankAccuracyCurve, w: Vector, *, axis: str | Axis, rule: str, stderr: float | None, interval: Interval | None
 ) -> tuple[str, ...]:
     """Return one sentence a caution; none when there is nothing to say.
 
@@ -39,7 +39,7 @@ def cautions(
     return tuple(found)
 
 
-def _grid_warning(curve: RankAccuracyCurve, axis: str, rule: str) -> list[str]:
+def _grid_warning(curve: RankAccuracyCurve, axis: str | Axis, rule: str) -> list[str]:
     """Compare with the score on every other rank, both ends kept."""
     if rule not in {"trapezoid", "left", "right"} or len(curve.ranks) < 4 or not curve.bounded:
         return []

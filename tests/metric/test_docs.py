@@ -7,7 +7,8 @@ import io
 import re
 from pathlib import Path
 
-from aurac.quadrature import AXES, RULES, axis_named, rule_named
+from aurac.analysis.costs import COSTS
+from aurac.quadrature import AXES, RULES, rule_named
 from aurac.statistics.refused import REFUSED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metric.md").read_text()
@@ -26,8 +27,8 @@ def test_every_rule_axis_and_refusal_has_its_row() -> None:
     rows = [line.replace(" (default)", "") for line in PAGE.splitlines()]
     for rule in map(rule_named, RULES):
         assert f"| `{rule.name}` | {rule.formula} | {rule.when} |" in rows
-    for axis in map(axis_named, AXES):
-        assert f"| `{axis.name}` | {axis.counts} |" in rows
+    for name, counts in {name: entry.counts for table in (AXES, COSTS) for name, entry in table.items()}.items():
+        assert f"| `{name}` | {counts} |" in rows
     section = PAGE[PAGE.index("### Refused") :]
     named = re.findall(r"`([a-z-]+)`[,.]", section[: section.index("## The signature")])
     assert sorted(named) == sorted(REFUSED)

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aurac.analysis import rank_costs
+from aurac.analysis.adapter_size import Size
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError, ComparisonError, CurveError, RecordError, UnknownNameError
 from aurac.report.comparison import compare
-from aurac.report.plots import cost_axis, style
+from aurac.report.plots import style
 from aurac.report.plots.difference import plot_difference
 from aurac.report.plots.intervals import plot_intervals
 from aurac.report.plots.kinds import KINDS, PlotOptions, draw
@@ -150,7 +152,10 @@ def test_sizes_are_ranks_where_parameters_are_unknown(runs: list[Run]) -> None:
 
 
 def test_sizes_are_parameters_where_all_are_known(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost_axis, "parameters", lambda run: 8000 if run.name == "lora" else 16000)
+    sizes = {"lora": 1000, "dylora": 2000, "matryoshka": 2000}  # of one rank
+    monkeypatch.setattr(
+        rank_costs, "sizes_at", lambda run, ranks: {rank: Size(rank * sizes[run.name], 0) for rank in ranks}
+    )
     ax = plot_pareto(runs)
     assert ax.get_xlabel() == "adapter parameters"
     assert np.asarray(lines(ax)["lora"].get_xdata()).tolist() == [1000, 2000, 4000, 8000]
@@ -159,7 +164,7 @@ def test_sizes_are_parameters_where_all_are_known(runs: list[Run], monkeypatch: 
 
 
 def test_the_axis_may_be_a_time_of_the_profile(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost_axis, "read_profile", lambda _: profile_of(8000))
+    monkeypatch.setattr(rank_costs, "read_profile", lambda _: profile_of(8000))
     ax = plot_pareto(runs, tasks="arc", cost="decode")
     assert ax.get_xlabel() == "one token with the adapter attached (ms)"
     np.testing.assert_allclose(lines(ax)["lora"].get_xdata(), [1.01, 1.02, 1.04, 1.08])  # profile_of says so
@@ -176,7 +181,7 @@ def test_times_need_profiles_that_compare(runs: list[Run], monkeypatch: pytest.M
         "dylora": profile_of(8000, batch_size=8),
         "matryoshka": profile_of(8, ranks=(1, 2)),
     }
-    monkeypatch.setattr(cost_axis, "read_profile", lambda run: found[run.name])
+    monkeypatch.setattr(rank_costs, "read_profile", lambda run: found[run.name])
     with pytest.raises(
         CurveError, match=r"times of lora and dylora do not compare: batch_size is 1 and 8. Profile both"
     ):

@@ -1,12 +1,10 @@
-"""What the plots over ranks share: curves from whatever is given, the rank axis, labels, panels of tasks."""
+"""What the plots over ranks share: curves from whatever is given, labels, panels of tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
@@ -45,30 +43,6 @@ def new_axes(ax: Axes | None, *, height: float = 2.4) -> Axes:
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=(style.COLUMN_INCHES, height), layout="constrained")[1] if ax is None else ax
-
-
-def positions(ranks: Sequence[int], axis: str, number: int, total: int) -> Any:
-    """Return where the `number`th of `total` curves has its ranks, shape (K,).
-
-    Curves are set a little apart, so that their error bars can be told from one another.
-    """
-    x = np.asarray(ranks, dtype=float)
-    shift = (number - (total - 1) / 2) * 0.09
-    return x * 2.0**shift if axis == "log2" else x + shift * x.max() / 12
-
-
-def dress_ranks(ax: Axes, ranks: Sequence[int], axis: str) -> None:
-    """Give the x axis the spacing asked for, and a tick at every measured rank that has room."""
-    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
-
-    if axis == "log2":
-        ax.set_xscale("log", base=2)
-    shown = list(ranks) if axis == "log2" or len(ranks) <= 6 else [r for r in ranks if r >= ranks[-1] / 16]
-    ax.xaxis.set_major_locator(FixedLocator(shown))
-    ax.xaxis.set_major_formatter(FixedFormatter([str(rank) for rank in shown]))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("rank")
-    ax.grid(axis="y", linewidth=0.4, alpha=0.4)
 
 
 def value_label(curves: Sequence[RankAccuracyCurve]) -> str:

@@ -1,4 +1,4 @@
-"""What a rank costs as one number, and the axis that shows it: size of the adapter, or a time from `aurac profile`."""
+"""What a rank costs as the x axis of a plot: size of the adapter, or anything else in `aurac.analysis.costs.COSTS`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aurac.analysis.adapter_size import full_rank, parameters
-from aurac.errors import CurveError, RecordError, UnknownNameError
-from aurac.results import Profile, Run, read_profile
-from aurac.results.profile import ProfileRow
+from aurac.analysis.cost_axes import costs_of
+from aurac.analysis.costs import COSTS
+from aurac.analysis.rank_costs import check_conditions
+from aurac.errors import RecordError, UnknownNameError
+from aurac.results import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIZE = "size"
-"""The cost that needs no profile: parameters, or ranks where the weights are not at hand."""
+"""The cost that needs no profile: parameters, or ranks where they are not known."""
+_NAMES = {"decode": "latency"}
+"""Other name of a cost -> its name in `COSTS`."""
 
 
 @dataclass(frozen=True)
@@ -32,74 +35,39 @@ class CostAxis:
     dress: Callable[[Axes, Sequence[float]], None]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A column of a profile: what its axis is called, and its value at a rank."""
-
-    label: str
-    value: Callable[[ProfileRow], float]
+def cost_names() -> tuple[str, ...]:
+    """Return the names of costs."""
+    return (SIZE, *COSTS, *_NAMES)
 
 
-MEASURED = {
-    "prefill": Measured("prefill with the adapter attached (ms)", lambda row: 1000 * row.unmerged.prefill_seconds),
-    "decode": Measured("one token with the adapter attached (ms)", lambda row: 1000 * row.unmerged.decode_seconds),
-}
-COSTS = (SIZE, *MEASURED)
+def is_measured(cost: str | None) -> bool:
+    """Tell whether a cost is a time, which differs from one measurement to the next."""
+    return cost not in (None, SIZE) and COSTS[_NAMES.get(str(cost), str(cost))].measured
 
 
 def cost_axis(runs: Sequence[Run], cost: str = SIZE) -> CostAxis:
     """Return the costs of the runs' ranks, and their axis.
 
     Raises:
-        UnknownNameError: If `cost` is not in `COSTS`.
-        RecordError: If a run, or a rank that was scored, has no time.
+        UnknownNameError: If `cost` is not in `cost_names`.
+        RecordError: If a run, or a rank that was scored, has no such cost.
         CurveError: If two profiles were measured under different conditions, so that their times do not compare.
     """
-    if cost not in COSTS:
-        raise UnknownNameError("cost", cost, COSTS)
-    if cost != SIZE:
-        return CostAxis(_times(runs, MEASURED[cost]), partial(_dress_times, MEASURED[cost].label))
-    sizes = [parameters(run) for run in runs]
-    if None in sizes:
-        return CostAxis([{rank: rank for rank in run.ranks} for run in runs], _dress_ranks)
-    shares = [(size or 0) / full_rank(run) for run, size in zip(runs, sizes, strict=True)]
-    costs = [{rank: rank * share for rank in run.ranks} for run, share in zip(runs, shares, strict=True)]
-    return CostAxis(costs, _dress_parameters)
+    if cost not in cost_names():
+        raise UnknownNameError("cost", cost, cost_names())
+    if cost == SIZE:
+        try:
+            return CostAxis([costs_of("params", run) for run in runs], partial(_dress_sizes, COSTS["params"].label))
+        except RecordError:
+            return CostAxis([{rank: rank for rank in run.ranks} for run in runs], _dress_ranks)
+    name = _NAMES.get(cost, cost)
+    costs, entry = [costs_of(name, run) for run in runs], COSTS[name]
+    if entry.measured:
+        check_conditions(runs)
+    return CostAxis(costs, partial(_dress_times if entry.measured else _dress_sizes, entry.label))
 
 
-def _times(runs: Sequence[Run], column: Measured) -> list[dict[int, float]]:
-    profiles = [_profile(run) for run in runs]
-    for run, profile in zip(runs, profiles, strict=True):
-        _check_conditions(runs[0].name, profiles[0], run.name, profile)
-    return [{row.rank: column.value(row) for row in profile.rows} for profile in profiles]
-
-
-def _profile(run: Run) -> Profile:
-    trained = run.seeds or (run,)  # the adapters of all seeds cost the same
-    profile = next((found for one in trained if (found := read_profile(one)) is not None), None)
-    if profile is None:
-        raise RecordError(
-            f"run {run.name!r} has no times. Measure them with `aurac profile ADAPTER_DIR --out {trained[0].path}`."
-        )
-    if lacking := [rank for rank in run.ranks if profile.row(rank) is None]:
-        raise RecordError(
-            f"run {run.name!r} was scored at rank {lacking[0]}, which its profile lacks. Run `aurac profile` with all "
-            "ranks."
-        )
-    return profile
-
-
-def _check_conditions(first: str, a: Profile, second: str, b: Profile) -> None:
-    differing = [key for key, value in a.conditions.items() if b.conditions.get(key) != value]
-    if differing:
-        key = differing[0]
-        raise CurveError(
-            f"times of {first} and {second} do not compare: {key} is {a.conditions[key]} and {b.conditions.get(key)}. "
-            "Profile both on the same machine with the same settings."
-        )
-
-
-def _dress_parameters(ax: Axes, _: Sequence[float]) -> None:
+def _dress_sizes(label: str, ax: Axes, _: Sequence[float]) -> None:
     """Give ticks that can be read: 1, 2, 5 times powers of ten."""
     from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
@@ -107,7 +75,7 @@ def _dress_parameters(ax: Axes, _: Sequence[float]) -> None:
     ax.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("adapter parameters")
+    ax.set_xlabel(label)
 
 
 def _dress_ranks(ax: Axes, ranks: Sequence[float]) -> None:

@@ -11,14 +11,13 @@ from aurac.report.plots import style
 from aurac.report.plots.axes import (
     Plottable,
     curve_of,
-    dress_ranks,
     items_of,
     new_axes,
     panels,
-    positions,
     unit_of,
     value_label,
 )
+from aurac.report.plots.rank_axis import RankAxis, rank_axis
 from aurac.statistics.bands import curve_band
 
 if TYPE_CHECKING:
@@ -49,7 +48,8 @@ def plot_curves(
     Args:
         runs: Runs, paths of runs, or curves; one or several.
         task: Which task of the runs; needed when they have more than one.
-        axis: Spacing of the ranks, "linear" or "log2".
+        axis: What the curves are drawn over, a name in `aurac.quadrature.AXES` or a cost in
+            `aurac.analysis.costs.COSTS`, for runs.
         confidence_level: Of each band.
         base: Score of the base model without an adapter, a fraction for accuracies; a horizontal line.
         reference: Adapters retrained for every rank (the grid search that a nested adapter replaces); open points.
@@ -68,13 +68,14 @@ def plot_curves(
     """
     import matplotlib.pyplot as plt
 
-    curves = [curve_of(item, task) for item in items_of(runs)]
+    items = items_of(runs)
+    curves, along = [curve_of(item, task) for item in items], rank_axis(items, axis)
     with plt.rc_context(style.RC):
         ax = new_axes(ax)
         names = [curve.name or curve.task or f"curve {number + 1}" for number, curve in enumerate(curves)]
         looks = style.looks(names)
         banded = [
-            _draw(ax, curve, look | {"label": style.label(name)}, (number, len(curves)), axis, confidence_level)
+            _draw(ax, curve, look | {"label": style.label(name)}, (number, len(curves)), along, confidence_level)
             for number, (name, curve, look) in enumerate(zip(names, curves, looks, strict=True))
         ]
         unit = unit_of(curves[0])
@@ -82,10 +83,11 @@ def plot_curves(
         if reference is not None:
             points = curve_of(items_of(reference)[0], task)
             ranks |= set(points.ranks)
-            ax.plot(points.ranks, points.accuracies * unit, label="retrained per rank", **style.REFERENCE)
+            x = rank_axis(items_of(reference), axis).x(0, points.ranks)
+            ax.plot(x, points.accuracies * unit, label="retrained per rank", **style.REFERENCE)
         if base is not None:
             ax.axhline(base * unit, label="base model", **style.BASE)
-        dress_ranks(ax, sorted(ranks), axis)
+        along.dress(ax, sorted(ranks))
         ax.set_ylabel(value_label(curves))
         if len(ax.get_legend_handles_labels()[1]) > 1 or any(banded):
             ax.legend(title=_title(confidence_level, curves) if any(banded) else None)
@@ -129,12 +131,16 @@ def save_curves(runs: Sequence[Plottable], *paths: Path, tasks: Sequence[str], a
 
 
 def _draw(
-    ax: Axes, curve: RankAccuracyCurve, look: dict[str, Any], place: tuple[int, int], axis: str, confidence_level: float
+    ax: Axes,
+    curve: RankAccuracyCurve,
+    look: dict[str, Any],
+    place: tuple[int, int],
+    along: RankAxis,
+    confidence_level: float,
 ) -> bool:
     """Draw one curve, the `place[0]`th of `place[1]`; returns whether it has a band."""
-    number, total = place
-    filled, unit = total <= FILLED, unit_of(curve)
-    x = list(curve.ranks) if filled else positions(curve.ranks, axis, number, total)
+    filled, unit = place[1] <= FILLED, unit_of(curve)
+    x = along.x(place[0], curve.ranks, apart=None if filled else place)
     if curve.seeds is not None:
         for seed in range(len(curve.seeds.labels)):
             ax.plot(x, curve.seeds.values[:, seed].mean(axis=0) * unit, color=look["color"], **style.SEED)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from aurac.analysis.cost_axes import axis_of
 from aurac.errors import ComparisonError, UnknownNameError
+from aurac.quadrature import axis_named
 from aurac.report.plots import style
 from aurac.report.plots.axes import (
     Plottable,
     curve_of,
-    dress_ranks,
     items_of,
     new_axes,
     panels,
-    positions,
     unit_of,
     value_label,
 )
 from aurac.report.plots.curves import FILLED
+from aurac.report.plots.rank_axis import RankAxis
 from aurac.statistics.bands import difference_band
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def plot_difference(
         runs: Runs, paths of runs, or curves with names; at least two.
         baseline: Name of the run to subtract; by default the first.
         task: Which task of the runs; needed when they have more than one.
-        axis: Spacing of the ranks, "linear" or "log2".
+        axis: As for `plot_curves`; a cost has to be the same for all runs.
         confidence_level: Of each band.
         ax: Axes to draw into; by default new ones, one paper column wide.
 
@@ -55,7 +56,8 @@ def plot_difference(
     """
     import matplotlib.pyplot as plt
 
-    curves = [curve_of(item, task) for item in items_of(runs)]
+    items = items_of(runs)
+    curves = [curve_of(item, task) for item in items]
     if len(curves) < 2:
         raise ComparisonError("a difference needs two runs. Give the baseline and at least one other.")
     names = [curve.name or f"curve {number + 1}" for number, curve in enumerate(curves)]
@@ -63,6 +65,7 @@ def plot_difference(
         raise UnknownNameError("baseline", baseline, names)
     zero = 0 if baseline is None else names.index(baseline)
     unit, total = unit_of(curves[0]), len(curves) - 1
+    along = RankAxis((axis_named(axis_of(axis, items)),) * len(items))
     with plt.rc_context(style.RC):
         ax = new_axes(ax)
         ax.axhline(0, color="#000000", linewidth=0.8)
@@ -72,14 +75,14 @@ def plot_difference(
                 continue
             band = difference_band(curve, curves[zero], confidence_level=confidence_level, missing="drop")
             look, filled = looks[index], total <= FILLED
-            x = list(band.ranks) if filled else positions(band.ranks, axis, number, total)
+            x = along.x(index, band.ranks, apart=None if filled else (number, total))
             ax.plot(x, band.estimate * unit, label=style.label(name), **look)
             if filled and len(band.ranks) > 1:
                 ax.fill_between(x, band.low * unit, band.high * unit, color=look["color"], alpha=0.18, linewidth=0)
             else:
                 style.error_bars(ax, x, band, look, unit)
             number += 1
-        dress_ranks(ax, sorted({rank for curve in curves for rank in curve.ranks}), axis)
+        along.dress(ax, sorted({rank for curve in curves for rank in curve.ranks}))
         ax.set_ylabel(f"Δ {value_label(curves)}")
         over = " over documents" if any(curve.seeds for curve in curves) else ""
         ax.legend(title=f"minus {style.label(names[zero])}, {100 * confidence_level:.4g}% simultaneous bands{over}")

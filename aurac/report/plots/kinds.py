@@ -30,7 +30,7 @@ class PlotOptions:
 
     Attributes:
         tasks: Which tasks; by default all that every run has.
-        axis: "log2" or "linear".
+        axis: What the curves are drawn over.
         confidence_level: Of bands and intervals.
         baseline: Run to subtract.
         bases: Task -> score of the base model, as the axis shows it: points for accuracies.
