@@ -63,8 +63,11 @@ class Signature:
 
     @classmethod
     def parse(cls, text: str) -> Signature:
-        """Read a line that `str` or `short` wrote, or raise `AuracError` saying what it lacks."""
-        score, _, inference = text.strip().partition(" || ")
+        """Read a line that `str` or `short` wrote, or raise `AuracError` saying what it lacks.
+
+        A line that a terminal folded is understood: values hold no spaces.
+        """
+        score, _, inference = re.sub(r"\s+", "", text).partition("||")
         head, *pairs = score.split("|")
         if head not in (_HEAD, _SHORT_HEAD):
             raise AuracError(f"{text[:60]!r} is no signature: it does not start with {_HEAD}|. Copy the whole line.")

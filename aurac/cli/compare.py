@@ -8,6 +8,7 @@ Examples:
   aurac compare runs/*/seed-* --by method --baseline lora
   aurac compare lora=runs/a,runs/b dylora=runs/c,runs/d
 
+A terminal shows verdict and leaderboard; --full adds tests, the value at every rank, notes and signatures.
 With several training seeds of each method the errors are over documents and seeds, so that they are about the method.
 A method is what the records say (--by method), or what you say (NAME=RUN,RUN).
 """
@@ -44,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY,...",
         help="signature keys that may differ, such as shots; the tables then say so",
     )
+    parser.add_argument(
+        "--full", action="store_true", help="terminal: also the tests, the value at every rank, notes and signatures"
+    )
     parser.add_argument("--prose", action="store_true", help="print a methods paragraph for a paper instead of tables")
     parser.add_argument("--seed", type=int, default=12345, help="of the sign-flip test (default: 12345)")
     parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
@@ -77,7 +81,11 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         allow=args.allow.split(",") if args.allow else (),
     )
-    print(comparison.prose() if args.prose else comparison.render(args.format), end="")
+    if args.format == "terminal" and not (args.full or args.prose):
+        print(comparison.summary())
+        print("More: --full (tests, each rank, how to read it, signatures), --format, --plot.")
+    else:
+        print(comparison.prose() if args.prose else comparison.render(args.format), end="")
     if args.plot:
         save_curves(comparison.runs, *args.plot, tasks=comparison.tasks, axis=args.axis)
     return 0

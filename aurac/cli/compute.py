@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the score."""
     from aurac.analysis.compute import compute
+    from aurac.report.width import fold_text
 
     score = compute(
         args.file,
@@ -44,5 +45,5 @@ def run(args: argparse.Namespace) -> int:
         task=args.task,
         confidence_level=args.confidence_level,
     )
-    print(json_text(score.to_dict()) if args.format == "json" else f"{score}\n", end="")
+    print(json_text(score.to_dict()) if args.format == "json" else fold_text(f"{score}\n"), end="")
     return 0

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the facts."""
+    from aurac.report.width import fold_text
     from aurac_adapters import read_facts
 
     facts = read_facts(args.adapter)
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps({**facts.to_dict(), "record": record}, indent=2))
     else:
-        print(render(facts, record), end="")
+        print(fold_text(render(facts, record)), end="")
     return 0
 
 

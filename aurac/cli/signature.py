@@ -40,13 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print signatures and differing keys; 1 if two sources are not comparable."""
     from aurac.analysis.comparability import compare_signatures, signatures
+    from aurac.report.width import fold_text
 
     found = [(s, signatures(s, axis=args.axis, rule=args.rule, task=args.task)) for s in args.sources]
     verdicts = [compare_signatures(found[0], other) for other in found[1:]]
     if args.format == "json":
         print(json_text(_content(found, verdicts)), end="")
     else:
-        print("\n\n".join([*(_text(name, lines, args.short) for name, lines in found), *map(_verdict, verdicts)]))
+        parts = [*(_text(name, lines, args.short) for name, lines in found), *map(_verdict, verdicts)]
+        print(fold_text("\n\n".join(parts) + "\n"), end="")
     return 0 if all(verdict.comparable for verdict in verdicts) else 1
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from aurac.analysis import compare as computing
 from aurac.analysis.compared import ComparedRuns
-from aurac.report.base import Report, written
+from aurac.report.base import Report, Tables, written
 from aurac.report.prose import methods
 from aurac.report.table import Table
 from aurac.report.tables import leaderboard, records
+from aurac.report.tables.verdict import verdict
 
 
 class Comparison(Report, ComparedRuns):
@@ -22,6 +24,11 @@ class Comparison(Report, ComparedRuns):
     def tables(self) -> list[Table]:
         """Return the leaderboard, the differences to the baseline, and the value at every rank."""
         return leaderboard.tables(self)
+
+    def summary(self) -> Report:
+        """Return the verdict, the leaderboard and what a reader has to know, without tests and values at each rank."""
+        first, *_ = self.tables()
+        return Tables((replace(first, title=verdict(self), notes=self.notes),))
 
     def records(self) -> list[dict[str, Any]]:
         """Return one flat dictionary for each run and task, fractions, None where something is not known."""

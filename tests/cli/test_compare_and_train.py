@@ -20,7 +20,9 @@ Call = Callable[..., Any]
 
 def test_two_runs_become_a_leaderboard_and_plots(call: Call, scored: dict[str, Path], tmp_path: Path) -> None:
     plots = [tmp_path / "curves.png", tmp_path / "curves.pdf"]
-    done = call("compare", scored["one"], scored["two"], "--baseline", "two", "--plot", plots[0], "--plot", plots[1])
+    done = call(
+        "compare", scored["one"], scored["two"], "--baseline", "two", "--full", "--plot", plots[0], "--plot", plots[1]
+    )
     assert done.status == 0
     assert "Paired difference to two" in done.out
     assert all(plot.stat().st_size > 1000 for plot in plots)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 import unicodedata
+from dataclasses import replace
 
 from aurac.report.base import Report
 from aurac.report.table import Cell, Table, printable
+from aurac.report.width import fold, terminal_width
 
 # Unicode has raised forms of these; others are printed as they are.
 _RAISED = str.maketrans("abcdefghijklmnoprstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ")
-COLUMNS = 120
-"""Width that notes are wrapped at."""
+_LEAST = 2
+"""Columns that are never left out: what a row is, and one number."""
 
 
 def _width(text: str) -> int:
@@ -41,11 +44,32 @@ def render(report: Report) -> str:
 def render_table(table: Table, *, bold: bool | None = None) -> str:
     """Render title, aligned table, and notes.
 
+    On a terminal nothing is wider than it is: columns from the right are left out, and a note names them.
+
     Args:
         table: What to print.
         bold: Whether best cells are bold; by default only on a terminal without `NO_COLOR`.
     """
     bold = colour_wanted() if bold is None else bold
+    width, left_out = terminal_width(), list[str]()
+    lines = _aligned(table, bold)
+    while width and len(table.columns) > _LEAST and max(map(_shown_width, lines)) > width:
+        left_out.insert(0, table.columns[-1])
+        table = replace(table, columns=table.columns[:-1], rows=tuple(row[:-1] for row in table.rows))
+        lines = _aligned(table, bold)
+    title = [fold(printable(table.title), width), ""] if table.title else []
+    notes = [fold(printable(note), width) for note in (*_missing(left_out), *table.notes)]
+    return "\n".join([*title, *lines, *[""] * bool(notes), *notes]) + "\n"
+
+
+def _missing(columns: list[str]) -> list[str]:
+    if not columns:
+        return []
+    return [f"Left out for want of width: {', '.join(columns)}. A wider terminal or --format markdown shows them."]
+
+
+def _aligned(table: Table, bold: bool) -> list[str]:
+    """Return the lines of the headings, the rule below them, and the rows."""
     columns = range(len(table.columns))
     texts = [max((_width(_text(row[i])) for row in table.rows), default=0) for i in columns]
     raised = [max((_width(_raised(row[i])) for row in table.rows), default=0) for i in columns]
@@ -53,13 +77,17 @@ def render_table(table: Table, *, bold: bool | None = None) -> str:
     texts = [max(texts[i], *(_width(line) - raised[i] for line in headings[i])) for i in columns]
     height = max(map(len, headings))
     padded = [[""] * (height - len(lines)) + lines for lines in headings]
-    lines = [printable(table.title), ""] if table.title else []
+    lines = []
     for number in range(height):
         lines.append(_line([(column[number], "") for column in padded], _sums(texts, raised), [0] * len(raised)))
     lines.append("  ".join("─" * width for width in _sums(texts, raised)))
     for row in table.rows:
         lines.append(_line([(_text(c), _raised(c)) for c in row], texts, raised, [bold and c.bold for c in row]))
-    return "\n".join(lines + [""] * bool(table.notes) + [_note(note) for note in table.notes]) + "\n"
+    return lines
+
+
+def _shown_width(line: str) -> int:
+    return _width(re.sub("\033\\[[0-9]*m", "", line))
 
 
 def _sums(texts: list[int], raised: list[int]) -> list[int]:
@@ -82,12 +110,3 @@ def _line(cells: list[tuple[str, str]], texts: list[int], raised: list[int], bol
         text = f"\033[1m{text}\033[0m" if bold and bold[i] else text
         padded.append(f"{text}{mark}{before}{after}" if i == 0 else f"{before}{text}{mark}{after}")
     return "  ".join(padded).rstrip()
-
-
-def _note(text: str) -> str:
-    """Wrap a note; a signature stays on one line, where it can be copied."""
-    if text.startswith("AURAC|"):
-        return printable(text)
-    return textwrap.fill(
-        printable(text), COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
