@@ -1,4 +1,4 @@
-// Draws the curves of one suite into every <figure class="explorer">, from the JSON in its <script>; no library, no network.
+// Draws the curves of one suite into every figure of class explorer, from the JSON inside it; no library, no network.
 // The data are written by aurac.report.pages.explorer: {axes, tasks, curves}, numbers in the unit that is shown.
 "use strict";
 (() => {
