@@ -2,6 +2,7 @@
 
 AuracError
 ├── UnknownNameError (LookupError)   a rule, method, format, task ... that no table holds
+├── PluginError (ImportError)        a package that adds a name to a table, and cannot be used
 ├── CurveError (ValueError)          ranks or accuracies that make no curve
 ├── RefusedError (ValueError)        a procedure known to mislead; the message names the right one
 ├── RankError (ValueError)           a rank outside 1..max_rank
@@ -28,6 +29,10 @@ from difflib import get_close_matches
 
 class AuracError(Exception):
     """Base of all errors raised on purpose by `aurac` and `aurac_adapters`."""
+
+
+class PluginError(AuracError, ImportError):
+    """A package that adds a name to a table, and cannot be used."""
 
 
 class CurveError(AuracError, ValueError):

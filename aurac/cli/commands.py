@@ -33,6 +33,7 @@ GROUPS = {
         "train": "aurac.cli.train",
         "info": "aurac.cli.info",
         "slice": "aurac.cli.slice",
+        "rotate": "aurac.cli.rotate",
         "convert": "aurac.cli.convert",
         "card": "aurac.cli.card",
     },

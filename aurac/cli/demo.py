@@ -54,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     for name in METHODS:
         if status := command("train", "--method", name, *data, *TRAINING, "--out", str(adapters / name)):
             return status
-    rotate(adapters / "lora", adapters / "svd-lora")
+    rotated = adapters / "svd-lora"
+    if not rotated.exists() and (status := command("rotate", str(adapters / "lora"), "--out", str(rotated))):
+        return status
     tasks = ("--tasks", ",".join(testbed.TASK_NAMES), "--include-path", str(testbed.TASKS), "--dtype", "float32")
     for name, (adapter, options) in RUNS.items():
         if status := command("score", str(adapters / adapter), *tasks, *options, "--out", str(runs / name)):
@@ -71,15 +73,6 @@ def command(*argv: str) -> int:
     print("$ aurac " + " ".join(argv), file=sys.stderr)
     with contextlib.redirect_stdout(io.StringIO()):
         return main(argv)
-
-
-def rotate(lora: Path, out: Path) -> None:
-    """Make the post-hoc baseline from the trained LoRA, unless it is there."""
-    from aurac_adapters import svd_rotate
-
-    if not out.exists():
-        print(f"$ svd_rotate({str(lora)!r}, {str(out)!r})", file=sys.stderr)
-        svd_rotate(lora, out)
 
 
 def show(runs: Sequence[Path], out: Path) -> None:

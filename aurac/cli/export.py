@@ -26,6 +26,7 @@ FORMATS = Registry(
         "lm-eval": "aurac.harness.exchange.lm_eval_export:write_lm_eval",
         "eee": "aurac.report.every_eval:write_every_eval",
     },
+    group="aurac.export_formats",
 )
 """Name -> function (run, path) that writes it."""
 

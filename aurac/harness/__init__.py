@@ -13,6 +13,7 @@ from aurac.registry import Registry
 ENGINES = Registry(
     "engine",
     {"aurac": "aurac.harness.engine.lm:sweep_engine", "hflm": "aurac.harness.model:hflm_engine"},
+    group="aurac.engines",
 )
 """Name -> function (model, tokenizer, *, batch_size) -> lm-eval LM; the first is the default."""
 

@@ -26,6 +26,7 @@ DATA = Registry(
         "gsm8k": "aurac_adapters.data.hub:gsm8k",
         "platypus": "aurac_adapters.data.hub:platypus",
     },
+    group="aurac.data",
 )
 
 IGNORED = -100

@@ -11,7 +11,7 @@ from math import isclose
 from pathlib import Path
 from typing import Any
 
-from aurac.errors import AdapterError, AuracError
+from aurac.errors import AdapterError, AuracError, UnknownNameError
 from aurac_adapters.layer.config import check_config, layer_scaling
 from aurac_adapters.methods import METHODS
 from aurac_adapters.methods.inference import INFERENCES, split_gain
@@ -29,9 +29,11 @@ Training = Mapping[str, str | float]
 
 def write_sidecar_of(method: NestedMethod, inference: str, folder: Path, *, training: Training | None = None) -> None:
     """Write the sidecar of a folder whose weights are there, in one piece."""
+    package = METHODS.package(method.name)
     content = {
         "schema_version": SCHEMA_VERSION,
         **method.to_dict(),
+        **({"package": package} if package else {}),
         "inference": inference,
         **({"training": dict(training)} if training else {}),
         "sha256": file_sha256(folder / WEIGHTS),
@@ -76,8 +78,12 @@ def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[
         split_gain(str(inference))
     except AuracError as exc:
         raise AdapterError(f"{where} has inference {inference!r}; known: {', '.join(INFERENCES)}.") from exc
+    name, package = str(content.pop("method", None)), content.pop("package", None)
+    if package is not None and name not in METHODS:
+        advice = f"The folder says that it is of the package {package!s:.100}; install it if you trust it."
+        raise AdapterError(f"{where}: {UnknownNameError('adapter method', name, METHODS, advice=advice)}")
     try:
-        method: NestedMethod = METHODS[str(content.pop("method", None))].from_dict(content)
+        method: NestedMethod = METHODS[name].from_dict(content)
     except (AuracError, TypeError, ValueError, OverflowError) as exc:
         raise AdapterError(f"{where}: {exc}") from exc
     _check_against_config(where, method, config)

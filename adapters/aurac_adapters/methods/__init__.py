@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from aurac.registry import Registry
+
+if TYPE_CHECKING:
+    from aurac_adapters.methods.method import NestedMethod
+
+
+def _needs(name: str, value: Any) -> str | None:
+    """Return what another package's entry must be, if it is no method of this name."""
+    from aurac_adapters.methods.method import NestedMethod
+
+    fits = isinstance(value, type) and issubclass(value, NestedMethod) and getattr(value, "name", None) == name
+    return None if fits else f"a subclass of NestedMethod whose name is {name!r}"
+
 
 METHODS = Registry(
     "adapter method",
@@ -12,4 +26,12 @@ METHODS = Registry(
         "matryoshka": "aurac_adapters.methods.matryoshka:MatryoshkaLora",
         "svd-lora": "aurac_adapters.methods.svd_lora:SvdLora",
     },
+    group="aurac.methods",
+    check=_needs,
 )
+"""Name -> subclass of `NestedMethod`."""
+
+
+def trainable_methods() -> dict[str, type[NestedMethod]]:
+    """Return name -> method for all that can be trained and imported."""
+    return {name: method for name, method in METHODS.usable().items() if method.trainable}

@@ -43,6 +43,10 @@ class InferenceRule:
     by_layer: bool = False
 
 
+def _needs(_: str, value: object) -> str | None:
+    return None if isinstance(value, InferenceRule) else "an InferenceRule"
+
+
 INFERENCES = Registry(
     "inference rule",
     {
@@ -51,6 +55,8 @@ INFERENCES = Registry(
         "matched": "aurac_adapters.methods.inference:MATCHED",
         "projected": "aurac_adapters.methods.inference:PROJECTED",
     },
+    group="aurac.inference_rules",
+    check=_needs,
 )
 
 

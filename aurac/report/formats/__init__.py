@@ -14,5 +14,6 @@ FORMATS = Registry(
         "csv": "aurac.report.formats.csv:render",
         "json": "aurac.report.formats.json:render",
     },
+    group="aurac.formats",
 )
 """Name -> function from a `aurac.report.base.Report` to text."""

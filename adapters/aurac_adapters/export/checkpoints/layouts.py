@@ -14,6 +14,7 @@ LAYOUTS = Registry(
         "kohya": "aurac_adapters.export.checkpoints.kohya:Kohya",
         "diffusers": "aurac_adapters.export.checkpoints.diffusers:Diffusers",
     },
+    group="aurac.layouts",
 )
 
 
@@ -23,7 +24,7 @@ def layout_of(tensors: Tensors) -> Layout:
     Raises:
         AdapterError: If it has none that is known, or several are possible.
     """
-    claimed: list[Layout] = [layout for name in LAYOUTS if (layout := LAYOUTS[name]()).claims(tensors)]
+    claimed: list[Layout] = [layout for each in LAYOUTS.usable().values() if (layout := each()).claims(tensors)]
     if not claimed:
         first = ", ".join(list(tensors)[:3]) or "none"
         raise AdapterError(
