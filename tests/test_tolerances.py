@@ -26,7 +26,7 @@ def tolerances(path: Path) -> Iterator[tuple[str, dict[str, ast.expr], bool]]:
         for call in (node for node in ast.walk(statement) if isinstance(node, ast.Call)):
             given = {word.arg: word.value for word in call.keywords if word.arg in ABSOLUTE | RELATIVE}
             if given and ast.unparse(call.func).split(".")[-1] in COMPARING:
-                around = lines[max(statement.lineno - 3, 0) : statement.end_lineno]
+                around = lines[max(statement.lineno - 5, 0) : statement.end_lineno]
                 yield f"{path.name}:{call.lineno}", given, any("# " in line for line in around)
 
 

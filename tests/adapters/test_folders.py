@@ -262,6 +262,10 @@ def rewrite_sidecar(folder: Path, **changes: Any) -> Path:
         ({"temperature": 1}, r"unknown key of method 'lora' 'temperature'"),
         ({"inference": "both"}, r"has inference 'both'; known: prefix, trained"),
         ({"max_rank": None}, r"max_rank None is not a whole number"),
+        (
+            {"method": "tail", "package": "aurac-tail"},
+            r"unknown adapter method 'tail'.* says that it is of the package aurac-tail; install it if you trust it",
+        ),
     ],
 )
 def test_a_sidecar_that_does_not_fit_is_refused(changes: dict[str, Any], message: str, make_folder: Make) -> None:

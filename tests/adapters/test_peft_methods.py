@@ -18,6 +18,7 @@ from aurac.errors import AdapterError, RankError
 from aurac_adapters import convert_method, export_slice, load_adapter, read_adapter
 from aurac_adapters.layer.peft_methods import CONVERTED_BY_PEFT, CONVERTIBLE
 from tiny import logits, tiny_llama
+from tolerance import assert_same_function
 
 TARGETS = ["q_proj", "k_proj", "down_proj"]
 SMALL: dict[str, dict[str, Any]] = {
@@ -109,7 +110,7 @@ def test_a_smaller_rank_is_the_best_one_and_a_prefix_of_the_whole(kind: str, bas
         if isinstance(layer, BaseTunerLayer):
             values = torch.linalg.svdvals(layer.get_delta_weight("default").detach().double()) ** 2
             lost, all_of_it = lost + float(values[3:].sum()), all_of_it + float(values.sum())
-    assert small.lost == pytest.approx((lost / all_of_it) ** 0.5, rel=1e-3)
+    assert small.lost == pytest.approx((lost / all_of_it) ** 0.5, rel=1e-3)  # from float32
     assert whole.lost < 1e-5
     with pytest.raises(RankError, match=rf"rank {whole.rank + 1} is out of range; allowed: 1 to {whole.rank}"):
         convert_method(folder, tmp_path / "large", base=str(base), rank=whole.rank + 1)
@@ -129,9 +130,7 @@ def test_adalora_with_a_budget_of_ranks_is_folded(base: Path, tmp_path: Path) ->
     model.save_pretrained(tmp_path / "other")
     expected = logits(PeftModel.from_pretrained(tiny_llama(), tmp_path / "other"))
     made = convert_method(tmp_path / "other", tmp_path / "lora", base=str(base))
-    torch.testing.assert_close(
-        logits(PeftModel.from_pretrained(tiny_llama(), made.path)), expected, rtol=1e-4, atol=2e-5
-    )
+    assert_same_function(logits(PeftModel.from_pretrained(tiny_llama(), made.path)), expected)
 
 
 def test_a_head_that_was_trained_whole_comes_along(base: Path, tmp_path: Path) -> None:
@@ -142,11 +141,9 @@ def test_a_head_that_was_trained_whole_comes_along(base: Path, tmp_path: Path) -
     save_file(tensors, path, metadata={"format": "pt"})
     expected = logits(PeftModel.from_pretrained(tiny_llama(), folder))
     made = convert_method(folder, tmp_path / "lora", base=str(base))
-    torch.testing.assert_close(
-        logits(PeftModel.from_pretrained(tiny_llama(), made.path)), expected, rtol=1e-4, atol=2e-4
-    )
+    assert_same_function(logits(PeftModel.from_pretrained(tiny_llama(), made.path)), expected)
     ours = load_adapter(tiny_llama(), made.path)
-    torch.testing.assert_close(logits(ours.model), expected, rtol=1e-4, atol=2e-4)
+    assert_same_function(logits(ours.model), expected)
 
 
 @pytest.mark.parametrize("kind", CONVERTIBLE)

@@ -156,7 +156,8 @@ def load_twice() -> None:
     from aurac_adapters.folder.loading import _load
     from tiny import tiny_llama
 
-    _load(get_peft_model(tiny_llama(layers=1), LoraConfig(target_modules=["q_proj"])), Path("a"), "default", False)
+    model = get_peft_model(tiny_llama(layers=1), LoraConfig(target_modules=["q_proj"]))
+    _load(model, Path("a"), "default", is_trainable=False, named=Path("a"))
 
 
 def statistics(module: str, name: str, *args: Any, **options: Any) -> Any:
