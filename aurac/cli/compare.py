@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from aurac.cli.options import add_by, add_integration, rows
+from aurac.cli.options import add_by, add_integration, integration, rows
 from aurac.report.formats import FORMATS
 from aurac.statistics.seeds import TARGETS
 
@@ -75,9 +75,7 @@ def run(args: argparse.Namespace) -> int:
         target=args.target,
         baseline=args.baseline,
         tasks=args.tasks.split(",") if args.tasks else None,
-        axis=args.axis,
-        rule=args.rule,
-        confidence_level=args.confidence_level,
+        **integration(args),
         seed=args.seed,
         allow=args.allow.split(",") if args.allow else (),
     )
@@ -87,5 +85,5 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(comparison.prose() if args.prose else comparison.render(args.format), end="")
     if args.plot:
-        save_curves(comparison.runs, *args.plot, tasks=comparison.tasks, axis=args.axis)
+        save_curves(comparison.runs, *args.plot, tasks=comparison.tasks, axis=comparison.settings.axis)
     return 0

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 
-from aurac.cli.options import add_integration
+from aurac.cli.options import add_integration, integration
 from aurac.report.formats.json import json_text
 
 
@@ -38,12 +38,10 @@ def run(args: argparse.Namespace) -> int:
 
     score = compute(
         args.file,
-        axis=args.axis,
-        rule=args.rule,
         within=args.within and tuple(args.within),
         scale=args.scale,
         task=args.task,
-        confidence_level=args.confidence_level,
+        **integration(args),
     )
     print(json_text(score.to_dict()) if args.format == "json" else fold_text(f"{score}\n"), end="")
     return 0

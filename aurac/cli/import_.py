@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aurac.cli.options import add_integration
+from aurac.cli.options import add_integration, integration
 from aurac.errors import AuracError, RecordError
 from aurac.report.formats import FORMATS
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     for name, problem in record.problems.items():
         print(f"no curve for {name}: {problem}", file=sys.stderr)
     if record.tasks:
-        comparison = compare([record], axis=args.axis, rule=args.rule, confidence_level=args.confidence_level)
+        comparison = compare([record], **integration(args))
         print(comparison.render(args.format), end="")
     return 1 if record.problems else 0
 

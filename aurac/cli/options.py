@@ -5,22 +5,22 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import Any
 
-from aurac.analysis.costs import axis_names
 from aurac.analysis.grouping import BY
+from aurac.analysis.settings import Settings
+from aurac.cli.flags import add_flags, given
 from aurac.errors import AuracError
-from aurac.quadrature import RULES
-
-WITHOUT_PRIOR = tuple(rule for rule in RULES if rule != "prior")
 
 
 def add_integration(parser: argparse.ArgumentParser) -> None:
-    """Declare axis, rule and confidence level."""
-    parser.add_argument("--axis", choices=axis_names(), default="log2", help="what is integrated over (default: log2)")
-    parser.add_argument("--rule", choices=WITHOUT_PRIOR, default="trapezoid", help="default: trapezoid")
-    parser.add_argument(
-        "--confidence-level", type=fraction, default=0.95, metavar="P", help="of the intervals (default: 0.95)"
-    )
+    """Declare axis, rule and confidence level, as `Settings` has them."""
+    add_flags(parser, Settings)
+
+
+def integration(args: argparse.Namespace) -> dict[str, Any]:
+    """Return those of them that were given, arguments of `compute` and `compare`."""
+    return given(args, Settings)
 
 
 def add_by(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from aurac.cli.options import add_integration
+from aurac.cli.options import add_integration, integration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,9 +52,7 @@ def run(args: argparse.Namespace) -> int:
         collect(args.folder),
         baseline=args.baseline,
         margin=args.margin / 100,
-        axis=args.axis,
-        rule=args.rule,
-        confidence_level=args.confidence_level,
+        **integration(args),
     )
     for path in pages:
         write_page(blocks, path)

@@ -18,7 +18,7 @@ import argparse
 import sys
 
 from aurac.cli.flags import add_flags, given
-from aurac.cli.options import add_integration
+from aurac.cli.options import add_integration, integration
 from aurac.report.formats import FORMATS
 from aurac.results import Run
 from aurac.workflows.options import ScoreOptions
@@ -55,7 +55,8 @@ def report(record: Run, args: argparse.Namespace) -> str:
     if not record.tasks:
         return ""
     assert record.path is not None
-    save_curves([record], record.path / "curves.png", record.path / "curves.pdf", tasks=record.tasks, axis=args.axis)
+    comparison = compare([record], **integration(args))
+    plots, axis = (record.path / "curves.png", record.path / "curves.pdf"), comparison.settings.axis
+    save_curves([record], *plots, tasks=record.tasks, axis=axis)
     print(f"{record.path}: the record, curves.png and curves.pdf", file=sys.stderr)
-    comparison = compare([record], axis=args.axis, rule=args.rule, confidence_level=args.confidence_level)
     return comparison.render(args.format)

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from aurac.analysis.costs import axis_names
-from aurac.cli.options import WITHOUT_PRIOR
+from aurac.analysis.settings import rule_names
 from aurac.report.formats.json import json_text
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="only this task of run records")
     parser.add_argument("--axis", choices=axis_names(), default="log2", help="of records and curves (default: log2)")
     parser.add_argument(
-        "--rule", choices=WITHOUT_PRIOR, default="trapezoid", help="of records and curves (default: trapezoid)"
+        "--rule", choices=rule_names(), default="trapezoid", help="of records and curves (default: trapezoid)"
     )
     parser.add_argument("--short", action="store_true", help="abbreviated keys, for narrow tables")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
