@@ -12,6 +12,7 @@ from lm_eval.api.metrics import mean
 from lm_eval.api.model import LM
 
 from aurac.harness.broken_logits import Watch, watching
+from aurac.harness.gold import gold_values
 from aurac.harness.per_document import split
 from aurac.harness.seeds import evaluation_seeds
 from aurac.harness.suite import Document, Leaf, aggregation_name
@@ -119,6 +120,7 @@ def _judge_answers(leaf: Leaf) -> tuple[dict[str, float], list[tuple[Any, ...]]]
             judged = task.process_results(copy.deepcopy(document.instances[0].doc), answers)
             for metric, value in judged.items():
                 values.setdefault((metric, filter_name), []).append((document, value))
+    values = {**values, **{key: found for key, found in gold_values(task, leaf.documents).items() if key not in values}}
     metrics: dict[str, float] = {}
     rows: list[tuple[Any, ...]] = []
     for (metric, filter_name), found in values.items():

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from aurac.errors import TaskError, UnknownNameError
 from aurac.harness.catalogue import is_group, load, open_catalogue
 from aurac.harness.chat import PLAIN, Chat
+from aurac.harness.gold import gold_metrics
 from aurac.harness.protocols import TaskRequest
 from aurac.harness.quiet import building
 from aurac.harness.seeds import FEWSHOT_SEED, evaluation_seeds
@@ -57,12 +58,13 @@ class Leaf:
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """Metric -> name of its aggregation and direction, in the task's order."""
+        """Metric -> name of its aggregation and direction, in the task's order, and ours of the right answer."""
         higher = self.task.higher_is_better()
-        return {
+        own = {
             metric: {"aggregation": aggregation_name(function), "higher_is_better": bool(higher.get(metric, True))}
             for metric, function in self.task.aggregation().items()
         }
+        return {**own, **{name: about for name, about in gold_metrics(self.task).items() if name not in own}}
 
     def to_record(self) -> dict[str, Any]:
         """Return what `run.json` says about the task."""
