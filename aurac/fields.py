@@ -11,8 +11,9 @@ import inspect
 import re
 import sys
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -34,22 +35,28 @@ class Option:
         name: Of the field, as Python and recipes write it.
         kinds: The types that a value may have, without None: bool, int, float, str, Path, Literal, lists of them.
         default: `dataclasses.MISSING` where a value must be given.
-        help: One sentence.
+        meaning: One sentence, or a function that returns it.
         metadata: Of the field: "choices" (a function that returns names), "minimum" (of a number), "check" (a function
             that raises an error for a value that cannot be), "metavar", "read" (a function from the text of a flag to
-            the value), "switches" (True: a flag for each choice).
+            the value), "switches" (True: a flag for each choice), "called" (what messages call its values), "help"
+            (instead of the docstring: a text, or a function that returns one).
     """
 
     name: str
     kinds: tuple[Any, ...]
     default: Any
-    help: str
+    meaning: str | Callable[[], str]
     metadata: Mapping[Any, Any]
 
     @property
     def flag(self) -> str:
         """The flag of the command line: `--batch-size` for `batch_size`."""
         return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def help(self) -> str:
+        """What it means, in one sentence without a full stop."""
+        return self.meaning if isinstance(self.meaning, str) else self.meaning()
 
     @property
     def choices(self) -> tuple[Any, ...] | None:
@@ -59,6 +66,11 @@ class Option:
         if all(get_origin(kind) is Literal for kind in self.kinds):
             return tuple(choice for kind in self.kinds for choice in get_args(kind))
         return None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether its values may be lists."""
+        return any(get_origin(kind) in _LISTS for kind in self.kinds)
 
     def read(self, text: str) -> Any:
         """Return the value that a text on the command line stands for.
@@ -85,7 +97,8 @@ class Option:
         if value is None and self.default is None:
             return None
         if self.choices is not None and value not in self.choices:
-            raise UnknownNameError(self.name.replace("_", " "), str(value), map(str, self.choices))
+            called = self.metadata.get("called", self.name)
+            raise UnknownNameError(called, str(value), map(str, self.choices))
         for kind in self.kinds:
             try:
                 return self._checked(_fitted(kind, value))
@@ -120,27 +133,27 @@ def options_of(cls: type, *, leave_out: Iterable[str] = ()) -> dict[str, Option]
     A field of another type than those that text and TOML can hold has no option; such a field is set in Python.
     """
     hidden = set(leave_out)
-    found = {
-        field.name: _option(cls, field)
-        for field in dataclasses.fields(cls)
-        if field.init and field.metadata.get("option", True) and field.name not in hidden
-    }
-    return {name: entry for name, entry in found.items() if entry.kinds}
+    return {name: entry for name, entry in _options_of(cls).items() if name not in hidden}
 
 
-def option(cls: type, name: str) -> Option:
-    """Return one option of a dataclass."""
-    return options_of(cls)[name]
+@cache
+def _options_of(cls: type) -> dict[str, Option]:
+    found = {field.name: _option(cls, field) for field in dataclasses.fields(cls) if field.init}
+    return {name: entry for name, entry in found.items() if entry.kinds and entry.metadata.get("option", True)}
 
 
-def check_fields(instance: Any) -> None:
+def check_fields(instance: Any, *, leave_out: Iterable[str] = ()) -> None:
     """Make the options of a frozen dataclass what their types say, or refuse them; for `__post_init__`.
+
+    Args:
+        instance: The dataclass.
+        leave_out: Fields that it checks itself.
 
     Raises:
         OptionError: For a value of another type.
         UnknownNameError: For a value that is none of the choices.
     """
-    for name, entry in options_of(type(instance)).items():
+    for name, entry in options_of(type(instance), leave_out=leave_out).items():
         try:
             object.__setattr__(instance, name, entry.fit(getattr(instance, name)))
         except OptionError as exc:
@@ -151,9 +164,11 @@ def _option(cls: type, field: dataclasses.Field[Any]) -> Option:
     default = field.default
     if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
-    kinds = _kinds(_type_of(cls, field))
-    meaning = field.metadata.get("help") or _meaning(cls, field.name)
-    return Option(field.name, kinds, default, meaning, field.metadata)
+    # A subclass that gives a field another default does not say again what the field means.
+    inherited = [vars(base).get("__dataclass_fields__", {}).get(field.name) for base in reversed(cls.__mro__)]
+    metadata = {key: value for given in inherited if given is not None for key, value in given.metadata.items()}
+    meaning = metadata.get("help") or _meaning(cls, field.name)
+    return Option(field.name, _kinds(_type_of(cls, field)), default, meaning, metadata)
 
 
 def _type_of(cls: type, field: dataclasses.Field[Any]) -> Any:

@@ -21,19 +21,18 @@ import argparse
 import sys
 from pathlib import Path
 
+from aurac.cli.method_flags import add_method_flags, method_values
 from aurac.cli.options import positive, rank_list
-from aurac.cli.train import own_fields
 from aurac.errors import AuracError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments; layouts, methods and scaling rules come from the adapters' tables."""
-    from aurac_adapters import METHODS, NestedMethod
     from aurac_adapters.export.checkpoints.layouts import LAYOUTS
+    from aurac_adapters.methods import trainable_methods
     from aurac_adapters.methods.inference import INFERENCES
     from aurac_adapters.methods.scaling import SCALINGS
 
-    trainable = [name for name in METHODS if METHODS[name].trainable]
     parser.add_argument(
         "checkpoint", metavar="CHECKPOINT", help="a file (.safetensors, or of torch.save), or a PEFT folder"
     )
@@ -43,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="base model: folder or hub name (needed for a file; default: what a folder names)",
     )
-    parser.add_argument("--method", choices=trainable, help="what it was trained with; needed for a file")
+    parser.add_argument(
+        "--method", choices=tuple(trainable_methods()), help="what it was trained with; needed for a file"
+    )
     parser.add_argument(
         "--rank", type=positive, metavar="R", help="of the LoRA of a folder (default: the smallest that loses nothing)"
     )
@@ -57,11 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="1,2,...",
         help="where the method has any; the last is the file's",
     )
-    for name in trainable:
-        for field in own_fields(METHODS[name], NestedMethod):
-            parser.add_argument(
-                f"--{field.name.replace('_', '-')}", action="store_true", help=f"{name} only, see docs/methods.md"
-            )
+    add_method_flags(parser, leave_out=("scaling", "gain", "train_ranks"))
     parser.add_argument("--inference", choices=INFERENCES, default="prefix", help="rule at sub-ranks (default: prefix)")
     parser.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the base model")
 
@@ -95,14 +92,13 @@ def _of_a_folder(args: argparse.Namespace) -> int:
 
 
 def _of_a_file(args: argparse.Namespace) -> int:
-    from aurac_adapters import METHODS, NestedMethod, convert_checkpoint
+    from aurac_adapters import convert_checkpoint
     from aurac_adapters.export.convert import Given
 
     if missing := next((name for name in ("base", "method") if getattr(args, name) is None), None):
         raise AuracError(f"a checkpoint file does not say its {missing}. Give --{missing}.")
     if args.rank is not None:
         raise AuracError("--rank is for a PEFT folder; a file has its own rank. Leave it out, and slice the result.")
-    fields = [field for name in METHODS for field in own_fields(METHODS[name], NestedMethod)]
     given = Given(
         base=args.base,
         method=args.method,
@@ -111,7 +107,7 @@ def _of_a_file(args: argparse.Namespace) -> int:
         train_ranks=args.train_ranks,
         layout=args.layout,
         inference=args.inference,
-        switches={field.name: True for field in fields if getattr(args, field.name, False)},
+        switches=method_values(args, args.method, strict=False),
     )
     print(convert_checkpoint(args.checkpoint, args.out, given, trust_remote_code=args.trust_remote_code))
     return 0

@@ -15,10 +15,13 @@ from aurac.errors import AuracError
 from aurac.fields import Option, options_of
 
 
-def add_flags(parser: argparse.ArgumentParser, cls: type, *, leave_out: Iterable[str] = ()) -> None:
+def add_flags(parser: argparse._ActionsContainer, cls: type, *, leave_out: Iterable[str] = ()) -> None:
     """Declare a flag for every option of a dataclass."""
     for entry in options_of(cls, leave_out=leave_out).values():
-        add_flag(parser, entry)
+        if entry.metadata.get("switches"):
+            _add_switches(parser, entry)
+        else:
+            add_flag(parser, entry)
 
 
 def given(args: argparse.Namespace, cls: type) -> dict[str, Any]:
@@ -26,29 +29,32 @@ def given(args: argparse.Namespace, cls: type) -> dict[str, Any]:
     return {name: getattr(args, name) for name in options_of(cls) if hasattr(args, name)}
 
 
-def add_flag(parser: argparse._ActionsContainer, entry: Option) -> None:
-    """Declare the flag of one option."""
+def add_flag(parser: argparse._ActionsContainer, entry: Option, *, required: bool | None = None) -> argparse.Action:
+    """Declare the flag of one option.
+
+    Args:
+        parser: The parser, or a group of it.
+        entry: The option.
+        required: Whether it must be given; by default where it has no default.
+    """
     shared: dict[str, Any] = {"help": help_text(entry), "default": argparse.SUPPRESS}
-    if entry.default is MISSING:
-        shared["required"] = True
-    if entry.metadata.get("switches"):
-        _add_switches(parser, entry)
-    elif entry.kinds == (bool,):
+    shared["required"] = entry.default is MISSING if required is None else required
+    if entry.kinds == (bool,):
         action: Any = argparse.BooleanOptionalAction if entry.default is True else "store_true"
-        parser.add_argument(entry.flag, action=action, **shared)
-    elif entry.kinds[0] is bool:  # alone it means yes, with a text that text
-        parser.add_argument(entry.flag, nargs="?", const=True, metavar=metavar(entry), **shared)
-    elif entry.choices is not None:
-        parser.add_argument(entry.flag, choices=entry.choices, type=_type(entry), **shared)
-    else:
-        parser.add_argument(entry.flag, type=_type(entry), metavar=metavar(entry), **shared)
+        return parser.add_argument(entry.flag, action=action, **shared)
+    if entry.kinds[0] is bool:  # alone it means yes, with a text that text
+        return parser.add_argument(entry.flag, nargs="?", const=True, metavar=metavar(entry), **shared)
+    if entry.choices is not None:
+        return parser.add_argument(entry.flag, choices=entry.choices, type=_type(entry), **shared)
+    return parser.add_argument(entry.flag, type=_type(entry), metavar=metavar(entry), **shared)
 
 
 def help_text(entry: Option) -> str:
     """Return the meaning as the help says it, with the default where the meaning does not tell it."""
     text = entry.help.replace("`", "")
     text = text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
-    says = "default:" in text.lower() or entry.default in (MISSING, None, False, True, ())
+    untold = entry.default is MISSING or entry.default in (None, ()) or isinstance(entry.default, bool)
+    says = "default:" in text.lower() or untold
     return (text if says else f"{text} (default: {_plain(entry.default)})").replace("%", "%%")
 
 

@@ -233,7 +233,8 @@ def test_the_protocol_sets_all_of_it_and_what_is_given_wins() -> None:
         "init": "authors", "adapter_dtype": "base", "dtype": "bfloat16", "prompt_style": "authors", "max_length": 100,
         "warmup_ratio": 0.0, "batch_size": 4, "gradient_accumulation": 8,
     }  # fmt: skip
-    assert authors.switches("dylora", {"frozen": False, "per_row": False}) == {"per_pass": True}
+    assert authors.switches("dylora", {}) == {"per_pass": True}
+    assert authors.switches("dylora", {"per_pass": False}) == {"per_pass": False}
     assert authors.switches("dylora", {"per_row": True}) == {"per_row": True}
     assert authors.switches("matryoshka", {}) == {}
     assert PROTOCOLS["standard"].options({}) == {}

@@ -47,7 +47,7 @@ class Given:
     train_ranks: Sequence[int] = ()
     layout: str | None = None
     inference: str = "prefix"
-    switches: dict[str, bool] = field(default_factory=dict)
+    switches: dict[str, Any] = field(default_factory=dict)
 
 
 def convert_checkpoint(

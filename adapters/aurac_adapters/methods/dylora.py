@@ -17,12 +17,12 @@ class DyLora(NestedMethod):
     """p = s_b * 1[i <= b], with b drawn uniformly from S for each optimizer step, from (seed, step) alone.
 
     Attributes:
-        frozen: Whether a step changes only row b of A and column b of B, as in the original, which draws b from all
-            ranks: that is the default of `train_ranks` here, and a row outside of it is never changed. It is a mask on
+        frozen: Whether a step changes only row b of A and column b of B, as in the original. That one draws b from all
+            ranks: it is the default of `train_ranks` here, and a row outside of it is never changed. It is a mask on
             the gradient: under AdamW momentum and weight decay still move the other rows, in the original too.
-        per_row: Whether every row of the batch draws its own b, from (seed, step, row). The gradient of a step is then
-            the mean over ranks as well as over rows, so it varies less from step to step.
-        per_pass: Whether every forward pass draws its own b, as in the code of the MatryoshkaLoRA authors: with
+        per_row: Whether every row of the batch draws its own b. It depends on (seed, step, row) alone. The gradient of
+            a step is then the mean over ranks as well as over rows, so it varies less from step to step.
+        per_pass: Whether every forward pass draws its own b, as in the code of the MatryoshkaLoRA authors. With
             gradient accumulation a step is then the mean over several ranks. `step` counts passes instead of steps.
 
     Example:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, asdict, dataclass, fields
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from aurac.errors import AdapterError, RankError, UnknownNameError
+from aurac.fields import check_fields
 from aurac_adapters.methods.inference import Gram, find_rule, split_gain
 from aurac_adapters.methods.scaling import SCALINGS
 
@@ -29,10 +30,9 @@ class NestedMethod(ABC):
 
     Attributes:
         max_rank: R, the rank of the adapter.
-        train_ranks: S, the sub-ranks that training works on, increasing, the last one R. By default the powers of two
-            up to R, and R.
-        scaling: Name of the scaling rule in `SCALINGS`.
-        gain: c, the factor in front of the rule.
+        train_ranks: Sub-ranks S that training works on, the last one R (default: powers of two up to R, and R).
+        scaling: Scaling rule s_r. A name in `SCALINGS`.
+        gain: Factor c in front of the rule.
         seed: Of the rank sampling, where a method samples.
     """
 
@@ -45,8 +45,8 @@ class NestedMethod(ABC):
     max_rank: int
     train_ranks: Sequence[int] = ()
     _: KW_ONLY
-    scaling: str = "one"
-    gain: float = 1.0
+    scaling: str = field(default="one", metadata={"choices": lambda: tuple(SCALINGS), "called": "scaling rule"})
+    gain: float = field(default=1.0, metadata={"metavar": "C"})
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -67,6 +67,7 @@ class NestedMethod(ABC):
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise AdapterError(f"seed {self.seed!r} is not a whole number from 0.")
         object.__setattr__(self, "train_ranks", ranks)
+        check_fields(self, leave_out=[entry.name for entry in fields(NestedMethod)])  # those of a method of its own
 
     def scale(self, rank: int) -> float:
         """Return s_r, the factor in front of a prefix of this rank.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+import re
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from aurac.errors import TrainingError, UnknownNameError
+from aurac.errors import TrainingError
+from aurac.fields import check_fields
 from aurac.registry import Registry
 from aurac_adapters.data.styles import PROMPT_STYLES
 from aurac_adapters.methods.method import NestedMethod
@@ -17,14 +18,23 @@ INITS = Registry(
     {"peft": "aurac_adapters.training.initial:by_peft", "authors": "aurac_adapters.training.initial:by_authors"},
 )
 """Name -> function of a PEFT model that gives its factors their first values; B is zero after each."""
-DTYPES = ("auto", "float32", "bfloat16")
-ADAPTER_DTYPES = ("float32", "base")
-LOAD_IN = ("4bit", "8bit")
 
 FREE = ("out", "checkpoint_steps", "report_to", "progress")
 """Fields that do not change the adapter: a training may go on with others."""
 ADDED_LATER = ("init", "adapter_dtype", "prompt_style", "warmup_ratio")
 """Fields that older records of trainings lack; there they had the value that is the default."""
+
+
+def read_target_modules(text: str) -> str | tuple[str, ...]:
+    """Read names such as "q_proj,v_proj"; "all-linear" and what only a regular expression can hold stay a text."""
+    names = tuple(part.strip() for part in text.split(","))
+    return names if text != "all-linear" and all(re.fullmatch(r"\w+(\.\w+)*", name) for name in names) else text
+
+
+def _data() -> str:
+    from aurac_adapters.data.dataset import DATA
+
+    return f"JSONL file, one of {', '.join(DATA)}, or NAME=PATH of its copy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,41 +46,44 @@ class TrainingConfig:
 
     Attributes:
         method: Which diagonal is trained, with its maximal rank and its train ranks.
-        model: Base model: a folder or a name on the hub.
+        model: Base model: folder or hub name.
         data: A name in `DATA`, `NAME=PATH` for a copy of that set, or a JSONL file of rows as in docs/training.md.
-        out: Folder for the adapter; checkpoints go into `out/checkpoints`.
+        out: Adapter folder to write; checkpoints go into `out/checkpoints`.
         target_modules: Layers that get an adapter: "all-linear" (all but the output head), a regular expression, names.
-        learning_rate: Its peak. The default is a usual one for LoRA on large models, not tuned for any method.
+        learning_rate: Peak of the learning rate. The default is a usual one for LoRA on large models, not tuned for
+            any method.
         epochs: Passes over the data.
-        max_steps: Optimizer steps; overrides `epochs`.
+        max_steps: Optimizer steps, instead of epochs.
         batch_size: Examples for each device and forward pass.
         gradient_accumulation: Forward passes for each optimizer step.
         max_length: Tokens of an example, at most the model's context; the rest is cut, counted and reported.
         seed: Of the adapter's initial weights and the order of the data. A method that samples has its own.
-        dtype: Of the base model in memory; "auto" is bfloat16 on a GPU that has it, else float32.
-        adapter_dtype: Of the adapter's weights, and so of AdamW's states: "float32", or "base" for that of the base
-            model. In bfloat16 a step that is smaller than 0.4 % of a weight is lost.
-        init: How the adapter's A begins, a name in `INITS`.
-        prompt_style: How rows become prompts, a name in `PROMPT_STYLES`.
+        dtype: Of the base model in memory (default: bfloat16 on a GPU that has it, else float32).
+        adapter_dtype: Of the adapter's weights, and so of AdamW's states: float32, or base for that of the base model.
+            In bfloat16 a step that is smaller than 0.4 % of a weight is lost.
+        init: How the adapter's A begins. A name in `INITS`.
+        prompt_style: How rows become prompts. A name in `PROMPT_STYLES`.
         warmup_ratio: Share of the steps over which the learning rate rises.
-        gradient_checkpointing: Compute activations twice instead of keeping them.
+        gradient_checkpointing: Compute activations twice instead of keeping them: less memory, more time.
         checkpoint_steps: Optimizer steps between checkpoints; the last two are kept.
         chat_template: Write the examples in the tokenizer's chat template; data of messages need it.
         compile: Compile the model with torch.compile; one graph serves all ranks.
-        load_in: Quantise the base model with bitsandbytes while loading it; None keeps it in `dtype`.
-        packing: Put the examples of a forward pass into one row without padding; the loss is the same.
-        trust_remote_code: Run code that comes with the model.
+        load_in: Quantise the base model with bitsandbytes while loading it. None keeps it in `dtype`.
+        packing: Put the examples of a forward pass into one row, without padding. The loss is the same.
+        trust_remote_code: Run code that comes with the base model.
         report_to: Trackers that transformers knows ("tensorboard", "wandb").
         progress: Show a bar on standard error.
     """
 
     method: NestedMethod
-    model: str
-    data: str
+    model: str = field(metadata={"metavar": "MODEL"})
+    data: str = field(metadata={"metavar": "DATA", "help": _data})
     out: Path
-    target_modules: str | tuple[str, ...] = "all-linear"
+    target_modules: str | tuple[str, ...] = field(
+        default="all-linear", metadata={"metavar": "a,b", "read": read_target_modules}
+    )
     learning_rate: float = 2e-4
-    epochs: float = 3.0
+    epochs: float = field(default=3.0, metadata={"metavar": "N"})
     max_steps: int | None = None
     batch_size: int = 8
     gradient_accumulation: int = 4
@@ -78,21 +91,22 @@ class TrainingConfig:
     seed: int = 42
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     adapter_dtype: Literal["float32", "base"] = "float32"
-    init: str = "peft"
-    prompt_style: str = "standard"
+    init: str = field(default="peft", metadata={"choices": lambda: tuple(INITS)})
+    prompt_style: str = field(default="standard", metadata={"choices": lambda: tuple(PROMPT_STYLES)})
     warmup_ratio: float = 0.05
     gradient_checkpointing: bool = False
     checkpoint_steps: int = 500
     chat_template: bool = False
     compile: bool = False
-    load_in: Literal["4bit", "8bit"] | None = None
+    load_in: Literal["4bit", "8bit"] | None = field(default=None, metadata={"switches": True})
     packing: bool = False
     trust_remote_code: bool = False
     report_to: tuple[str, ...] = ()
-    progress: bool = True
+    progress: bool = field(default=True, metadata={"option": False})
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
+        check_fields(self)
         self.method.training_diagonal(0)  # raises for a method that is made from a trained adapter
         positive = ("learning_rate", "epochs", "batch_size", "gradient_accumulation", "max_length", "checkpoint_steps")
         if self.packing and self.method.draws_each_row:
@@ -100,16 +114,6 @@ class TrainingConfig:
                 "packing puts all examples of a pass into one row, so they cannot have ranks of their own (per_row). "
                 "Choose one of the two."
             )
-        choices: dict[str, Iterable[str | None]] = {
-            "dtype": DTYPES,
-            "adapter_dtype": ADAPTER_DTYPES,
-            "load_in": (None, *LOAD_IN),
-            "init": INITS,
-            "prompt_style": PROMPT_STYLES,
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise UnknownNameError(name, str(getattr(self, name)), map(str, allowed))
         if not 0 <= self.warmup_ratio < 1:
             raise TrainingError(f"warmup_ratio is {self.warmup_ratio}; it is a share of the steps, from 0 to below 1.")
         if self.load_in and self.adapter_dtype == "base":
@@ -124,7 +128,7 @@ class TrainingConfig:
             )
         for name in (*positive, *(["max_steps"] if self.max_steps is not None else [])):
             if not getattr(self, name) > 0:
-                raise TrainingError(f"{name} is {getattr(self, name)}; it must be greater than 0.")
+                raise TrainingError(f"{name} is {getattr(self, name):g}; it must be greater than 0.")
 
     def identity(self) -> dict[str, Any]:
         """Return what makes two trainings the same, as JSON values."""

@@ -17,6 +17,18 @@ PROTOCOLS = Registry(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProtocolChoice:
+    """Which protocol a training follows; an option beside those of the training itself.
+
+    Attributes:
+        protocol: Defaults of the other options; authors: as the MatryoshkaLoRA authors' code trains, see
+            docs/training.md.
+    """
+
+    protocol: str = field(default="standard", metadata={"choices": lambda: tuple(PROTOCOLS)})
+
+
 @dataclass(frozen=True)
 class Protocol:
     """Options that a protocol sets; what is given beside it wins.
@@ -35,8 +47,7 @@ class Protocol:
 
     def switches(self, method: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return a method's own fields; the protocol's only where none of them was given."""
-        chosen = {name: value for name, value in given.items() if value}
-        return chosen or dict(self.methods.get(method, {}))
+        return dict(given or self.methods.get(method, {}))
 
 
 STANDARD = Protocol()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from aurac.workflows.bench.recipe import GRID, ROTATED, DataSpec, MethodSpec, Recipe, Setting, training_keys
+from aurac.workflows.bench.recipe import GRID, ROTATED, DataSpec, MethodSpec, Recipe, Setting, shared_options
+from aurac.workflows.method_options import as_fields
+from aurac.workflows.training import training_config
 
 if TYPE_CHECKING:
     from aurac_adapters.training.trainer import TrainingConfig
@@ -109,26 +111,17 @@ def _training(
     out: Path,
 ) -> TrainingConfig:
     from aurac_adapters import METHODS
-    from aurac_adapters.training.config import TrainingConfig
-    from aurac_adapters.training.protocols import PROTOCOLS
 
-    options: dict[str, Any] = {**recipe.training, **study.data.training}
-    own = dict(setting.values)
-    options |= {key: own.pop(key) for key in training_keys() if key in own}
-    for key in ("target_modules", "report_to"):
-        if isinstance(options.get(key), list):
-            options[key] = tuple(options[key])
-    protocol = PROTOCOLS[options.pop("protocol", "standard")]
-    shared = {key: own.pop(key) for key in ("scaling", "gain") if key in own}
-    switches = protocol.switches(method, own)
-    return TrainingConfig(
-        method=METHODS[method](max_rank=rank, train_ranks=ranks or (), seed=seed, **shared, **switches),
-        model=study.model,
-        data=study.data.source,
-        out=out,
-        seed=seed,
-        **protocol.options(options),
-    )
+    known = shared_options()
+    chosen = dict(setting.values)
+    options = {**recipe.training, **study.data.training}
+    options |= {key: chosen.pop(key) for key in known if key in chosen}
+    fields = as_fields(method, METHODS[method], chosen)
+    if ranks:
+        fields["train_ranks"] = ranks
+    training = {key: known[key].fit(value) for key, value in options.items()}
+    training |= {"model": study.model, "data": study.data.source, "out": out, "seed": seed}
+    return training_config(method, rank, training=training, fields=fields)
 
 
 def _folder(study: Study, method: str, setting: Setting, seed: int) -> Path:

@@ -9,9 +9,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from aurac.errors import AuracError, RecipeError, UnknownNameError
-from aurac.fields import options_of
+from aurac.errors import AuracError, OptionError, RecipeError, UnknownNameError
+from aurac.fields import Option, options_of
+from aurac.workflows.method_options import method_options
 from aurac.workflows.options import ScoreOptions
+from aurac.workflows.training import training_options
 
 Values = Mapping[str, Any]
 
@@ -23,6 +25,8 @@ GRID = "grid-lora"
 _TOP = ("models", "ranks", "train_ranks", "eval_ranks", "seeds", "training", "scoring", "suites", "data", "methods")
 _PLANNED = ("tasks", "base", "out", "ranks", "inference", "gain")
 """Options of a scoring that other keys of the recipe decide."""
+_STUDIED = ("model", "data", "out", "seed")
+"""Options of a training that other keys of the recipe decide."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def read_recipe(path: Path) -> Recipe:
 def score_options(scoring: Values, **planned: Any) -> ScoreOptions:
     """Return the options of a scoring: the section `[scoring]`, and what the plan says."""
     checked = {}
-    for key, entry in options_of(ScoreOptions, leave_out=_PLANNED).items():
+    for key, entry in scoring_options().items():
         if key in scoring:
             try:
                 checked[key] = entry.fit(scoring[key])
@@ -152,11 +156,22 @@ def score_options(scoring: Values, **planned: Any) -> ScoreOptions:
     return ScoreOptions(**checked, **planned)
 
 
+def shared_options() -> dict[str, Option]:
+    """Return the options of a training that `[training]`, `[data.NAME]` and `[methods.NAME]` may give."""
+    return {key: entry for key, entry in training_options().items() if key not in _STUDIED}
+
+
+def scoring_options() -> dict[str, Option]:
+    """Return the options of a scoring that `[scoring]` may give."""
+    return options_of(ScoreOptions, leave_out=_PLANNED)
+
+
 def _recipe(content: Values) -> Recipe:
     _check_keys("", content, _TOP, required=("models", "ranks", "seeds", "suites", "data", "methods"))
     training, scoring = content.get("training", {}), content.get("scoring", {})
-    _check_keys("training", training, training_keys())
-    _check_keys("scoring", scoring, options_of(ScoreOptions, leave_out=_PLANNED))
+    _check_keys("training", training, shared_options())
+    _check_values("training", training, shared_options())
+    _check_keys("scoring", scoring, scoring_options())
     suites = dict(_table("suites", content["suites"]))
     data = tuple(_data(name, values, suites) for name, values in _table("data", content["data"]).items())
     methods = _methods(_table("methods", content["methods"]))
@@ -179,29 +194,20 @@ def _recipe(content: Values) -> Recipe:
 
 def _data(name: str, values: Values, suites: Values) -> DataSpec:
     where = f"data.{name}"
-    _check_keys(where, values, ("source", "suites", *training_keys()))
+    _check_keys(where, values, ("source", "suites", *shared_options()))
     chosen = _list(f"{where}.suites", values.get("suites", list(suites)), str)
     for suite in chosen:
         if suite not in suites:
             raise UnknownNameError(f"suite in [{where}]", suite, suites)
     own = {key: value for key, value in values.items() if key not in ("source", "suites")}
+    _check_values(where, own, shared_options())
     return DataSpec(name=name, source=values.get("source", name), suites=chosen, training=own)
 
 
-def training_keys() -> tuple[str, ...]:
-    """Return the keys of `[training]`: the options of `aurac train` that a recipe does not give otherwise."""
-    from dataclasses import fields
-
-    from aurac_adapters.training.config import TrainingConfig
-
-    elsewhere = {"method", "model", "data", "out", "seed", "progress"}
-    return ("protocol", *(field.name for field in fields(TrainingConfig) if field.name not in elsewhere))
-
-
 def _methods(tables: Values) -> tuple[MethodSpec, ...]:
-    from aurac_adapters import METHODS
+    from aurac_adapters.methods import trainable_methods
 
-    known = [*(name for name in METHODS if METHODS[name].trainable), ROTATED, GRID]
+    known = [*trainable_methods(), ROTATED, GRID]
     kinds = {name: _table(f"methods.{name}", values).get("method", name) for name, values in tables.items()}
     for name, method in kinds.items():
         if method not in known:
@@ -226,17 +232,15 @@ def _methods(tables: Values) -> tuple[MethodSpec, ...]:
 
 
 def _trained(name: str, kind: str, values: Values, *, is_grid: bool) -> MethodSpec:
-    from dataclasses import fields
-
-    from aurac_adapters import METHODS
     from aurac_adapters.methods.inference import split_gain
 
-    method = METHODS["lora" if is_grid else kind]
-    own = {field.name for field in fields(method)} - {"max_rank", "train_ranks", "seed"}
-    of_training = [key for key in training_keys() if key not in ("target_modules", "report_to")]  # they are lists
+    known = grid_options("lora" if is_grid else kind)
     about = ("method", *(() if is_grid else ("inference",)))
-    _check_keys(f"methods.{name}", values, (*of_training, *own, *about))
-    axes = {key: value if isinstance(value, list) else [value] for key, value in values.items() if key not in about}
+    _check_keys(f"methods.{name}", values, (*known, *about))
+    axes = {key: _axis(known[key], value) for key, value in values.items() if key not in about}
+    for key, choices in axes.items():
+        for choice in choices:
+            _check_values(f"methods.{name}", {key: choice}, known)
     for key, choices in axes.items():
         if not choices or len({repr(choice) for choice in choices}) < len(choices):
             raise RecipeError(f"[methods.{name}] {key} is {choices}; give at least one value, each once.")
@@ -249,6 +253,30 @@ def _trained(name: str, kind: str, values: Values, *, is_grid: bool) -> MethodSp
         for rule in inferences:
             split_gain(str(rule))
     return MethodSpec(name=name, method=kind, settings=settings, inferences=inferences)
+
+
+def grid_options(method: str) -> dict[str, Option]:
+    """Return key -> option for what the grid of a method may vary: options of the training, and its own fields."""
+    from aurac_adapters.methods import trainable_methods
+
+    own = method_options(method, trainable_methods()[method])
+    return shared_options() | {key: entry for key, entry in own.items() if key != "train_ranks"}
+
+
+def _axis(entry: Option, value: Any) -> list[Any]:
+    """Return the values of one axis of a grid; a list is an axis, for a field that is a list a list of lists is."""
+    if not isinstance(value, list):
+        return [value]
+    is_axis = not entry.is_list or any(isinstance(item, list) for item in value)
+    return value if is_axis else [value]
+
+
+def _check_values(where: str, values: Values, known: Mapping[str, Option]) -> None:
+    for key, value in values.items():
+        try:
+            known[key].fit(value)
+        except OptionError as exc:
+            raise RecipeError(f"[{where}] {key}: {exc}.") from exc
 
 
 def _check_tasks(suite: str, tasks: Any, scoring: Values) -> None:
@@ -289,5 +317,7 @@ def _list(where: str, value: Any, kind: type) -> tuple[Any, ...]:
 def _value_name(key: str, value: Any) -> str:
     if value is True:
         return key
+    if isinstance(value, list):
+        value = "-".join(map(str, value))
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if key in ("learning_rate", "scaling") else f"{key}-{text}"
