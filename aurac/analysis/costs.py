@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aurac.quadrature import AXES
 from aurac.registry import Registry
+
+
+def _must_be_cost(_: str, value: Any) -> str | None:
+    from aurac.analysis.rank_costs import Cost
+
+    return None if isinstance(value, Cost) else "a Cost"
+
 
 COSTS = Registry(
     "cost",
@@ -14,6 +23,8 @@ COSTS = Registry(
         "latency": "aurac.analysis.rank_costs:LATENCY",
         "prefill": "aurac.analysis.rank_costs:PREFILL",
     },
+    group="aurac.costs",
+    check=_must_be_cost,
 )
 """Name -> `aurac.analysis.rank_costs.Cost`."""
 

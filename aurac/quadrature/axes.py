@@ -69,7 +69,11 @@ class Axis:
 LINEAR = Axis(counts="every rank")
 LOG2 = Axis(np.log2, words="the base-2 logarithm of the rank", counts="every doubling of the rank", log_base=2)
 
-AXES = Registry("axis", {"linear": "aurac.quadrature.axes:LINEAR", "log2": "aurac.quadrature.axes:LOG2"})
+AXES = Registry(
+    "axis",
+    {"linear": "aurac.quadrature.axes:LINEAR", "log2": "aurac.quadrature.axes:LOG2"},
+    group="aurac.axes",
+)
 """Axis name -> `Axis`, or a function from ranks to positions that needs no words of its own."""
 
 

@@ -110,6 +110,7 @@ RULES = Registry(
         "uniform": "aurac.quadrature.rules:UNIFORM",
         "prior": "aurac.quadrature.rules:PRIOR",
     },
+    group="aurac.rules",
 )
 """Rule name -> `Rule`, or a function as in `Rule.function` that needs no words; "prior" takes them from the caller."""
 

@@ -21,6 +21,7 @@ from aurac.report.plots import style
 from aurac.report.plots.difference import plot_difference
 from aurac.report.plots.intervals import plot_intervals
 from aurac.report.plots.kinds import KINDS, PlotOptions, draw
+from aurac.report.plots.looks import COLOURS
 from aurac.report.plots.pareto import Point, pareto_front, plot_pareto
 from aurac.report.plots.places import plot_critical_difference
 from aurac.results import Run
@@ -56,7 +57,7 @@ def test_any_run_can_be_the_baseline_and_runs_keep_their_colours(runs: list[Run]
     ax = plot_difference(runs, baseline="dylora", task="arc")
     found = lines(ax)
     assert [name for name in found if not name.startswith("_")] == ["lora", "matryoshka"]
-    assert found["matryoshka"].get_color() == style.COLOURS[2]
+    assert found["matryoshka"].get_color() == COLOURS[2]
 
 
 def test_identical_runs_have_a_difference_of_zero_with_the_band_that_their_documents_leave_open(make_run: Make) -> None:

@@ -1,4 +1,4 @@
-"""A rule and an axis from outside: through compute, compare, prose, plots, signature and LaTeX."""
+"""A rule, an axis, a cost and a look from outside: through compute, compare, prose, plots, signature and LaTeX."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ import numpy as np
 import pytest
 
 import aurac
+from aurac.analysis.costs import COSTS
+from aurac.analysis.rank_costs import Cost
 from aurac.errors import CurveError
 from aurac.quadrature import AXES, RULES, Axis, Rule
 from aurac.report.comparison import compare
+from aurac.report.pages.explorer import explorer_data
 from aurac.report.plots.curves import plot_curves
 from aurac.report.plots.difference import plot_difference
+from aurac.report.plots.looks import COLOURS, LOOKS, Look
+from aurac.report.plots.pareto import plot_pareto
 from aurac.results import Run
 from runs_by_hand import RANKS, curve
 
@@ -100,3 +105,22 @@ def test_entries_that_give_no_weights_or_positions_are_refused(registered: Any) 
     registered(AXES, "short", lambda ranks: ranks[:1])
     with pytest.raises(CurveError, match=r"the short axis gives \[1.0\] for the ranks \[1.0, 2.0\]"):
         aurac.compute({1: 0.2, 2: 0.4}, axis="short")
+
+
+def test_a_cost_from_outside_is_an_axis_like_the_others(registered: Any, runs: list[Run]) -> None:
+    energy = Cost(lambda run: {rank: 3.0 * rank**2 for rank in run.ranks}, "the energy of a token", "energy (mJ)")
+    registered(COSTS, "energy", energy)
+    comparison = compare(runs, axis="energy")
+    assert "over the energy of a token and divided" in comparison.prose()
+    assert "|at:3-12-48-192|" in comparison.to_markdown()
+    assert plot_curves(runs, axis="energy").get_xlabel() == "energy (mJ)"
+    assert plot_pareto(runs, cost="energy").get_xlabel() == "energy (mJ)"
+
+
+def test_a_method_from_outside_brings_its_look(registered: Any, make_run: Make) -> None:
+    registered(LOOKS, "tail", Look("tab:pink", "h", (0, (2, 2))))
+    runs = [make_run(name, curve("arc", k)) for k, name in enumerate(("lora", "tail-seed-1"))]
+    drawn = {line.get_label(): line for line in plot_curves(runs).lines}
+    assert (drawn["tail-seed-1"].get_color(), drawn["tail-seed-1"].get_marker()) == ("tab:pink", "h")
+    looks = [entry["look"] for entry in explorer_data(compare(runs))["curves"]]
+    assert COLOURS[looks[[run.name for run in compare(runs).ordered()].index("tail-seed-1")]] == "#CC79A7"  # the pink

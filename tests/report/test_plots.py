@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError, CurveError
-from aurac.report.plots import style
 from aurac.report.plots.curves import figure_curves, plot_curves, save_curves
+from aurac.report.plots.looks import LOOKS, looks, standard_look
 from aurac.results import Run
 from aurac.statistics.bands import curve_band
 from aurac_adapters.methods import METHODS
@@ -116,17 +117,21 @@ def test_a_run_of_several_tasks_needs_to_know_which(make_run: Make) -> None:
         plot_curves(make_run("a", curve("arc", 1), curve("hella", 2)))
 
 
+def line_style(index: int) -> dict[str, Any]:
+    return vars(standard_look(index))
+
+
 def test_a_method_looks_the_same_in_every_figure_and_others_take_what_is_free() -> None:
-    assert style.looks(["dylora", "lora"]) == style.looks(["lora", "dylora"])[::-1]
-    mine, lora, again = style.looks(["mine", "lora", "lora-seed-7"])
-    assert lora == style.line_style(0)
-    assert (mine, again) == (style.line_style(1), style.line_style(2))
-    assert style.looks(["lora-seed-7", "lora"])[1] == style.line_style(0)
-    assert style.looks(["svd-lora-seed-1"]) == [style.line_style(4)]
+    assert looks(["dylora", "lora"]) == looks(["lora", "dylora"])[::-1]
+    mine, lora, again = looks(["mine", "lora", "lora-seed-7"])
+    assert lora == line_style(0)
+    assert (mine, again) == (line_style(1), line_style(2))
+    assert looks(["lora-seed-7", "lora"])[1] == line_style(0)
+    assert looks(["svd-lora-seed-1"]) == [line_style(4)]
 
 
 def test_every_method_of_the_project_has_its_look_and_sixteen_lines_differ() -> None:
-    assert set(METHODS) <= set(style.METHODS)
-    found = [str(look) for look in style.looks([f"run {n}" for n in range(10)] + list(METHODS))]
+    assert set(METHODS) <= set(LOOKS)
+    found = [str(look) for look in looks([f"run {n}" for n in range(10)] + list(METHODS))]
     assert len(set(found)) == len(found)
-    assert len({str(style.line_style(n)["linestyle"]) for n in range(8)}) == 8  # in grey too
+    assert len({str(line_style(n)["linestyle"]) for n in range(8)}) == 8  # in grey too

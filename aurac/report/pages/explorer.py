@@ -10,8 +10,9 @@ import numpy.typing as npt
 from aurac.analysis.adapter_size import full_rank, size
 from aurac.analysis.compared import ComparedRuns
 from aurac.curve.curve import RankAccuracyCurve
-from aurac.report.plots import style
 from aurac.report.plots.axes import curve_of, unit_of, value_label
+from aurac.report.plots.looks import COLOURS
+from aurac.report.plots.looks import looks as looks_of
 from aurac.report.table import printable
 from aurac.results import Run
 from aurac.statistics.bands import curve_band
@@ -48,11 +49,11 @@ def _task(comparison: ComparedRuns, task: str) -> dict[str, Any]:
 
 def _curves(comparison: ComparedRuns, sizes: dict[str, int | None]) -> list[dict[str, Any]]:
     runs = comparison.ordered()
-    looks = style.looks([run.name for run in runs])
+    looks = looks_of([run.name for run in runs])
     return [
         {
             "name": printable(run.name),
-            "look": style.COLOURS.index(look["color"]),
+            "look": _nearest(look["color"]),
             "dash": _dash(look["linestyle"]),
             "tasks": {task: _points(run, task, sizes[run.name], comparison) for task in comparison.tasks},
         }
@@ -92,6 +93,14 @@ def _number(value: float) -> float | None:
 def _parameters(run: Run) -> int | None:
     found = size(run)
     return None if found is None else found.parameters
+
+
+def _nearest(colour: str) -> int:
+    """Return the place of the nearest of our colours: a page has two palettes of them, for light and dark."""
+    from matplotlib.colors import to_rgb
+
+    distances = [np.square(np.subtract(to_rgb(ours), to_rgb(colour))).sum() for ours in COLOURS]
+    return int(np.argmin(distances))
 
 
 def _dash(linestyle: Any) -> str:

@@ -17,6 +17,7 @@ from aurac.report.plots.axes import (
     unit_of,
     value_label,
 )
+from aurac.report.plots.looks import looks as looks_of
 from aurac.report.plots.rank_axis import RankAxis, rank_axis
 from aurac.statistics.bands import curve_band
 
@@ -73,7 +74,7 @@ def plot_curves(
     with plt.rc_context(style.RC):
         ax = new_axes(ax)
         names = [curve.name or curve.task or f"curve {number + 1}" for number, curve in enumerate(curves)]
-        looks = style.looks(names)
+        looks = looks_of(names)
         banded = [
             _draw(ax, curve, look | {"label": style.label(name)}, (number, len(curves)), along, confidence_level)
             for number, (name, curve, look) in enumerate(zip(names, curves, looks, strict=True))

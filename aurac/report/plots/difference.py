@@ -19,6 +19,7 @@ from aurac.report.plots.axes import (
     value_label,
 )
 from aurac.report.plots.curves import FILLED
+from aurac.report.plots.looks import looks as looks_of
 from aurac.report.plots.rank_axis import RankAxis
 from aurac.statistics.bands import difference_band
 
@@ -69,7 +70,7 @@ def plot_difference(
     with plt.rc_context(style.RC):
         ax = new_axes(ax)
         ax.axhline(0, color="#000000", linewidth=0.8)
-        number, looks = 0, style.looks(names)
+        number, looks = 0, looks_of(names)
         for index, (name, curve) in enumerate(zip(names, curves, strict=True)):
             if index == zero:
                 continue

@@ -10,6 +10,7 @@ from aurac.analysis.compared import ComparedRuns
 from aurac.errors import ComparisonError
 from aurac.report.plots import style
 from aurac.report.plots.axes import Plottable, new_axes
+from aurac.report.plots.looks import looks as looks_of
 from aurac.report.tables.cells import heading, unit
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def plot_intervals(runs: ComparedRuns | Sequence[Plottable], *, ax: Axes | None 
             "the tasks have metrics of different units, which have no common axis. Choose with tasks=."
         )
     names, given = [run.name for run in comparison.ordered()], [run.name for run in comparison.runs]
-    looks = dict(zip(given, style.looks(given), strict=True))  # as in the curves, whatever the order of the rows
+    looks = dict(zip(given, looks_of(given), strict=True))  # as in the curves, whatever the order of the rows
     step = 0.8 / len(names)
     with plt.rc_context(style.RC):
         ax = new_axes(ax, height=0.6 + 0.16 * len(comparison.columns) * (len(names) + 1))

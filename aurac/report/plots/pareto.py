@@ -12,6 +12,7 @@ from aurac.errors import CurveError
 from aurac.report.plots import style
 from aurac.report.plots.axes import Plottable, items_of, new_axes
 from aurac.report.plots.cost_axis import SIZE, cost_axis
+from aurac.report.plots.looks import looks as looks_of
 from aurac.results import Run
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def plot_pareto(
         ax.step(
             [p.size for p in front], [p.score * unit for p in front], where="post", label="Pareto front", **style.FRONT
         )
-        looks = style.looks([run.name for run in loaded])
+        looks = looks_of([run.name for run in loaded])
         for run, points, look in zip(loaded, groups, looks, strict=True):
             x, y = [p.size for p in points], [p.score * unit for p in points]
             ax.plot(x, y, label=style.label(run.name), **look | {"linewidth": 0.8})

@@ -1,9 +1,8 @@
-"""How plots look: a paper's column width, colours that colour-blind readers tell apart, markers that survive grey."""
+"""How plots look: a paper's column width, small type, few lines; and how they are written, the same bytes each time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,24 +18,6 @@ if TYPE_CHECKING:
 
 COLUMN_INCHES = 3.4
 """Width of one column in a two-column paper, inches."""
-
-# Okabe & Ito (2008), neighbours differing in lightness; markers and dashes tell them apart without colour.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#999999")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-DASHES = (
-    *("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)), (0, (9, 1.5))),
-    *((0, (3, 1, 1, 1, 1, 1)), (0, (1, 2.5)), (0, (9, 1.5, 1, 1.5))),
-)
-METHODS = {
-    "lora": 0,
-    "dylora": 1,
-    "matryoshka": 2,
-    "matryoshka-prefix": 2,
-    "matryoshka-trained": 3,
-    "svd-lora": 4,
-    "grid-lora": 5,
-}
-"""Method -> its place in the tables above, so that it looks the same in every figure."""
 
 RC: Any = {
     "font.size": 8,
@@ -66,41 +47,6 @@ SEED: Any = {"linewidth": 0.5, "alpha": 0.5, "zorder": 1}
 FRONT: Any = {"color": "#999999", "linewidth": 2.5, "alpha": 0.6, "zorder": 1}
 """The Pareto front."""
 SUFFIXES = (".png", ".pdf", ".svg")
-
-
-def line_style(index: int) -> dict[str, Any]:
-    """Return colour, marker and dash of the `index`th line; the second eight have other dashes than the first."""
-    return {
-        "color": COLOURS[index % len(COLOURS)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": DASHES[(index + index // len(COLOURS)) % len(DASHES)],
-    }
-
-
-def looks(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return colour, marker and dash of every line of a figure.
-
-    A name that is a method, or a method with something behind it ("lora-seed-7"), looks like the method; other names,
-    and further ones of the same method, take what is free.
-
-    Example:
-        >>> [look["marker"] for look in looks(["mine", "dylora", "lora", "lora-2"])]
-        ['^', 's', 'o', 'D']
-    """
-    wanted = [_place(name) for name in names]
-    taken: dict[int, int] = {}  # place -> line; an exact name goes before a name that begins with the method
-    for line in sorted(range(len(names)), key=lambda line: names[line] not in METHODS):
-        if (place := wanted[line]) is not None:
-            taken.setdefault(place, line)
-    settled = {line: place for place, line in taken.items()}
-    free = (place for place in count() if place not in taken)
-    return [line_style(settled[line] if line in settled else next(free)) for line in range(len(names))]
-
-
-def _place(name: str) -> int | None:
-    """Return the place of the longest method that the name is or begins with."""
-    found = [method for method in METHODS if name == method or name.startswith(f"{method}-")]
-    return METHODS[max(found, key=len)] if found else None
 
 
 def error_bars(ax: Axes, x: Any, band: Band, look: dict[str, Any], unit: float) -> None:
