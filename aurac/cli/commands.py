@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from aurac.cli.parsing import OneLineParser
 from aurac.errors import UnknownNameError
 
 # Name -> module with add_arguments(parser) and run(args) -> int; its docstring is the help: a sentence, then the rest.
@@ -76,7 +77,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def command_parser(name: str, module: Any) -> argparse.ArgumentParser:
     """Return the parser of one subcommand."""
     summary, _, epilog = (module.__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog=f"aurac {name}",
         description=summary,
         epilog=epilog.strip(),
@@ -97,7 +98,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-class _FirstParser(argparse.ArgumentParser):
+class _FirstParser(OneLineParser):
     """The parser of what stands before the subcommand, with the groups of subcommands in its help."""
 
     def __init__(self) -> None:

@@ -14,6 +14,8 @@ from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 
 _RANK = re.compile(r"\s*-?\d{1,18}\s*")
+_COLUMNS = {"acc": "accuracy", "r": "rank"}
+"""Other headings that say the same; capitals do not matter."""
 _READ = "CSV with the header rank,accuracy (optionally task), or JSON"
 
 
@@ -62,9 +64,9 @@ def only_task(tasks: Iterable[str], task: str | None, where: str, kind: str = "t
 
 def _read_csv(file: Path, text: str, task: str | None) -> tuple[str | None, list[int], list[float]]:
     rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    columns = [(name or "").strip() for name in rows.fieldnames or ()]
+    columns = [_COLUMNS.get(plain := (name or "").strip().lower(), plain) for name in rows.fieldnames or ()]
     if not {"rank", "accuracy"} <= set(columns):
-        raise CurveError(f"{file}, line 1: the header is {','.join(columns)!r}. Needed: rank,accuracy.")
+        raise CurveError(f"{file}, line 1: the header is {','.join(rows.fieldnames or ())!r}. Needed: rank,accuracy.")
     if twice := [name for name in ("rank", "accuracy", "task") if columns.count(name) > 1]:
         raise CurveError(f"{file}, line 1: the column {twice[0]} occurs twice. Keep one of them.")
     rows.fieldnames = columns

@@ -49,7 +49,7 @@ def test_a_file_with_several_tasks_needs_to_know_which(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("c.csv", "rank,acc\n1,0.5\n", r"c\.csv, line 1: the header is 'rank,acc'. Needed: rank,accuracy"),
+        ("c.csv", "rank,precision\n1,0.5\n", r"c\.csv, line 1: the header is 'rank,precision'. Needed: rank,accuracy"),
         ("c.csv", "", "line 1: the header is ''"),
         ("c.csv", "rank,accuracy\n", "has a header but no rows"),
         ("c.csv", "rank,accuracy\n1,0.5\nx,0.6\n", "line 3: rank 'x' and accuracy '0.6' are not a whole number"),
@@ -152,3 +152,9 @@ def test_an_empty_path_is_not_this_folder() -> None:
         compute("")
     with pytest.raises(RecordError, match=r"the path of the record is empty\. Give a folder"):
         load("")
+
+
+@pytest.mark.parametrize("header", ["Rank,Acc", "RANK, Accuracy", "r,acc", "rank,accuracy"])
+def test_headings_are_understood_as_people_write_them(header: str, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(f"{header}\n1,0.25\n2,0.5\n")
+    assert compute(tmp_path / "c.csv").value == 0.375
