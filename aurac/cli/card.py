@@ -5,9 +5,10 @@ Examples:
   aurac card my-adapter --record runs/my-adapter --out cards/my-adapter/README.md
   aurac card my-adapter --push me/my-adapter
 
-The adapter must have been scored. The front matter has a model-index that the hub reads; a license or language that is
-in it stays when the card is written again. --push uploads the folder with card, plot and record, without checkpoints
-and training.json; a record names the folders of the adapter and of the base model on this machine.
+The adapter must have been scored. The front matter has a model-index that the hub reads, and .eval_results/aurac.yaml
+has the scores at full rank of tasks whose documents are on the hub. A license or language in the front matter stays
+when the card is written again. --push uploads the folder with card, plot and record, without checkpoints and
+training.json; a record names the folders of the adapter and of the base model on this machine.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the card and its plot, upload them where that is asked, and print where they are."""
     from aurac.analysis.adapter_size import size
+    from aurac.report.pages.eval_results import write_eval_results
     from aurac.report.pages.model_card import PLOT, model_card
     from aurac.report.pages.publishing import push, read_front_matter, write_card
     from aurac.report.plots.curves import save_curves
@@ -76,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     )
     save_curves([record], out.parent / PLOT, tasks=record.tasks)
     write_card(out, text)
+    write_eval_results(record, out.parent)
     print(out)
     if args.push:
         print(push(folder, args.push))

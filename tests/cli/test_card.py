@@ -100,6 +100,11 @@ class Hub:
     def __init__(self) -> None:
         self.made: list[str] = []
         self.files: list[str] = []
+        self.hidden: list[str] = []
+
+    def upload_file(self, *, repo_id: str, path_or_fileobj: Path, path_in_repo: str) -> None:
+        assert path_or_fileobj.is_file()
+        self.hidden.append(path_in_repo)
 
     def create_repo(self, repo_id: str, *, exist_ok: bool) -> str:
         assert exist_ok
@@ -121,6 +126,9 @@ def test_push_uploads_adapter_card_and_record_without_checkpoints(
     hub = Hub()
     monkeypatch.setattr("huggingface_hub.HfApi", lambda: hub)
     (folder / "training.json").write_text('{"config": {"data": "/home/me/secret.jsonl"}}')
+    (folder / ".env").write_text("TOKEN=x")
+    (folder / ".eval_results").mkdir()
+    (folder / ".eval_results/aurac.yaml").write_text("[]")
     done = call("card", folder, "--overwrite", "--push", "me/my-adapter")
     assert (done.status, done.out.splitlines()[-1]) == (0, "https://hub/me/my-adapter")
     assert hub.files == [
@@ -128,6 +136,7 @@ def test_push_uploads_adapter_card_and_record_without_checkpoints(
         *(f"aurac-run/{name}" for name in ("curves.pdf", "curves.png", "documents.parquet", "run.json")),
         "curves.png",
     ]
+    assert hub.hidden == [".eval_results/aurac.yaml"]
     assert 'snapshot_download("me/my-adapter")' in (folder / "README.md").read_text()
 
 

@@ -12,6 +12,7 @@ from aurac.errors import AuracError
 from aurac.report.comparison import Comparison, compare
 from aurac.report.formats.markdown import escape, render_table
 from aurac.report.numbers import rounded
+from aurac.report.pages.eval_results import hub_dataset
 from aurac.report.recommendation import Recommendation, recommend
 from aurac.report.tables.recommendation import cost_tables, tables
 from aurac.results import Profile, Run
@@ -149,10 +150,8 @@ def _eval_results(comparison: Comparison, made: Recommendation | str) -> list[An
 def _dataset(run: Run, task: str) -> dict[str, Any]:
     """Return the hub's data set of a task; the task itself where it has none, such as a group or files of one's own."""
     leaf = run.record.get("asked", {}).get(task, {}).get("task", task)
-    path, config = run.record.get("tasks", {}).get(leaf, {}).get("dataset") or (None, None)
-    if path is None or Path(path).exists() or "/" not in path:
-        path, config = leaf, None
-    return {"dataset_type": path, "dataset_name": task, "dataset_config": config or leaf}
+    path, config = hub_dataset(run, task) or (leaf, leaf)
+    return {"dataset_type": path, "dataset_name": task, "dataset_config": config}
 
 
 def _introduction(subject: Subject, run: Run) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aurac.errors import AuracError
+from aurac.report.pages.eval_results import FILE
 from aurac.report.pages.model_card import MARK
 from aurac.results.layout import write_atomically
 
@@ -70,6 +71,8 @@ def push(folder: Path, repo_id: str) -> str:
         api.upload_folder(
             repo_id=repo_id, folder_path=folder, ignore_patterns=list(LEFT_OUT), commit_message="Adapter and model card"
         )
+        if (folder / FILE).is_file():  # hidden, so it is left out above
+            api.upload_file(repo_id=repo_id, path_or_fileobj=folder / FILE, path_in_repo=FILE.as_posix())
     except Exception as exc:  # the hub fails in many ways
         cause = " ".join(str(exc).split())
         raise AuracError(
