@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 
 from aurac_adapters.layer.factors import factor_a, factor_b
 from aurac_adapters.methods.inference import Gram, find_rule
+from aurac_adapters.methods.method import Diagonal, NestedMethod
 
-if TYPE_CHECKING:
-    from aurac_adapters.layer.gate import RankState
-    from aurac_adapters.methods.method import Diagonal, NestedMethod
+
+class State(Protocol):
+    """What the gate of a layer asks the state that all layers share (`aurac_adapters.layer.gate.RankState`)."""
+
+    def values(self, kind: Literal["inference"], *, gram: Gram | None = None) -> Diagonal:
+        """Return g at the current rank for a layer with this Gram matrix, shape (R,) or (batch, R)."""
 
 
 class LayerGate:
@@ -22,7 +26,7 @@ class LayerGate:
     out of date, and setting a rank looks whether the factors were written to since.
     """
 
-    def __init__(self, state: RankState, layer: Any, adapter: str) -> None:
+    def __init__(self, state: State, layer: Any, adapter: str) -> None:
         """Keep layer and adapter; nothing is computed yet."""
         self.state, self.layer, self.adapter = state, layer, adapter
         self.stale = False

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from aurac.errors import AdapterError, UnknownNameError
 from aurac.registry import Registry
-
-if TYPE_CHECKING:
-    from aurac_adapters.methods.method import NestedMethod
 
 Vector = npt.NDArray[np.float64]
 Gram = npt.NDArray[np.float64]
@@ -26,6 +23,20 @@ Gram = npt.NDArray[np.float64]
 _GAIN = "-gain-"
 _DEPENDENT = 1e-12
 """Directions of the normalised terms whose share is smaller than this are rounding."""
+
+
+class Trained(Protocol):
+    """What a rule needs of a method (`aurac_adapters.methods.method.NestedMethod`): the diagonals that it knows."""
+
+    @property
+    def max_rank(self) -> int:
+        """R."""
+
+    def prefix_diagonal(self, rank: int) -> Vector:
+        """Return s_r * 1[i <= r], shape (R,)."""
+
+    def kept_diagonal(self, rank: int) -> Vector:
+        """Return the trained diagonal, cut at the rank, shape (R,)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ class InferenceRule:
     """
 
     words: str
-    diagonal: Callable[[NestedMethod, int, Gram], Vector]
+    diagonal: Callable[[Trained, int, Gram], Vector]
     by_layer: bool = False
 
 
@@ -118,7 +129,7 @@ def find_rule(inference: str) -> InferenceRule:
     return rule
 
 
-def _matched(method: NestedMethod, rank: int, gram: Gram) -> Vector:
+def _matched(method: Trained, rank: int, gram: Gram) -> Vector:
     """Return c * 1[i <= r] with c = ‖sum of p_i t_i‖ / ‖sum of t_i‖ over i <= r: the norm that was trained."""
     used = min(rank, len(gram))  # a layer may have fewer rows
     p = method.kept_diagonal(rank)[:used]
@@ -132,7 +143,7 @@ def _matched(method: NestedMethod, rank: int, gram: Gram) -> Vector:
     return _fill(method, np.full(used, factor))
 
 
-def _projected(method: NestedMethod, rank: int, gram: Gram) -> Vector:
+def _projected(method: Trained, rank: int, gram: Gram) -> Vector:
     """Return d with the least ‖sum over all i of p_i t_i - sum over i <= r of d_i t_i‖: G_rr d = G_r: p."""
     size = len(gram)
     used = min(rank, size)
@@ -147,7 +158,7 @@ def _projected(method: NestedMethod, rank: int, gram: Gram) -> Vector:
     return _fill(method, scale * solution)
 
 
-def _fill(method: NestedMethod, first: Vector) -> Vector:
+def _fill(method: Trained, first: Vector) -> Vector:
     d = np.zeros(method.max_rank)
     d[: len(first)] = first
     return d
