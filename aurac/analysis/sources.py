@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from aurac.analysis.frames import as_pandas, check_filled, numbers
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.curve.files import only_task, read_curve
 from aurac.errors import CurveError, RecordError
@@ -37,6 +38,8 @@ def as_curve(
         return RankAccuracyCurve(list(source), list(source.values()), task=task, **options)
     if isinstance(source, Run):
         return _from_run(source, task)
+    if accuracies is None:
+        source = as_pandas(source)
     if accuracies is None and hasattr(source, "index") and hasattr(source, "to_dict") and hasattr(source, "dtype"):
         return RankAccuracyCurve(source.index.tolist(), source.tolist(), task=task, **options)
     if hasattr(source, "columns") and hasattr(source, "to_numpy"):
@@ -105,11 +108,13 @@ def _from_frame(frame: Any, task: str | None, options: Mapping[str, Any]) -> Ran
         )
     for column in ("task", "metric"):
         if column in columns:
+            check_filled(frame, [column])
             name = only_task(frame[column].astype(str), task if column == "task" else None, "the DataFrame", column)
             frame = frame[frame[column].astype(str) == name]
             task = name if column == "task" else task
     if "accuracy" in columns:
-        return RankAccuracyCurve(frame["rank"].tolist(), frame["accuracy"].tolist(), task=task, **options)
+        ranks, accuracies = numbers(frame, "rank", whole=True), numbers(frame, "accuracy")
+        return RankAccuracyCurve(ranks.astype(int).tolist(), accuracies, task=task, **options)
     return _from_long_frame(frame, task, options)
 
 
@@ -120,8 +125,10 @@ def _from_long_frame(frame: Any, task: str | None, options: Mapping[str, Any]) -
         columns = [column for column in columns if column not in ("doc_id", "document")]
     if not {"doc_hash", "doc_id", "document"} & set(columns):
         raise CurveError("the DataFrame has scores but no doc_hash or doc_id, so its rows cannot be told apart.")
+    check_filled(frame, columns)
     keys = frame[columns].astype(str).agg("/".join, axis=1)
-    long = frame.assign(document=keys)[["document", "rank", "score"]]
+    ranks, scores = numbers(frame, "rank", whole=True).astype(int), numbers(frame, "score")
+    long = frame.assign(document=keys, rank=ranks, score=scores)[["document", "rank", "score"]]
     if (twice := long.duplicated(["document", "rank"])).any():
         row = long[twice].iloc[0]
         raise CurveError(

@@ -17,6 +17,7 @@ from typing import Any
 
 from aurac.cli.commands import COMMANDS, parse_args
 from aurac.errors import AuracError
+from aurac.home import unwritable_home
 
 __all__ = ["COMMANDS", "main", "parse_args"]
 
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except AuracError as error:
-        return _fail(str(error))
+        return _fail(unwritable_home(error) or str(error))
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
         return 130
@@ -47,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
+        if said := unwritable_home(error):
+            return _fail(said)
         if isinstance(error, (NotADirectoryError, FileExistsError)) and (file := _file_above(error.filename)):
             return _fail(f"{file} is a file, so nothing can lie below it. Give another path.")
         return _fail(f"{error.strerror}: {error.filename}" if error.filename else str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from aurac.curve.seeds import SeedScores
 from aurac.errors import CurveError, UnknownNameError
-from aurac.quadrature import Axis, Vector, check_ranks, weights
+from aurac.quadrature import Axis, Vector, as_floats, check_ranks, weights
 
 Matrix = npt.NDArray[np.float64]
 
@@ -75,6 +76,7 @@ class RankAccuracyCurve:
         order, grid = _sorted(ranks)
         matrix = None if scores is None else _matrix(scores, ranks)[:, order] / SCALES[scale]
         values = _accuracies(accuracies, matrix, order, SCALES[scale])
+        _notice_fractions(scale, values, bounded)
         grid, values, matrix = _merge_duplicates(grid, values, matrix, duplicates)
         self.ranks: tuple[int, ...] = tuple(int(rank) for rank in check_ranks(grid.tolist()))
         _check_values(self.ranks, values, matrix, bounded)
@@ -212,10 +214,7 @@ class RankAccuracyCurve:
 
 def _sorted(ranks: Sequence[int]) -> tuple[npt.NDArray[np.intp], Vector]:
     """Return the order that sorts the ranks, and the sorted ranks, whose values are not yet checked."""
-    try:
-        grid = np.asarray(ranks, dtype=np.float64)
-    except (TypeError, ValueError) as exc:
-        raise CurveError(f"ranks must be positive whole numbers, got {ranks!r}.") from exc
+    grid = as_floats(ranks, "ranks", "positive whole numbers")
     if grid.ndim != 1 or grid.size == 0:
         raise CurveError(f"ranks must be a list of at least one rank, got shape {grid.shape}.")
     order = np.argsort(grid, kind="stable")
@@ -223,7 +222,7 @@ def _sorted(ranks: Sequence[int]) -> tuple[npt.NDArray[np.intp], Vector]:
 
 
 def _matrix(scores: npt.ArrayLike, ranks: Sequence[int]) -> Matrix:
-    matrix, columns = np.asarray(scores, dtype=np.float64), len(ranks)
+    matrix, columns = as_floats(scores, "scores"), len(ranks)
     if matrix.ndim != 2 or matrix.shape[1] != columns or matrix.shape[0] == 0:
         raise CurveError(f"scores have shape {matrix.shape}, but {columns} ranks need (documents, {columns}).")
     if len(bad := np.argwhere(~np.isfinite(matrix))):
@@ -242,10 +241,7 @@ def _accuracies(
         if matrix is None:
             raise CurveError("a curve needs accuracies or per-document scores; give one of them.")
         return np.asarray(matrix.mean(axis=0))
-    try:
-        values = np.asarray(accuracies, dtype=np.float64)
-    except (TypeError, ValueError) as exc:
-        raise CurveError(f"accuracies must be numbers, got {accuracies!r}.") from exc
+    values = as_floats(accuracies, "accuracies")
     if values.shape != order.shape:
         raise CurveError(f"{order.size} ranks but {values.size} accuracies. Give one accuracy a rank.")
     values = values[order] / full
@@ -254,6 +250,16 @@ def _accuracies(
             "accuracies are not the means of the scores. Leave them out; they are computed from the scores."
         )
     return values
+
+
+def _notice_fractions(scale: str, values: Vector, bounded: bool) -> None:
+    """Warn where no accuracy in percent is above 1: they may be fractions, 100 times as large as they would be read."""
+    if scale == "percent" and bounded and 0 < values.max(initial=0) <= 1 / SCALES["percent"]:
+        warnings.warn(
+            f"the scale is percent, and no accuracy is above {100 * values.max():g} %. If they are fractions, leave "
+            "out scale='percent' (--scale percent).",
+            stacklevel=3,
+        )
 
 
 def _merge_duplicates(

@@ -13,6 +13,7 @@ from lm_eval.tasks._index import Kind
 from aurac.errors import TaskError, UnknownNameError
 from aurac.harness.protocols import PROTOCOLS, TaskRequest
 from aurac.harness.quiet import building
+from aurac.home import unwritable_home
 
 
 def open_catalogue(requests: Iterable[TaskRequest], *, include_path: str | Path | None = None) -> TaskManager:
@@ -69,6 +70,8 @@ def load(manager: TaskManager, name: str) -> dict[str, Any]:
         with building():
             return dict(manager.load([name]))
     except Exception as exc:  # tasks are other people's code
+        if said := unwritable_home(exc):
+            raise TaskError(f"the data of task {name!r} cannot be read: {said}") from exc
         cause = _first_line(exc)
         if not _is_about_data(exc):
             raise TaskError(f"task {name!r} cannot be built: {type(exc).__name__}: {cause}") from exc

@@ -151,7 +151,7 @@ def build_suite(
         UnknownNameError: If a task, metric or filter does not exist; the message has the near names.
         TaskError: If a task cannot be built: data out of reach, too many shots, code execution, images.
     """
-    if limit is not None and limit <= 0:
+    if limit is not None and not (0 < limit < 1 or (limit >= 1 and float(limit).is_integer())):
         raise TaskError(f"limit is {limit}. Give a number of documents from 1, or a fraction below 1.")
     limit = limit if limit is None or limit < 1 else int(limit)
     manager = open_catalogue(requests, include_path=include_path)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from operator import index
 from typing import Any, Protocol
 
 from lm_eval.api.model import LM, CacheHook, CachingLM
@@ -43,12 +44,14 @@ def default_ranks(max_rank: int) -> tuple[int, ...]:
 
 def check_ranks(ranks: Sequence[int], max_rank: int) -> tuple[int, ...]:
     """Return the ranks sorted, each once, or raise `RankError` for one that the adapter does not have."""
-    if not ranks:
+    if len(ranks) == 0:
         raise RankError(f"no ranks given. Give ranks from 1 to {max_rank}.")
     for rank in ranks:
+        if isinstance(rank, bool) or not hasattr(rank, "__index__"):
+            raise RankError(f"rank {rank!r} is no whole number; ranks count columns of the adapter. Correct it.")
         if not 1 <= rank <= max_rank:
             raise RankError(f"rank {rank} is outside 1..{max_rank}, the ranks of this adapter. Leave it out.")
-    return tuple(sorted(set(ranks)))
+    return tuple(sorted({index(rank) for rank in ranks}))
 
 
 def pending_cells(suite: Suite, ranks: Sequence[int], record: RunRecord) -> list[tuple[str, int]]:

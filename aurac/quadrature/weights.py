@@ -71,10 +71,7 @@ _TOLD_APART = 2**53  # as float64; no adapter comes near
 
 def check_ranks(ranks: Sequence[int]) -> Vector:
     """Return the ranks as floats, shape (K,), or raise `CurveError` naming the first that is wrong."""
-    try:
-        grid = np.asarray(ranks, dtype=np.float64)
-    except (TypeError, ValueError) as exc:
-        raise CurveError(f"ranks must be positive whole numbers, got {ranks!r}.") from exc
+    grid = as_floats(ranks, "ranks", "positive whole numbers")
     if grid.ndim != 1 or grid.size == 0:
         raise CurveError(f"ranks must be a list of at least one rank, got shape {grid.shape}.")
     for rank in grid:
@@ -92,6 +89,38 @@ def check_ranks(ranks: Sequence[int]) -> Vector:
     return grid
 
 
+def as_floats(values: npt.ArrayLike, what: str, wanted: str = "numbers") -> npt.NDArray[np.float64]:
+    """Return an array of floats; what a masked array hides is not read.
+
+    Args:
+        values: Numbers, in any shape.
+        what: What they are, for the message.
+        wanted: What they should be.
+
+    Raises:
+        CurveError: If they are no numbers, or some of them are masked.
+
+    Example:
+        >>> as_floats(np.ma.array([0.5, 0.9], mask=[False, True]), "accuracies")
+        Traceback (most recent call last):
+        aurac.errors.CurveError: 1 of the accuracies is masked, at position 1. Leave it out, or fill it in.
+    """
+    if np.ma.isMaskedArray(values) and (hidden := np.argwhere(np.ma.getmaskarray(values))).size:
+        first = ", ".join(map(str, hidden[0].tolist()))
+        are, it = ("is", "it") if len(hidden) == 1 else ("are", "them")
+        raise CurveError(
+            f"{len(hidden)} of the {what} {are} masked, {'' if it == 'it' else 'the first '}at position {first}. Leave "
+            f"{it} out, or fill {it} in."
+        )
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as exc:
+        raise CurveError(f"{what} must be {wanted}, got {values!r:.300}.") from exc
+    if found.ndim == 1 and any(isinstance(value, (bool, np.bool_)) for value in np.asarray(values, dtype=object)):
+        raise CurveError(f"{what} must be {wanted}, and true or false is none, got {values!r:.300}.")
+    return found
+
+
 def effective_ranks(rank_weights: npt.ArrayLike) -> float:
     """Return K_eff = 1 / sum of w_k^2, the number of ranks that a score really rests on.
 
@@ -107,7 +136,7 @@ def _prior(grid: Vector, prior: Mapping[int, float] | Sequence[float]) -> Vector
         if {float(rank) for rank in prior} != set(grid):
             raise CurveError(f"prior names the ranks {sorted(prior)}, the curve has {grid.astype(int).tolist()}.")
         prior = [prior[int(rank)] for rank in grid]
-    mix = np.asarray(prior, dtype=np.float64)
+    mix = as_floats(prior, "prior")
     if mix.shape != grid.shape:
         raise CurveError(f"prior has {mix.size} numbers for {grid.size} ranks. Give one number a rank.")
     if not np.isfinite(mix).all() or (mix < 0).any() or mix.sum() == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,10 +68,22 @@ def test_a_byte_order_mark_is_no_part_of_the_data(tmp_path: Path) -> None:
     assert read_jsonl(path) == [Example("a", "b")]
 
 
-def test_a_json_array_is_told_from_lines(tmp_path: Path) -> None:
+@pytest.mark.parametrize("indent", [None, 0, 2, "\t"])
+@pytest.mark.parametrize("before", ["", "\n  \n"])
+def test_a_json_array_is_told_from_lines_however_it_is_laid_out(indent: Any, before: str, tmp_path: Path) -> None:
     path = tmp_path / "alpaca_data.json"
-    path.write_text(json.dumps([{"instruction": "a", "output": "b"}], indent=2))
-    with pytest.raises(DataError, match=r"alpaca_data\.json is one JSON array; write each row as a line of its own"):
+    path.write_text(before + json.dumps([{"instruction": "a", "output": "b"}] * 2, indent=indent))
+    with pytest.raises(DataError, match=r"alpaca_data\.json is one JSON array; one row a line is needed. Rewrite it"):
+        read_jsonl(path)
+    path.write_text("[]")
+    with pytest.raises(DataError, match=r"is one JSON array; one row a line is needed"):
+        read_jsonl(path)
+
+
+def test_rows_over_several_lines_are_named_too(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps({"instruction": "a", "output": "b"}, indent=2))
+    with pytest.raises(DataError, match=r"rows\.json has a row over several lines; one row a line is needed"):
         read_jsonl(path)
 
 

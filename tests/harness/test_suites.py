@@ -117,8 +117,11 @@ def test_shots_that_a_task_fixes_or_lacks_are_refused(task_folder: Path) -> None
 def test_a_limit_takes_the_first_documents(task_folder: Path) -> None:
     assert len(build(task_folder, "colours", limit=5).leaves["colours"].documents) == 5
     assert len(build(task_folder, "colours", limit=0.25).leaves["colours"].documents) == 6
-    with pytest.raises(TaskError, match=r"limit is 0\. Give a number of documents from 1, or a fraction below 1\."):
-        build(task_folder, "colours", limit=0)
+    for limit in (0, -1, 1.5, float("nan"), float("inf")):
+        with pytest.raises(
+            TaskError, match=rf"limit is {limit}\. Give a number of documents from 1, or a fraction below 1"
+        ):
+            build(task_folder, "colours", limit=limit)
 
 
 def test_a_group_is_one_request_and_a_tag_or_a_list_is_its_tasks(task_folder: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_frame_with_several_tasks_or_metrics_needs_one() -> None:
         (LONG.drop(columns="doc_hash"), "scores but no doc_hash or doc_id"),
         (pd.concat([LONG, LONG.iloc[:1]]), "document 'a' has two scores at rank 1"),
         (LONG.iloc[:3], r"document 'b' has no score at rank 1 \(1 such cells\)"),
-        (LONG.assign(score=[0.0, float("nan"), 1.0, 1.0]), "document 'a' has no score at rank 2"),
+        (LONG.assign(score=[0.0, float("nan"), 1.0, 1.0]), "row 1 of the DataFrame, column score: nan is no number"),
     ],
 )
 def test_a_bad_frame_is_said_to_be_so(frame: pd.DataFrame, message: str) -> None:

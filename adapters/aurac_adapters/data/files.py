@@ -51,8 +51,7 @@ def read_jsonl(path: Path, style: PromptStyle = STANDARD) -> list[Example | Chat
         lines = path.read_text(encoding="utf-8-sig").split("\n")  # not splitlines: JSON may hold U+2028 as it is
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}).") from error
-    if lines[0].strip() == "[":
-        raise DataError(f"{path} is one JSON array; write each row as a line of its own (jq -c '.[]').")
+    _check_one_row_a_line(path, lines)
     examples: list[Example | Chat] = []
     row_format = None
     for i, line in enumerate(lines, start=1):
@@ -63,6 +62,15 @@ def read_jsonl(path: Path, style: PromptStyle = STANDARD) -> list[Example | Chat
             row_format.check(row, where)
             examples.append(row_format.parse(row, where, style))
     return examples
+
+
+def _check_one_row_a_line(path: Path, lines: list[str]) -> None:
+    """Raise `DataError` for a JSON array, on one line or many, and for an object that goes over several lines."""
+    first = next((line.strip() for line in lines if line.strip()), "")
+    if first.startswith("["):
+        raise DataError(f"{path} is one JSON array; one row a line is needed. Rewrite it with jq -c '.[]'.")
+    if first == "{":
+        raise DataError(f"{path} has a row over several lines; one row a line is needed. Rewrite it with jq -c .")
 
 
 def _row(line: str, where: str) -> Row:

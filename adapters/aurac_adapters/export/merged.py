@@ -50,7 +50,7 @@ def export_merged(
         AdapterError: If the folder cannot be merged, or `out` holds something.
     """
     (found, tensors), target = read_folder(folder), Path(out)
-    check_rank(rank, found.method.max_rank)
+    rank = check_rank(rank, found.method.max_rank)
     check_new(target)
     name = base or found.base_model
     if name is None:

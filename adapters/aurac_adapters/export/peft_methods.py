@@ -96,8 +96,7 @@ def convert_method(
     error = _check_function(model, factors, path)
     ordered = {layer: rotate(a.double(), b.double()) for layer, (a, b) in factors.items()}
     full = max(_numeric_rank(b) for _, b in ordered.values())
-    check_rank(rank or full, full)
-    method = SvdLora(max_rank=rank or full)
+    method = SvdLora(max_rank=check_rank(rank or full, full))
     tensors, lost = _tensors(ordered, method.max_rank)
     targets = target_names([layer.removeprefix(PREFIX) for layer in factors], _without_adapters(modules))
     settings: dict[str, Any] = method.lora_config(target_modules=targets, task_type=config.get("task_type")).to_dict()

@@ -57,8 +57,8 @@ def export_slice(
             "it (aurac slice --merge), or make it uniform with aurac_adapters.svd_rotate and slice the result."
         )
     inference = inference or found.inference
-    check_rank(rank, found.method.max_rank)
-    width = rank if pad_to is None else pad_to
+    rank = check_rank(rank, found.method.max_rank)
+    width = rank if pad_to is None else check_rank(pad_to, what="pad_to")
     check_padding(rank, width)
     layers = lora_layers_of(tensors)
     p = _diagonals(found, tensors, layers, rank, inference)  # (layers, rank)

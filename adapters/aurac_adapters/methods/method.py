@@ -51,10 +51,9 @@ class NestedMethod(ABC):
 
     def __post_init__(self) -> None:
         """Check the values and make `train_ranks` a tuple."""
-        check_rank(self.max_rank, what="max_rank")
-        ranks = tuple(self.train_ranks) or powers_of_two(self.max_rank)
-        for rank in ranks:
-            check_rank(rank, self.max_rank, what="train rank")
+        object.__setattr__(self, "max_rank", check_rank(self.max_rank, what="max_rank"))
+        given = tuple(self.train_ranks) or powers_of_two(self.max_rank)
+        ranks = tuple(check_rank(rank, self.max_rank, what="train rank") for rank in given)
         if list(ranks) != sorted(set(ranks)) or ranks[-1] != self.max_rank:
             raise RankError(
                 f"train ranks {list(ranks)} must increase and end with max_rank {self.max_rank}; rows above the last "
@@ -64,8 +63,10 @@ class NestedMethod(ABC):
             raise UnknownNameError("scaling rule", self.scaling, SCALINGS)
         if not (np.isfinite(self.gain) and self.gain > 0):
             raise AdapterError(f"gain {self.gain} is not a positive number. The default is 1.")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+        if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
             raise AdapterError(f"seed {self.seed!r} is not a whole number from 0.")
+        object.__setattr__(self, "seed", int(self.seed))
+        object.__setattr__(self, "gain", float(self.gain))
         object.__setattr__(self, "train_ranks", ranks)
         check_fields(self, leave_out=[entry.name for entry in fields(NestedMethod)])  # those of a method of its own
 
@@ -213,10 +214,11 @@ def powers_of_two(max_rank: int) -> tuple[int, ...]:
     return (*powers, max_rank)
 
 
-def check_rank(rank: int, max_rank: int | None = None, *, what: str = "rank") -> None:
-    """Raise `RankError` unless the rank is a whole number from 1 to `max_rank`."""
+def check_rank(rank: int, max_rank: int | None = None, *, what: str = "rank") -> int:
+    """Return the rank as Python's own int, or raise `RankError` unless it is a whole number from 1 to `max_rank`."""
     if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)):
         raise RankError(f"{what} {rank!r} is not a whole number. Ranks count columns, from 1.")
     if rank < 1 or (max_rank is not None and rank > max_rank):
         allowed = "1 or more" if max_rank is None else f"1 to {max_rank}, the rank of this adapter"
         raise RankError(f"{what} {rank} is out of range; allowed: {allowed}.")
+    return int(rank)
