@@ -76,7 +76,7 @@ def command(*argv: str) -> int:
 
 
 def show(runs: Sequence[Path], out: Path) -> None:
-    """Print the leaderboard, and write it and the plots."""
+    """Print verdict and leaderboard, write all tables and the plots, and say how to see more."""
     from aurac.report.comparison import compare
     from aurac.report.plots.curves import save_curves
 
@@ -84,4 +84,7 @@ def show(runs: Sequence[Path], out: Path) -> None:
     for name, output in (("leaderboard.md", "markdown"), ("leaderboard.csv", "csv"), ("leaderboard.json", "json")):
         (out / name).write_text(comparison.render(output), encoding="utf-8")
     save_curves(comparison.runs, out / "curves.png", out / "curves.pdf", out / "curves.svg", tasks=comparison.tasks)
-    print(comparison.render("terminal"), end="")
+    print(comparison.summary())
+    print(f"More: {out}/leaderboard.md, {out}/curves.png, or")
+    print(f"  aurac compare {runs[0]} {runs[2]} --full")
+    print(f"  aurac recommend {runs[1]} --margin 5")
