@@ -1,8 +1,9 @@
-"""The rooms, who may import whom, and no circles of files, read from the source with `ast`."""
+"""The rooms of docs/design.md, who may import whom, and no circles of files, read from the source with `ast`."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -107,6 +108,13 @@ def test_a_room_imports_only_itself_and_earlier_rooms(path: Path) -> None:
         parts = name.split(".")
         if parts[0] == "aurac" and len(parts) > 1 and parts[1] in LAYERS:
             assert LAYERS.index(parts[1]) <= LAYERS.index(own), f"{own} imports {name}"
+
+
+def test_the_rooms_stand_in_the_docs_in_this_order() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    assert " -> ".join(LAYERS) in page
+    rows = set(re.findall(r"^\| `(?:aurac/)?([a-z_]+)(?:/|\.py)` \|", page, flags=re.MULTILINE))
+    assert rows >= set(LAYERS)
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
