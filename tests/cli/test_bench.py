@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from aurac import testbed
-from aurac.cli.bench import plan_lines
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import RecipeError
 from aurac.report.comparison import compare
 from aurac.results import Run, load
-from aurac.workflows.bench import outcome, plan
+from aurac.workflows.bench import plan
 from aurac.workflows.bench.choice import choose, macro
+from aurac.workflows.bench.counting import plan_lines
+from aurac.workflows.bench.outcome import Outcome
 from aurac.workflows.bench.recipe import Setting, read_recipe
 
 Call = Callable[..., Any]
@@ -337,7 +338,7 @@ def test_a_number_of_jobs_below_one_is_a_usage_error(capsys: pytest.CaptureFixtu
 
 def test_a_recipe_without_retrained_adapters_has_no_regret() -> None:
     row = {"suite": "tiny", "curve": "lora", "setting": "", "seeds": [1], "aurac": {"macro": [0.5], "t": [0.5]}}
-    without = outcome.render([{**row, "regret": None}], "terminal", title="study")
+    without = Outcome([{**row, "regret": None}], "study").render("terminal")
     assert "regret" not in without.lower()
     grid = {**row, "curve": "grid-lora", "regret": [0.0]}
-    assert "regret" in outcome.render([{**row, "regret": [0.1]}, grid], "terminal", title="study")
+    assert "regret" in Outcome([{**row, "regret": [0.1]}, grid], "study").render("terminal")

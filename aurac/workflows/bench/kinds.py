@@ -31,6 +31,11 @@ class Study:
     rank: int
     root: Path
 
+    @property
+    def title(self) -> str:
+        """What tables and progress lines call it."""
+        return f"{self.model}, {self.data.name}, rank {self.rank}"
+
     def up_to_rank(self, ranks: tuple[int, ...] | None) -> tuple[int, ...] | None:
         """Return those of the ranks that the adapter has."""
         return None if ranks is None else tuple(rank for rank in ranks if rank <= self.rank)

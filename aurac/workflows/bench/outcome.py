@@ -89,11 +89,6 @@ class Outcome(Report):
         return {"study": self.title, "rows": list(self.found)}
 
 
-def render(found: Sequence[Mapping[str, Any]], output: str, *, title: str) -> str:
-    """Return the rows as a report in one of the formats."""
-    return Outcome(found, title).render(output)
-
-
 def _table(title: str, found: list[Mapping[str, Any]]) -> Table:
     tasks = [name for name in found[0]["aurac"] if name != "macro"]
     regret = any(row["regret"] is not None for row in found)
