@@ -21,6 +21,7 @@ from aurac.cli.options import positive, rank_list
 from aurac.errors import ModelError
 from aurac.report.formats import FORMATS
 from aurac.results import Profile
+from aurac.results.layout import NESTED
 
 if TYPE_CHECKING:
     from aurac_adapters import AdapterFolder
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--base", metavar="MODEL", help="base model: folder or hub name (default: what the adapter names)"
     )
     parser.add_argument(
-        "--out", metavar="RECORD", type=Path, help="folder for profile.json (default: ADAPTER_DIR/aurac-run)"
+        "--out", metavar="RECORD", type=Path, help=f"folder for profile.json (default: ADAPTER_DIR/{NESTED})"
     )
     parser.add_argument("--ranks", type=rank_list, metavar="1,2,...", help="default: powers of two up to R, and R")
     parser.add_argument("--prompt-tokens", type=positive, default=512, metavar="N", help="default: 512")
@@ -50,7 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, write, print."""
     from aurac.report.costs import Costs
-    from aurac.results.layout import NESTED
     from aurac.results.profile import check_profile_folder, write_profile
     from aurac_adapters import read_adapter
 
@@ -68,10 +68,11 @@ def measure(adapter: AdapterFolder, args: argparse.Namespace) -> Profile:
     """Cut a slice for every rank, load them side by side, and measure."""
     from aurac.analysis.adapter_size import WEIGHTS, size_of_file
     from aurac.harness.identity import base_identity, hardware, versions
-    from aurac.harness.model import load_base, resolve_dtype
+    from aurac.harness.model import load_base, load_config, resolve_dtype
     from aurac.harness.profiling import Workload, measure_costs
     from aurac.harness.sliced_model import SlicedModel
-    from aurac.harness.sweep import check_ranks, default_ranks
+    from aurac.harness.sweep import check_ranks
+    from aurac.ranks import default_ranks
     from aurac.results.profile import ProfileRow
     from aurac_adapters import export_slice
 
@@ -80,11 +81,12 @@ def measure(adapter: AdapterFolder, args: argparse.Namespace) -> Profile:
     base = args.base or adapter.base_model
     if base is None:
         raise ModelError(f"{adapter.path} does not name its base model. Give it with --base.")
-    dtype = resolve_dtype(base, args.dtype, trust_remote_code=args.trust_remote_code)
+    config = load_config(base, trust_remote_code=args.trust_remote_code)
+    dtype = resolve_dtype(base, args.dtype, config=config)
     with TemporaryDirectory(prefix="aurac-slices-") as temporary:
         slices = {rank: export_slice(adapter.path, rank, Path(temporary, str(rank))) for rank in ranks}
         sizes = {rank: size_of_file(folder / WEIGHTS) for rank, folder in slices.items()}
-        model = load_base(base, dtype, args.device, trust_remote_code=args.trust_remote_code)[0]
+        model = load_base(base, dtype, args.device, trust_remote_code=args.trust_remote_code, config=config)[0]
         sliced = SlicedModel(model, slices)
     workload = Workload(args.prompt_tokens, args.new_tokens, args.batch_size, args.repeats)
     costs = measure_costs(sliced, workload)

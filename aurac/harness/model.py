@@ -24,8 +24,16 @@ def default_device() -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 
 
-def resolve_dtype(name_or_path: str, dtype: str = "auto", *, trust_remote_code: bool = False) -> str:
+def resolve_dtype(
+    name_or_path: str, dtype: str = "auto", *, trust_remote_code: bool = False, config: Any = None
+) -> str:
     """Return the name of the dtype that the model is loaded in: "auto" is what its config says, else float32.
+
+    Args:
+        name_or_path: Folder, or name on the hub.
+        dtype: One of `DTYPES`.
+        trust_remote_code: Whether to run code that comes with the model.
+        config: Its config, where `load_config` has read it before.
 
     Raises:
         ModelError: If there is no such model.
@@ -35,7 +43,7 @@ def resolve_dtype(name_or_path: str, dtype: str = "auto", *, trust_remote_code: 
         raise UnknownNameError("dtype", dtype, DTYPES)
     if dtype != "auto":
         return dtype
-    config = load_config(name_or_path, trust_remote_code=trust_remote_code)
+    config = config or load_config(name_or_path, trust_remote_code=trust_remote_code)
     own = getattr(config, "dtype", None) or torch.float32
     return str(own).removeprefix("torch.")
 
@@ -62,7 +70,12 @@ def load_tokenizer(name_or_path: str, *, trust_remote_code: bool = False) -> Pre
 
 
 def load_base(
-    name_or_path: str, dtype: str = "auto", device: str | None = None, *, trust_remote_code: bool = False
+    name_or_path: str,
+    dtype: str = "auto",
+    device: str | None = None,
+    *,
+    trust_remote_code: bool = False,
+    config: Any = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a causal language model and its tokenizer, ready for evaluation.
 
@@ -71,16 +84,22 @@ def load_base(
         dtype: One of `DTYPES`.
         device: "cpu", "cuda", "cuda:1" ...; by default `default_device()`.
         trust_remote_code: Whether to run code that comes with the model.
+        config: Its config, where `load_config` has read it before.
 
     Raises:
         ModelError: If it cannot be loaded. Weights must be safetensors: a pickle can run code when it is read.
     """
     check_no_adapter(name_or_path)
-    name = resolve_dtype(name_or_path, dtype, trust_remote_code=trust_remote_code)
+    config = config or load_config(name_or_path, trust_remote_code=trust_remote_code)
+    name = resolve_dtype(name_or_path, dtype, config=config)
     tokenizer = load_tokenizer(name_or_path, trust_remote_code=trust_remote_code)
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            name_or_path, dtype=getattr(torch, name), use_safetensors=True, trust_remote_code=trust_remote_code
+            name_or_path,
+            config=config,
+            dtype=getattr(torch, name),
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
         )
     except Exception as exc:  # a broken folder fails in many ways
         raise model_error(name_or_path, exc) from exc

@@ -14,7 +14,8 @@ from lm_eval.api.model import LM
 from aurac.harness.engine.processes import Processes, current_processes
 from aurac.harness.identity import hardware, versions
 from aurac.harness.suite import Suite
-from aurac.harness.sweep import RankedAdapter, check_ranks, default_ranks, measure_cells, pending_cells
+from aurac.harness.sweep import RankedAdapter, check_ranks, measure_cells, pending_cells
+from aurac.ranks import default_ranks
 from aurac.results import Run, RunRecord, load
 
 Cells = list[tuple[str, int]]

@@ -32,16 +32,6 @@ class RankedAdapter(Protocol):
         """Be rank `rank` from now on, 1 <= rank <= max_rank."""
 
 
-def default_ranks(max_rank: int) -> tuple[int, ...]:
-    """Return the powers of two up to the maximal rank, and the maximal rank.
-
-    Example:
-        >>> default_ranks(8), default_ranks(12)
-        ((1, 2, 4, 8), (1, 2, 4, 8, 12))
-    """
-    return tuple(sorted({*(2**k for k in range(max_rank.bit_length())), max_rank}))
-
-
 def check_ranks(ranks: Sequence[int], max_rank: int) -> tuple[int, ...]:
     """Return the ranks sorted, each once, or raise `RankError` for one that the adapter does not have."""
     if len(ranks) == 0:

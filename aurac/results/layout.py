@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from aurac.errors import MissingRecordError, RecordError
+from aurac.writing import write_atomically
 
 SCHEMA_VERSION = 1
 """Of `run.json`; raised when an older aurac would misread a new record."""
@@ -88,20 +88,6 @@ def write_run_json(folder: Path, run: Mapping[str, Any]) -> None:
     text = json.dumps(plain(run), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     # A folder's name that is no UTF-8 reaches Python as halves of characters; as escapes they are JSON.
     write_atomically(folder / RUN_JSON, lambda path: path.write_bytes(text.encode("utf-8", "backslashreplace")))
-
-
-def write_atomically(file: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` make a temporary file beside `file`, then put it in its place; nothing is left where that fails."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, file)
-    except OSError as exc:
-        if exc.errno is not None and exc.filename is None:  # a full disk does not say which file it has no room for
-            exc.filename = str(file)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def plain(value: Any) -> Any:

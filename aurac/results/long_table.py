@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from aurac.errors import RecordError
-from aurac.results.layout import write_atomically
 from aurac.results.reading import Run
+from aurac.writing import write_atomically
 
 
 def long_table(run: Run) -> Any:

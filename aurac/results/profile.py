@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from aurac.errors import RecordError
-from aurac.results.layout import PROFILE, RUN_JSON, plain, read_run_json, write_atomically
+from aurac.results.layout import PROFILE, RUN_JSON, plain, read_run_json
 from aurac.results.reading import Run
+from aurac.writing import write_text
 
 PROFILE_VERSION = 1
 """Schema version of `profile.json`."""
@@ -99,7 +100,7 @@ def write_profile(folder: Path, profile: Profile) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     content = plain({"schema_version": PROFILE_VERSION, **asdict(profile)})
     text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    write_atomically(folder / PROFILE, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(folder / PROFILE, text)
     return folder / PROFILE
 
 

@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from aurac.results.layout import write_atomically
+from aurac.writing import write_atomically
 
 COLUMNS = {
     "task": "string",

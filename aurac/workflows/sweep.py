@@ -83,14 +83,15 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
     """Measure what the record in `out` lacks; None in all processes but the first."""
     from aurac.harness import parse_tasks, score_adapter
     from aurac.harness.identity import base_identity
-    from aurac.harness.model import resolve_dtype
+    from aurac.harness.model import load_config, resolve_dtype
     from aurac.harness.scoring import run_identity
     from aurac.results.writing import check_identity
 
     requests = parse_tasks(options.tasks, protocol=options.protocol)
     base = base_of(adapter, options)
     ranks = checked_ranks(adapter, options)
-    dtype = resolve_dtype(base, options.dtype, trust_remote_code=options.trust_remote_code)
+    config = load_config(base, trust_remote_code=options.trust_remote_code)
+    dtype = resolve_dtype(base, options.dtype, config=config)
     base_is = base_identity(base)
     suite = build(requests, base, options)
     described = adapter_identity(adapter, inference_of(adapter, options))
@@ -100,7 +101,7 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
         for request in suite.requests:
             print(request, file=sys.stderr)
     measured: Run | None = score_adapter(
-        lambda: open_model(adapter, base, dtype, options),
+        lambda: open_model(adapter, base, dtype, options, config),
         suite,
         out=out,
         identity=identity,
@@ -164,7 +165,9 @@ def chat(base: str, options: ScoreOptions) -> Chat:
     return Chat(template, options.system_instruction, options.fewshot_as_multiturn, tokenizer)
 
 
-def open_model(adapter: RankedFolder, base: str, dtype: str, options: ScoreOptions) -> tuple[Any, Any]:
+def open_model(
+    adapter: RankedFolder, base: str, dtype: str, options: ScoreOptions, config: Any = None
+) -> tuple[Any, Any]:
     """Load base model and adapter; returns the lm-eval model and the handle that sets the rank."""
     from aurac.harness import ENGINES
     from aurac.harness.model import load_base
@@ -174,7 +177,8 @@ def open_model(adapter: RankedFolder, base: str, dtype: str, options: ScoreOptio
     from aurac_adapters.layer.nested import NestedAdapter
 
     with loading(progress=options.progress):
-        model, tokenizer = load_base(base, dtype, options.device, trust_remote_code=options.trust_remote_code)
+        trusted = options.trust_remote_code
+        model, tokenizer = load_base(base, dtype, options.device, trust_remote_code=trusted, config=config)
     nested = load_ranked(model, adapter, inference=inference_of(adapter, options))
     sizes = {} if options.batch_size is None else {"batch_size": options.batch_size}
     adapted: Any = nested

@@ -15,8 +15,9 @@ from aurac.harness.model import hflm_engine
 from aurac.harness.protocols import parse_tasks
 from aurac.harness.scoring import run_identity, score_adapter
 from aurac.harness.suite import Suite, build_suite
-from aurac.harness.sweep import check_ranks, default_ranks
+from aurac.harness.sweep import check_ranks
 from aurac.harness.window import check_room
+from aurac.ranks import default_ranks
 from aurac.results import Run, load
 
 TASKS = "pooled,spell,prose"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copy, copytree
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 import aurac
 from adapter_by_peft import TASKS, write_adapter
 from aurac import testbed
-from aurac.errors import OptionError, UnknownNameError
+from aurac.errors import AdapterError, OptionError, UnknownNameError
+from aurac.workflows import sweep
 from aurac.workflows.options import ScoreOptions
 from aurac.workflows.sweep import score_folder
 
@@ -79,3 +81,30 @@ def test_a_value_that_an_option_cannot_have_is_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(error, match=message):
         aurac.score("nowhere", tasks="facts", **options)
+
+
+def test_weights_are_read_and_hashed_once(adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aurac_adapters.folder import folder, weights
+
+    calls = []
+    for module, name in ((weights, "load_file"), (folder, "file_sha256")):
+        own = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda path, own=own, name=name: calls.append(name) or own(path))
+    assert aurac.score(adapter, tasks="facts", out=tmp_path / "run", **SMALL) is not None
+    assert sorted(calls) == ["file_sha256", "load_file"]
+
+
+def test_weights_that_change_between_reading_and_loading_are_not_scored(
+    adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(copytree(adapter, tmp_path / "mine"))
+    other = write_adapter(tmp_path / "other", seed=9)
+    opened = sweep.open_model
+
+    def changed_before(*arguments: Any) -> Any:
+        copy(other / "adapter_model.safetensors", folder / "adapter_model.safetensors")
+        return opened(*arguments)
+
+    monkeypatch.setattr(sweep, "open_model", changed_before)
+    with pytest.raises(AdapterError, match=r"the weights were changed while they were in use\. Start again"):
+        aurac.score(folder, tasks="facts", out=tmp_path / "run", **SMALL)

@@ -38,6 +38,22 @@ _UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True)
+class HeldTensors:
+    """Tensors of a folder, and what the file looked like before they were read: its time of change, and its size."""
+
+    tensors: dict[str, torch.Tensor]
+    stamp: tuple[int, int]
+
+
+def _stamp(folder: Path) -> tuple[int, int]:
+    try:
+        status = (folder / WEIGHTS).stat()
+    except OSError:  # reading it says why
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+@dataclass(frozen=True)
 class AdapterFolder:
     """What an adapter folder says about itself.
 
@@ -53,6 +69,7 @@ class AdapterFolder:
         notes: What a user should know about the folder before believing a number of it, one sentence each.
         as_peft_writes: Whether PEFT finds everything in the files as they are; otherwise it is given a cleaned copy.
         training: What was not the default in training, such as {"init": "authors"}.
+        held: Its tensors, where who read the folder goes on to load it.
     """
 
     path: Path
@@ -66,6 +83,20 @@ class AdapterFolder:
     notes: tuple[str, ...] = ()
     as_peft_writes: bool = True
     training: Training = field(default_factory=dict)
+    held: list[HeldTensors] = field(default_factory=list, repr=False, compare=False)
+
+    def take_tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors, those that are held where the file is still the one that was read; they are then let go.
+
+        Raises:
+            AdapterError: As `read_adapter`, where the file has to be read again; and if its weights are others now.
+        """
+        if self.held and (held := self.held.pop()).stamp == _stamp(self.path):
+            return held.tensors
+        found, tensors = read_folder(self.path, announce=False)
+        if found.sha256 != self.sha256:
+            raise AdapterError(f"{self.path}: the weights were changed while they were in use. Start again.")
+        return tensors
 
     @property
     def own_ranks(self) -> tuple[int, ...] | None:
@@ -92,6 +123,14 @@ def read_adapter(folder: str | os.PathLike[str]) -> AdapterFolder:
             incomplete, untrained or contradict each other; the message says which.
     """
     return read_folder(folder)[0]
+
+
+def read_to_load(folder: str | os.PathLike[str]) -> AdapterFolder:
+    """Do what `read_adapter` does, and hold the tensors, so that loading the adapter does not read them again."""
+    stamp = _stamp(Path(folder))
+    found, tensors = read_folder(folder)
+    found.held.append(HeldTensors(tensors, stamp))
+    return found
 
 
 def read_folder(

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from aurac.errors import AdapterError, RankError
-from aurac_adapters.folder.folder import AdapterFolder, read_adapter, read_folder
+from aurac_adapters.folder.folder import AdapterFolder, read_to_load
 from aurac_adapters.folder.loading import load_read
 from aurac_adapters.folder.sidecar import Training
 from aurac_adapters.layer.nested import NestedAdapter
@@ -144,7 +144,7 @@ def read_retrained(folder: str | os.PathLike[str]) -> RetrainedFolder:
             or they differ in method, base model, scaling or seed.
     """
     path = Path(folder)
-    members = {rank: read_adapter(path / f"rank-{rank}") for rank in _ranks_in(folder)}
+    members = {rank: read_to_load(path / f"rank-{rank}") for rank in _ranks_in(folder)}
     if not members:
         raise AdapterError(f"{path} has no folders rank-1, rank-2, ... Train one LoRA for each rank into them.")
     for rank, member in members.items():
@@ -165,7 +165,7 @@ def read_retrained(folder: str | os.PathLike[str]) -> RetrainedFolder:
 
 def read_ranked(folder: str | os.PathLike[str]) -> RankedFolder:
     """Read an adapter folder, or a folder of retrained ones."""
-    return read_retrained(folder) if is_retrained(folder) else read_adapter(folder)
+    return read_retrained(folder) if is_retrained(folder) else read_to_load(folder)
 
 
 def load_ranked(
@@ -182,7 +182,7 @@ def load_ranked(
         AdapterError: If an adapter belongs to another base model, or a grid is given an inference rule.
     """
     if isinstance(found, AdapterFolder):
-        return load_read(model, *read_folder(found.path, announce=False), inference=inference)
+        return load_read(model, found, found.take_tensors(), inference=inference)
     if inference is not None:
         raise AdapterError(
             f"{found.path} holds one adapter for each rank, used at its full rank; the inference rule {inference!r} "
@@ -190,7 +190,7 @@ def load_ranked(
         )
     handles: dict[int, NestedAdapter] = {}
     for rank, member in found.members.items():
-        handles[rank] = load_read(model, *read_folder(member.path, announce=False), f"rank-{rank}")
+        handles[rank] = load_read(model, member, member.take_tensors(), f"rank-{rank}")
         model = handles[rank].model
     return RetrainedAdapter(handles)
 

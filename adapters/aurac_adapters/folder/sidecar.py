@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from math import isclose
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aurac.errors import AdapterError, AuracError, UnknownNameError
+from aurac.writing import write_text
 from aurac_adapters.layer.config import check_config, layer_scaling
 from aurac_adapters.methods import METHODS
 from aurac_adapters.methods.inference import INFERENCES, split_gain
@@ -39,9 +39,7 @@ def write_sidecar_of(method: NestedMethod, inference: str, folder: Path, *, trai
         "sha256": file_sha256(folder / WEIGHTS),
         "versions": {name: version(name) for name in ("aurac", "peft", "torch")},
     }
-    unfinished = folder / f"{SIDECAR}.tmp"
-    unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(unfinished, folder / SIDECAR)
+    write_text(folder / SIDECAR, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[NestedMethod, str, Training]:

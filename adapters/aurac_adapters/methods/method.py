@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from aurac.errors import AdapterError, RankError, UnknownNameError
 from aurac.fields import check_fields
+from aurac.ranks import default_ranks
 from aurac_adapters.methods.inference import Gram, find_rule, split_gain
 from aurac_adapters.methods.scaling import SCALINGS
 
@@ -52,7 +53,7 @@ class NestedMethod(ABC):
     def __post_init__(self) -> None:
         """Check the values and make `train_ranks` a tuple."""
         object.__setattr__(self, "max_rank", check_rank(self.max_rank, what="max_rank"))
-        given = tuple(self.train_ranks) or powers_of_two(self.max_rank)
+        given = tuple(self.train_ranks) or default_ranks(self.max_rank)
         ranks = tuple(check_rank(rank, self.max_rank, what="train rank") for rank in given)
         if list(ranks) != sorted(set(ranks)) or ranks[-1] != self.max_rank:
             raise RankError(
@@ -201,17 +202,6 @@ class NestedMethod(ABC):
         if missing := known.keys() - values.keys() - cls.added_later:
             raise AdapterError(f"method {cls.name!r} lacks {', '.join(sorted(missing))}.")
         return cls(**values)
-
-
-def powers_of_two(max_rank: int) -> tuple[int, ...]:
-    """Return 1, 2, 4, ... up to `max_rank`, and `max_rank`.
-
-    Example:
-        >>> powers_of_two(12)
-        (1, 2, 4, 8, 12)
-    """
-    powers = [2**k for k in range(max_rank.bit_length()) if 2**k < max_rank]
-    return (*powers, max_rank)
 
 
 def check_rank(rank: int, max_rank: int | None = None, *, what: str = "rank") -> int:

@@ -7,7 +7,6 @@ call knows whether to go on, to leave a finished adapter alone, or to refuse.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from aurac.errors import RecordError
+from aurac.writing import write_text
 from aurac_adapters.data.dataset import TokenizedData
 
 SCHEMA_VERSION = 1
@@ -93,9 +93,7 @@ def finish(record: Record, *, log_history: Iterable[Mapping[str, Any]], **outcom
 def write(folder: Path, record: Record) -> None:
     """Write the record so that a reader sees the old one or the new one, nothing in between."""
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{FILE}.partial"
-    partial.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, folder / FILE)
+    write_text(folder / FILE, json.dumps(record, indent=2, allow_nan=False) + "\n")
 
 
 @contextmanager

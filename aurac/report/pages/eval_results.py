@@ -11,7 +11,7 @@ from typing import Any
 
 from aurac.report.numbers import rounded
 from aurac.results import Run
-from aurac.results.layout import write_atomically
+from aurac.writing import write_text
 
 FILE = Path(".eval_results") / "aurac.yaml"
 """Where the hub looks, below the adapter's folder."""
@@ -37,7 +37,7 @@ def write_eval_results(run: Run, folder: Path) -> Path | None:
     text: str = yaml_dump(eval_result_entries_to_yaml(entries), sort_keys=False)
     file = folder / FILE
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(file, text)
     return file
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from aurac.errors import AuracError
 from aurac.report.pages.eval_results import FILE
 from aurac.report.pages.model_card import MARK
-from aurac.results.layout import write_atomically
+from aurac.writing import write_text
 
 LEFT_OUT = (
     *("checkpoint-*", "checkpoints/*", "*.pt", "*.pth", "*.bin", "*.tmp", ".*", "*/.*", "*/cells/*"),
@@ -54,7 +54,7 @@ def _is_unfilled(text: str) -> bool:
 def write_card(file: Path, text: str) -> None:
     """Write the card in one piece."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(file, text)
 
 
 def push(folder: Path, repo_id: str) -> str:

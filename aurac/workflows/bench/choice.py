@@ -9,8 +9,8 @@ from typing import Any
 
 from aurac.errors import RecipeError
 from aurac.results import Run, load
-from aurac.results.layout import write_atomically
 from aurac.workflows.bench.plan import Scoring
+from aurac.writing import write_text
 
 FILE = "choice.json"
 
@@ -59,7 +59,7 @@ def write_choice(root: Path, choice: dict[str, Any]) -> None:
     """Write `choice.json`."""
     root.mkdir(parents=True, exist_ok=True)
     text = json.dumps(choice, indent=2, allow_nan=False) + "\n"
-    write_atomically(root / FILE, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(root / FILE, text)
 
 
 def chosen_settings(choice: dict[str, Any]) -> dict[str, str]:

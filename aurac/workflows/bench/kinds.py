@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aurac.ranks import default_ranks
 from aurac.workflows.bench.recipe import GRID, ROTATED, DataSpec, MethodSpec, Recipe, Setting, shared_options
 from aurac.workflows.method_options import as_fields
 from aurac.workflows.training import training_config
@@ -42,9 +43,7 @@ class Study:
 
     def eval_ranks(self, recipe: Recipe) -> tuple[int, ...]:
         """Return the ranks that are scored: the recipe's, by default the powers of two up to R, and R."""
-        from aurac_adapters.methods.method import powers_of_two
-
-        return self.up_to_rank(recipe.eval_ranks) or powers_of_two(self.rank)
+        return self.up_to_rank(recipe.eval_ranks) or default_ranks(self.rank)
 
 
 @dataclass(frozen=True)

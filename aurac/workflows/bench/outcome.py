@@ -13,10 +13,11 @@ from aurac.report.base import Report
 from aurac.report.numbers import MISSING, value_text
 from aurac.report.table import Cell, Table
 from aurac.results import load
-from aurac.results.layout import DOCUMENTS, RUN_JSON, write_atomically
+from aurac.results.layout import DOCUMENTS, RUN_JSON
 from aurac.workflows.bench.choice import macro
 from aurac.workflows.bench.plan import Scoring
 from aurac.workflows.bench.recipe import GRID
+from aurac.writing import write_atomically
 
 RECORDS = "records"
 """Folder of the records of the chosen settings, as `aurac compare` and `aurac report` take them."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aurac.errors import RecordError
+from aurac.results.layout import NESTED
 from aurac.workflows.bench.kinds import Adapter, Study, make_adapter
 from aurac.workflows.bench.recipe import MethodSpec, Recipe, Setting, Values
 
@@ -152,7 +153,7 @@ def most_trainings(recipe: Recipe, study: Study) -> int:
 
 def _scoring(recipe: Recipe, study: Study, curve: Curve, setting: Setting, seed: int, suite: str) -> Scoring:
     adapter = make_adapter(recipe, study, curve.spec, setting, seed)
-    parts = ["aurac-run", curve.inference, suite if len(study.data.suites) > 1 else None]
+    parts = [NESTED, curve.inference, suite if len(study.data.suites) > 1 else None]
     return Scoring(
         adapter=adapter,
         curve=curve.name,

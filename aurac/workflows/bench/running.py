@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aurac.errors import RecordError
-from aurac.results.layout import write_atomically
 from aurac.workflows.bench import outcome, plan
 from aurac.workflows.bench.choice import choose, chosen_settings, write_choice
 from aurac.workflows.bench.outcome import Outcome
 from aurac.workflows.bench.recipe import Recipe
 from aurac.workflows.bench.work import processes, work_off
+from aurac.writing import write_text
 
 RECIPE_FILE = "recipe.json"
 """What of the recipe a folder was made with, and may not change."""
@@ -71,4 +71,4 @@ def check_folder(out: Path, recipe: Recipe) -> None:
 def _write_recipe(out: Path, recipe: Recipe) -> None:
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(recipe.fixed(), indent=2) + "\n"
-    write_atomically(out / RECIPE_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(out / RECIPE_FILE, text)
