@@ -18,6 +18,7 @@ CASES: dict[str, dict[str, Any]] = {
     "dylora": {"method": ("dylora", {})},
     "dylora-frozen": {"method": ("dylora", {"frozen": True})},
     "dylora-per-row": {"method": ("dylora", {"per_row": True})},
+    "learned-matryoshka": {"method": ("learned-matryoshka", {})},
     "dylora-checkpointed": {"method": ("dylora", {}), "gradient_checkpointing": True},
 }
 

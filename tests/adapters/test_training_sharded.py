@@ -20,7 +20,7 @@ from tolerance import assert_same_training
 # PEFT 0.21 still asks transformers 5.24 under an old name.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")]
 
-NAMES = ("lora", "matryoshka-packed", "dylora", "dylora-per-row", "dylora-checkpointed")
+NAMES = ("lora", "matryoshka-packed", "learned-matryoshka", "dylora", "dylora-per-row", "dylora-checkpointed")
 SETTINGS = {"batch_size": 2, "gradient_accumulation": 2}
 
 
@@ -68,7 +68,7 @@ def test_only_the_first_process_writes_and_it_writes_whole_weights(sharded: Path
     assert {Path(line.split(maxsplit=1)[1]).name for line in second} <= {"checkpoint-2", "rng_state_1.pth"}
 
 
-@pytest.mark.parametrize("name", ["matryoshka-packed", "dylora"])
+@pytest.mark.parametrize("name", ["matryoshka-packed", "learned-matryoshka", "dylora"])
 def test_a_sharded_training_goes_on_where_it_was_interrupted(name: str, sharded: Path, tmp_path: Path) -> None:
     shutil.copytree(sharded / name, tmp_path / name)
     content = record(tmp_path / name)

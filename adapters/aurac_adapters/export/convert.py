@@ -92,6 +92,11 @@ def convert_checkpoint(
 
 def _method(given: Given, layout: Layout, read: Tensors, *, rank: int) -> NestedMethod:
     kind: type[NestedMethod] = METHODS[given.method]
+    if kind(max_rank=1).initial_parameters():
+        raise AdapterError(
+            f"method {kind.name!r} learns parameters of its own, which no checkpoint of another program has. Give the "
+            "method that the checkpoint was trained with."
+        )
     if given.scaling is None:
         raise AdapterError(
             f"the checkpoint does not say its scaling rule. Give it with --scaling: {', '.join(SCALINGS)}."

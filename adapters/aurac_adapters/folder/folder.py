@@ -19,6 +19,7 @@ from aurac_adapters.folder.key_names import clean_names
 from aurac_adapters.folder.notes import config_notes
 from aurac_adapters.folder.sidecar import (
     CONFIG,
+    PARAMETERS,
     SIDECAR,
     WEIGHTS,
     Training,
@@ -176,7 +177,11 @@ def read_folder(
 
 
 def save_adapter(
-    adapter: NestedAdapter, folder: str | os.PathLike[str], *, weights: dict[str, torch.Tensor] | None = None
+    adapter: NestedAdapter,
+    folder: str | os.PathLike[str],
+    *,
+    weights: dict[str, torch.Tensor] | None = None,
+    learned: NestedMethod | None = None,
 ) -> Path:
     """Write a nested adapter as a standard PEFT folder with a sidecar; unmodified PEFT loads it at full rank.
 
@@ -184,6 +189,7 @@ def save_adapter(
         adapter: What `attach` or `load_adapter` returned.
         folder: Where to; made if it is not there. An adapter that is there is replaced, other files are kept.
         weights: All weights of the model by name, where it does not hold them in one piece (FSDP).
+        learned: The method with its own parameters, likewise.
 
     Returns:
         The folder. The weights come last, so a folder that was interrupted is incomplete or does not match its
@@ -202,18 +208,22 @@ def save_adapter(
         _save_with_peft(adapter, unfinished, weights)
         made = Path(unfinished) if name == "default" else Path(unfinished, name)
         _rewrite_config(made / CONFIG, adapter)
-        write_sidecar(adapter, made)
+        write_sidecar(adapter, made, learned=learned)
         if not (path / "README.md").exists():
             os.replace(Path(unfinished, "README.md"), path / "README.md")
-        for file in (CONFIG, SIDECAR, WEIGHTS):
-            os.replace(made / file, path / file)
+        for file in (CONFIG, PARAMETERS, SIDECAR, WEIGHTS):
+            if (made / file).exists():
+                os.replace(made / file, path / file)
     return path
 
 
-def write_sidecar(adapter: NestedAdapter, folder: str | os.PathLike[str]) -> None:
+def write_sidecar(
+    adapter: NestedAdapter, folder: str | os.PathLike[str], *, learned: NestedMethod | None = None
+) -> None:
     """Write `aurac_adapter.json` beside the weights in `folder`, in one piece; a folder with a sidecar is complete."""
+    method = learned or adapter.state.learned()
+    write_sidecar_of(method, adapter.inference, Path(folder), training=adapter.training)
     share_weights(Path(folder))
-    write_sidecar_of(adapter.method, adapter.inference, Path(folder), training=adapter.training)
 
 
 def _save_with_peft(adapter: NestedAdapter, folder: str, weights: dict[str, torch.Tensor] | None) -> None:

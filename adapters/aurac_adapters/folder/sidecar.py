@@ -10,6 +10,8 @@ from math import isclose
 from pathlib import Path
 from typing import Any
 
+from safetensors.numpy import load_file, save_file
+
 from aurac.errors import AdapterError, AuracError, UnknownNameError
 from aurac.writing import write_text
 from aurac_adapters.layer.config import check_config, layer_scaling
@@ -20,6 +22,8 @@ from aurac_adapters.methods.method import NestedMethod
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 SIDECAR = "aurac_adapter.json"
+PARAMETERS = "aurac_method.safetensors"
+"""What the method itself has learned, beside the factors."""
 SCHEMA_VERSION = 1
 
 
@@ -29,6 +33,8 @@ Training = Mapping[str, str | float]
 
 def write_sidecar_of(method: NestedMethod, inference: str, folder: Path, *, training: Training | None = None) -> None:
     """Write the sidecar of a folder whose weights are there, in one piece."""
+    if method.parameters:
+        save_file(method.parameters, folder / PARAMETERS)
     package = METHODS.package(method.name)
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -37,6 +43,7 @@ def write_sidecar_of(method: NestedMethod, inference: str, folder: Path, *, trai
         "inference": inference,
         **({"training": dict(training)} if training else {}),
         "sha256": file_sha256(folder / WEIGHTS),
+        **({"parameters_sha256": file_sha256(folder / PARAMETERS)} if method.parameters else {}),
         "versions": {name: version(name) for name in ("aurac", "peft", "torch")},
     }
     write_text(folder / SIDECAR, json.dumps(content, indent=2, allow_nan=False) + "\n")
@@ -71,6 +78,7 @@ def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[
     training = content.pop("training", {})
     if not isinstance(training, dict) or not all(isinstance(value, (str, float, int)) for value in training.values()):
         raise AdapterError(f"{where} has training {training!s:.100}; it must be an object of texts and numbers.")
+    learned = content.pop("parameters_sha256", None)
     inference = content.pop("inference", None)
     try:
         split_gain(str(inference))
@@ -85,7 +93,39 @@ def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[
     except (AuracError, TypeError, ValueError, OverflowError) as exc:
         raise AdapterError(f"{where}: {exc}") from exc
     _check_against_config(where, method, config)
-    return method, inference, training
+    return read_parameters(folder, method, digest=str(learned)), inference, training
+
+
+def read_parameters(folder: Path, method: NestedMethod, *, digest: str | None = None) -> NestedMethod:
+    """Return the method with what it has learned itself, from the file beside the weights; as it is if that is nothing.
+
+    Args:
+        folder: The adapter folder.
+        method: The method without its values.
+        digest: sha256 that the file must have.
+
+    Raises:
+        AdapterError: If the file is missing, damaged, of another adapter or of another method.
+    """
+    if not method.initial_parameters():
+        return method
+    path = folder / PARAMETERS
+    if not path.is_file():
+        raise AdapterError(
+            f"{folder} lacks {PARAMETERS}, what method {method.name} has learned. Fetch or save it again."
+        )
+    if digest is not None and file_sha256(path) != digest:
+        raise AdapterError(f"{path} is of another adapter than {SIDECAR} beside it (sha256 differs). Fetch it again.")
+    try:
+        values = load_file(path)
+    except Exception as exc:  # a stranger's file fails in many ways
+        raise AdapterError(
+            f"{path} is damaged or no safetensors file: {exc}. Fetch or save the adapter again."
+        ) from exc
+    try:
+        return method.with_parameters(values)
+    except AdapterError as exc:
+        raise AdapterError(f"{path}: {exc}") from exc
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -14,10 +14,12 @@ import torch
 from peft.tuners.lora.layer import Embedding as LoraEmbedding
 from peft.tuners.lora.layer import Linear as LoraLinear
 from peft.tuners.lora.layer import LoraVariant
+from torch import nn
 
 from aurac.errors import AdapterError, RankError
 from aurac_adapters.layer.factors import factor_a
 from aurac_adapters.layer.layer_gate import LayerGate
+from aurac_adapters.layer.parameters import values_of
 from aurac_adapters.methods.inference import Gram, find_rule
 from aurac_adapters.methods.method import Diagonal, NestedMethod, check_rank
 
@@ -43,6 +45,8 @@ class RankState:
         self.step = 0
         self.rows: Sequence[int] = (0,)
         self.layer_gates: list[LayerGate] = []
+        self.parameters = nn.ParameterDict()
+        self.stale = False
         self._live: dict[tuple[Kind, torch.device, torch.dtype], torch.Tensor] = {}
 
     def set_rank(self, rank: Ranks) -> None:
@@ -63,12 +67,23 @@ class RankState:
         self.step, self.rows = step, rows
         self._refresh("training")
         self._refresh("gradient")
+        self.stale = bool(self.parameters)  # the step will change what the diagonal at inference is made of
         for each in self.layer_gates:
             each.stale = True
 
     def gate(self, training: bool, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
         """Return the live gate, shape (R,), or (batch, R) where every row has its own diagonal."""
+        if training and self.parameters:
+            p = self.method.learned_diagonal(dict(self.parameters.items()))
+            exact = p.to(device, torch.promote_types(dtype, torch.float32))
+            return (exact / self.method.scale(self.method.max_rank)).to(dtype)
+        if self.stale and not training:
+            self._follow()
         return self.live("training" if training else "inference", device, dtype)
+
+    def learned(self) -> NestedMethod:
+        """Return the method with what it has learned until now; all processes call it where weights are shared out."""
+        return self.method.with_parameters(values_of(self.parameters)) if self.parameters else self.method
 
     def live(self, kind: Kind, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
         """Return the tensor that holds `values(kind)` from now on, whatever rank or step is set."""
@@ -82,7 +97,7 @@ class RankState:
             kind: Which of them.
             gram: Of a layer, for inference rules that depend on its weights.
         """
-        method = self.method
+        method = self.learned()
         if kind == "gradient":
             mask = method.gradient_mask(self.step)
             return np.ones(method.max_rank) if mask is None else mask
@@ -107,6 +122,11 @@ class RankState:
             tensor = torch.tensor(self.values(kind), device=device, dtype=dtype)
         self._live[kind, device, dtype] = tensor
         return tensor
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator, unused-ignore]
+    def _follow(self) -> None:
+        self.stale = False
+        self._refresh("inference")
 
     def _refresh(self, kind: Kind) -> None:
         live = [(key, tensor) for key, tensor in self._live.items() if key[0] == kind]

@@ -18,6 +18,7 @@ from aurac.errors import AdapterError
 from aurac_adapters.layer.config import check_config
 from aurac_adapters.layer.factors import factor_a, factor_b
 from aurac_adapters.layer.gate import NestedEmbeddingVariant, NestedVariant, Ranks, RankState
+from aurac_adapters.layer.parameters import register_parameters
 from aurac_adapters.methods.method import NestedMethod
 
 # PEFT's layers that apply the variant in forward. Others (AWQ, AQLM, EETQ, INC, TransformerEngine, Megatron,
@@ -99,7 +100,7 @@ def attach(
     method: NestedMethod,
     *,
     adapter_name: str = "default",
-    inference: str = "prefix",
+    inference: str | None = None,
     strict: bool = True,
 ) -> NestedAdapter:
     """Make the LoRA layers of an adapter nested: y = W0 x + B diag(p) A x, with p from the method.
@@ -110,7 +111,8 @@ def attach(
         model: A model with LoRA layers, as `get_peft_model` or `PeftModel.from_pretrained` return it.
         method: Ranks, scaling and diagonal.
         adapter_name: PEFT's name of the adapter.
-        inference: A rule in `INFERENCES`, perhaps with a gain ("prefix-gain-4").
+        inference: A rule in `INFERENCES`, perhaps with a gain ("prefix-gain-4"); by default the method's own, which is
+            "prefix" for most.
         strict: Whether every layer must have rank R and scaling s_R; False for LoRA of other makers, where layers may
             differ and rank r means the first min(r, R_layer) rows.
 
@@ -124,7 +126,8 @@ def attach(
         check_config(config.to_dict(), f"the adapter {adapter_name!r}")
     for name, layer in layers:
         _check_layer(name, layer, method, adapter_name, strict)
-    state = RankState(method, inference=inference)
+    state = RankState(method, inference=inference or method.default_inference)
+    state.parameters = register_parameters(model, method, adapter_name, factor_a(layers[0][1], adapter_name))
     for _, layer in layers:
         layer.lora_variant[adapter_name] = _SUPPORTED[type(layer).__name__](state, layer, adapter_name)
         if isinstance(layer, LoraEmbedding):

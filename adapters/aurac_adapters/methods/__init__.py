@@ -24,6 +24,7 @@ METHODS = Registry(
         "lora": "aurac_adapters.methods.lora:Lora",
         "dylora": "aurac_adapters.methods.dylora:DyLora",
         "matryoshka": "aurac_adapters.methods.matryoshka:MatryoshkaLora",
+        "learned-matryoshka": "aurac_adapters.methods.learned:LearnedMatryoshka",
         "svd-lora": "aurac_adapters.methods.svd_lora:SvdLora",
     },
     group="aurac.methods",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import KW_ONLY, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -20,9 +21,12 @@ from aurac_adapters.methods.inference import Gram, find_rule, split_gain
 from aurac_adapters.methods.scaling import SCALINGS
 
 if TYPE_CHECKING:
+    import torch
     from peft import LoraConfig
 
 Diagonal = npt.NDArray[np.float64]
+Values = dict[str, npt.NDArray[np.float32]]
+"""Name -> value of the parameters that a method learns itself."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class NestedMethod(ABC):
     name: ClassVar[str]
     has_train_ranks: ClassVar[bool] = True
     trainable: ClassVar[bool] = True
+    default_inference: ClassVar[str] = "prefix"
+    """The inference rule of an adapter that was trained with this method."""
     added_later: ClassVar[frozenset[str]] = frozenset()
     """Fields that older sidecars lack; there they had the value that is the default."""
 
@@ -98,6 +104,46 @@ class NestedMethod(ABC):
     @abstractmethod
     def kept_diagonal(self, rank: int) -> Diagonal:
         """Return p at a sub-rank when the trained diagonal is kept, shape (R,)."""
+
+    def initial_parameters(self) -> Values:
+        """Return name -> first value of what the method learns itself, beside A and B; nothing by default.
+
+        A method that learns something overrides this and `learned_diagonal`, and computes its other diagonals from
+        `parameters`.
+        """
+        return {}
+
+    def learned_diagonal(self, parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return p in training, shape (R,), as a function of the parameters that torch can differentiate."""
+        raise NotImplementedError(f"{type(self).__name__} has initial_parameters, but no learned_diagonal")
+
+    @property
+    def parameters(self) -> Values:
+        """Name -> value: what was learned, in a method that came from an adapter, else the first values."""
+        learned: Values | None = self.__dict__.get("_learned")
+        return self.initial_parameters() if learned is None else learned
+
+    def with_parameters(self, values: Mapping[str, npt.NDArray[np.float32]]) -> Self:
+        """Return the same method with these values learned.
+
+        Raises:
+            AdapterError: If names, shapes or values cannot be those of this method.
+        """
+        first = self.initial_parameters()
+        if first.keys() != values.keys():
+            raise AdapterError(
+                f"method {self.name!r} learns {', '.join(first) or 'no parameters'}; given were "
+                f"{', '.join(values) or 'none'}."
+            )
+        for name, value in values.items():
+            if value.shape != first[name].shape or not np.isfinite(value).all():
+                raise AdapterError(
+                    f"{name} of method {self.name!r} has shape {value.shape}; it must have {first[name].shape}, and "
+                    "hold finite numbers."
+                )
+        made = copy(self)
+        object.__setattr__(made, "_learned", dict(values))  # not a field: settings are compared and stored, not values
+        return made
 
     def mean_diagonal(self) -> Diagonal:
         """Return the mean of p over all steps, shape (R,); to be overridden where p depends on the step."""

@@ -11,9 +11,10 @@ from transformers.trainer_callback import ProgressCallback
 
 from aurac.errors import TrainingError
 from aurac_adapters.folder.folder import write_sidecar
+from aurac_adapters.folder.sidecar import read_parameters
 from aurac_adapters.layer.nested import NestedAdapter
+from aurac_adapters.layer.parameters import set_values, whole
 from aurac_adapters.training.saving import saving_to
-from aurac_adapters.training.sharding import whole
 
 
 class MethodCallback(TrainerCallback):  # type: ignore[misc]
@@ -29,6 +30,12 @@ class MethodCallback(TrainerCallback):  # type: ignore[misc]
         """Keep the handle of the adapter in training."""
         self.adapter = adapter
         self.passes = 0
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Give the method's own parameters their values in the checkpoint; Trainer loads the factors alone."""
+        if self.adapter.state.parameters and state.global_step:
+            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            set_values(self.adapter.state.parameters, read_parameters(checkpoint, self.adapter.method).parameters)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Set the diagonal of this step: a function of seed and step alone, so a resumed training draws the same."""
@@ -54,10 +61,11 @@ class MethodCallback(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Put the sidecar into the checkpoint, last of all: a checkpoint with a sidecar is complete."""
+        learned = self.adapter.state.learned()  # on all processes
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             with saving_to(folder):
-                write_sidecar(self.adapter, folder)
+                write_sidecar(self.adapter, folder, learned=learned)
 
     def _set_step(self, args: TrainingArguments, state: TrainerState) -> None:
         if self.adapter.method.draws_each_pass:

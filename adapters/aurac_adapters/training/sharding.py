@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from transformers import Trainer
 
 from aurac.errors import TrainingError
@@ -52,9 +51,3 @@ def whole_weights(trainer: Trainer) -> dict[str, Any] | None:
     All processes have to call it, because each sends its share.
     """
     return trainer.accelerator.get_state_dict(trainer.model) if trainer.is_fsdp_enabled else None
-
-
-def whole(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a weight in one piece; all processes have to call it where it is shared out."""
-    gather = getattr(tensor, "full_tensor", None)  # of a DTensor
-    return tensor if gather is None else gather()

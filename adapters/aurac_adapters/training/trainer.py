@@ -141,10 +141,10 @@ def _train(
         resume_from_checkpoint=str(config.out / f"checkpoints/checkpoint-{start}") if start else None
     )
     require_finite(adapter, result.global_step)
-    gathered = whole_weights(trainer)
+    gathered, learned = whole_weights(trainer), adapter.state.learned()
     if arguments.should_save:
         with saving_to(config.out):
-            save_adapter(adapter, config.out, weights=gathered)
+            save_adapter(adapter, config.out, weights=gathered, learned=learned)
         finished = training_record.finish(
             record,
             log_history=trainer.state.log_history,

@@ -37,7 +37,7 @@ def standard_look(index: int) -> Look:
     return Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], dash)
 
 
-LORA, DYLORA, MATRYOSHKA, MATRYOSHKA_TRAINED, SVD_LORA, GRID_LORA = map(standard_look, range(6))
+LORA, DYLORA, MATRYOSHKA, MATRYOSHKA_TRAINED, SVD_LORA, GRID_LORA, LEARNED_MATRYOSHKA = map(standard_look, range(7))
 
 
 def _must_be_look(_: str, value: Any) -> str | None:
@@ -52,6 +52,7 @@ LOOKS = Registry(
         "matryoshka": "aurac.report.plots.looks:MATRYOSHKA",
         "matryoshka-prefix": "aurac.report.plots.looks:MATRYOSHKA",
         "matryoshka-trained": "aurac.report.plots.looks:MATRYOSHKA_TRAINED",
+        "learned-matryoshka": "aurac.report.plots.looks:LEARNED_MATRYOSHKA",
         "svd-lora": "aurac.report.plots.looks:SVD_LORA",
         "grid-lora": "aurac.report.plots.looks:GRID_LORA",
     },
