@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -82,6 +83,17 @@ def test_ranks_may_be_named_one_by_one_and_tasks_be_chosen(call: Call, outputs: 
     assert "acc_norm" in done.out
     run = aurac.load(tmp_path / "run")
     assert (run.method, run.tasks, run.ranks) == ("svd-lora", ("tilt",), RANKS)
+
+
+def test_a_folder_of_results_without_a_rank_in_its_name_is_named(call: Call, outputs: Path, tmp_path: Path) -> None:
+    parent = copytree(outputs, tmp_path / "lm-eval")
+    copytree(outputs / "rank-4", parent / "r16_rerun")
+    with pytest.warns(UserWarning, match=r"not imported: r16_rerun in .*, which holds results of lm_eval and"):
+        done = call("import", parent, "--out", tmp_path / "run")
+    assert done.status == 0
+    ranks = [part for rank in (4, 16) for part in ("--rank", f"{rank}={parent / 'rank-4'}")]
+    error = call("import", *ranks, "--out", tmp_path / "other").error
+    assert "rank 4 and rank 16 are results of the same weights" in error
 
 
 def test_compute_says_how_to_make_a_record_of_it(call: Call, outputs: Path) -> None:

@@ -245,7 +245,19 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "appended": (append, r"line 49 \(rank 8\): document 0 occurs twice. Two calls of lm_eval"),
     "no hash": (
         lambda folder: edit_line(folder, 3, lambda sample: sample.pop("doc_hash")),
-        r"line 3 \(rank 8\) is no sample of lm-eval: KeyError 'doc_hash'",
+        r"line 3 \(rank 8\) has no doc_hash, by which documents are matched .* old versions of lm-eval wrote none. Run",
+    ),
+    "no hashes at all": (
+        lambda folder: edit_line(folder, 1, lambda sample: [sample.pop(key) for key in ("doc_hash", "prompt_hash")]),
+        r"line 1 \(rank 8\) has no doc_hash and no prompt_hash, by which documents are matched",
+    ),
+    "predictions of choices only": (
+        lambda folder: edit_results(folder, lambda content: content["results"].update(spell={"alias": "spell"})),
+        r"rank 8: .*results_.* has predictions of spell and no scores, as lm_eval --predict_only writes them. Run it",
+    ),
+    "predictions of texts only": (
+        lambda folder: edit_results(folder, lambda content: content["results"].update(spell={"bypass,none": 999})),
+        r"rank 8: .*results_.* has predictions of spell and no scores, as lm_eval --predict_only writes them. Run it",
     ),
     "no value": (
         lambda folder: edit_line(folder, 3, lambda sample: sample.pop("exact_match")),
@@ -329,7 +341,8 @@ def test_the_identity_names_what_lm_eval_ran_with(written: tuple[Path, Run], tmp
     said = {"chat_template_sha": "ab", "system_instruction": "Be brief.", "fewshot_as_multiturn": True}
     for folder in folders(parent).values():
         edit_results(folder, lambda content: content.update(said))
-        edit_results(folder, lambda content: content["config"].update(CONFIG))
+        named = CONFIG | {"model_args": f"pretrained=me/base,peft={folder.name}"}
+        edit_results(folder, lambda content, named=named: content["config"].update(named))
     run = import_lm_eval(folders(parent), out=tmp_path / "run", adapter=ADAPTER, requests=parse_tasks("prose"))
     assert run.record["identity"] == {
         "adapter": ADAPTER,
@@ -364,6 +377,70 @@ def test_merged_weights_need_the_name_of_their_base_model(written: tuple[Path, R
         import_lm_eval(folders(parent), **options)
     run = import_lm_eval(folders(parent), base="me/base", **options)
     assert run.record["identity"]["base"] == {"name_or_path": "me/base"}
+
+
+SAME = [
+    ("pretrained=me/base,peft=slices/rank-8,batch_size=1", "pretrained=me/base,peft=./slices/rank-8/,batch_size=8"),
+    ({"pretrained": "me/base", "peft": "a"}, {"pretrained": "me/base", "peft": "a", "device": "cpu"}),
+    ("pretrained=merged", "pretrained=merged,dtype=float32"),
+    ("model=me,base_url=http://here", "model=me,base_url=http://here,num_concurrent=4"),
+    ("pretrained=me/base,lora_local_path=a,max_lora_rank=64", "pretrained=me/base,lora_local_path=a,max_lora_rank=64"),
+]
+OTHER = [
+    ("pretrained=me/base,peft=a", "pretrained=me/base,peft=b"),
+    ("pretrained=me/base,peft=a,subfolder=r2", "pretrained=me/base,peft=a,subfolder=r8"),
+    ("model=me,base_url=http://here", "model=me,base_url=http://there"),
+    ("model=me-r2,base_url=http://here", "model=me-r8,base_url=http://here"),
+    (None, None),
+]
+
+
+def with_arguments(parent: Path, arguments: tuple[Any, Any]) -> Path:
+    for folder, given in zip(folders(parent).values(), arguments, strict=True):
+        edit_results(folder, lambda content, given=given: content["config"].update(model_args=given))
+    return parent
+
+
+@pytest.mark.parametrize("arguments", SAME, ids=str)
+def test_two_ranks_of_the_same_weights_are_an_error(
+    arguments: tuple[Any, Any], written: tuple[Path, Run], tmp_path: Path
+) -> None:
+    parent = with_arguments(copytree(written[0], tmp_path / "lm-eval"), arguments)
+    with pytest.raises(RecordError, match=r"rank 2 and rank 8 are results of the same weights, .* Give each rank the"):
+        import_lm_eval(folders(parent), out=tmp_path / "run", adapter=ADAPTER)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("arguments", OTHER, ids=str)
+def test_ranks_of_other_weights_or_of_none_that_are_named_are_imported(
+    arguments: tuple[Any, Any], written: tuple[Path, Run], tmp_path: Path
+) -> None:
+    parent = with_arguments(copytree(written[0], tmp_path / "lm-eval"), arguments)
+    options: dict[str, Any] = {"out": tmp_path / "run", "adapter": ADAPTER, "requests": parse_tasks("prose")}
+    assert import_lm_eval(folders(parent), base="me/base", **options).ranks == RANKS
+
+
+def test_ranks_of_numpy_name_folders_and_fractions_none(written: tuple[Path, Run], tmp_path: Path) -> None:
+    options: dict[str, Any] = {"adapter": ADAPTER, "requests": parse_tasks("prose")}
+    given = {np.int64(rank): folder for rank, folder in folders(written[0]).items()}
+    assert import_lm_eval(given, out=tmp_path / "run", **options).ranks == RANKS
+    for rank in (1.5, 0, True, "8"):
+        with pytest.raises(RecordError, match=r"is no whole number from 1. Name each folder by the rank"):
+            import_lm_eval({rank: written[0] / "rank-2"}, out=tmp_path / "other", **options)
+
+
+def test_results_beside_the_ranks_are_named_and_not_left_out_without_a_word(tmp_path: Path) -> None:
+    for name in ("r8", "r16_rerun/model", "base", "notes", "r0"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("r8", "r16_rerun/model", "base", "r0"):
+        (tmp_path / name / "results_2026-01-01T00-00-00.json").touch()
+    (tmp_path / "results_2026-01-01T00-00-00.json").touch()
+    said = r"not imported: base, r0, r16_rerun, results_2026-01-01T00-00-00.json in .*To import .* --rank R=DIR"
+    with pytest.warns(UserWarning, match=said):
+        assert rank_folders(tmp_path) == {8: tmp_path / "r8"}
+    rmtree(tmp_path / "r8")
+    with pytest.raises(RecordError, match=r"has no folder called rank-4 or r4, but results in base, r0, r16_rerun"):
+        rank_folders(tmp_path)
 
 
 def test_a_record_is_never_written_over(imported: Run, written: tuple[Path, Run]) -> None:

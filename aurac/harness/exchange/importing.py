@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def import_lm_eval(
     """
     if (out / RUN_JSON).exists():
         raise RecordError(f"{out} holds a run record already. Give another folder with --out, or delete this one.")
-    outputs = {rank: read_folder(rank, folder) for rank, folder in sorted(folders.items())}
+    outputs = {rank: read_folder(rank, folder) for rank, folder in sorted(_checked(folders).items())}
     files = [file for by_name in outputs.values() for file in dict.fromkeys(by_name.values())]
     identity = identity_of(files, adapter, base)
     chosen = _default_requests(outputs) if requests is None else list(requests)
@@ -69,6 +70,13 @@ def import_lm_eval(
         for cell in cells:
             record.add(cell)
     return load(out)
+
+
+def _checked(folders: Mapping[int, Path]) -> dict[int, Path]:
+    for rank in folders:
+        if isinstance(rank, bool) or not hasattr(rank, "__index__") or rank < 1:
+            raise RecordError(f"rank {rank!r} is no whole number from 1. Name each folder by the rank of its adapter.")
+    return {index(rank): Path(folder) for rank, folder in folders.items()}
 
 
 def _default_requests(outputs: Outputs) -> list[TaskRequest]:
@@ -121,6 +129,7 @@ def _measured(outputs: Outputs, task: str) -> tuple[dict[str, Any], list[Cell]]:
     first: tuple[ResultsFile, Samples] | None = None
     for by_name in outputs.values():
         file = by_name[task]
+        _check_scored(file, task)
         samples = file.samples(task, with_requests=first is None)
         if first is None:
             first, settings = (file, samples), task_settings(file, task, samples)
@@ -128,6 +137,15 @@ def _measured(outputs: Outputs, task: str) -> tuple[dict[str, Any], list[Cell]]:
             _check_same(task, *first, file, samples)
         cells.append(make_cell(file, task, samples))
     return settings, cells
+
+
+def _check_scored(file: ResultsFile, task: str) -> None:
+    """Raise for a task that was generated or ranked and not scored: `--predict_only` reports no metric, or "bypass"."""
+    if not {key.partition(",")[0] for key in reported(file.content["results"][task])} - {"bypass"}:
+        raise RecordError(
+            f"rank {file.rank}: {file.path} has predictions of {task} and no scores, as lm_eval --predict_only writes "
+            "them. Run it again without --predict_only, or leave the task out with --tasks."
+        )
 
 
 def _check_same(task: str, first: ResultsFile, before: Samples, file: ResultsFile, samples: Samples) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -88,17 +90,28 @@ class ResultsFile:
             for number, text in enumerate(stream, start=1):
                 try:
                     sample = json.loads(text)
+                    self._check_hashes(file, number, sample)
                     for name, kind in _SAMPLE.items():
                         if not isinstance(sample[name], kind):
                             raise ValueError(f"{name} is {sample[name]!r}")
                     if missing := [metric for metric in sample["metrics"] if metric not in sample]:
                         raise ValueError(f"{missing[0]} has no value")
+                except RecordError:
+                    raise
                 except (ValueError, KeyError, TypeError, RecursionError) as exc:
                     raise RecordError(
                         f"{file}, line {number} (rank {self.rank}) is no sample of lm-eval: {type(exc).__name__} "
                         f"{exc}. {_LOG_SAMPLES}"
                     ) from exc
                 yield number, sample
+
+    def _check_hashes(self, file: Path, number: int, sample: Any) -> None:
+        if isinstance(sample, dict) and (missing := [key for key in ("doc_hash", "prompt_hash") if key not in sample]):
+            raise RecordError(
+                f"{file}, line {number} (rank {self.rank}) has no {' and no '.join(missing)}, by which documents are "
+                "matched between ranks and runs; old versions of lm-eval wrote none. Run lm_eval "
+                f"{version('lm_eval')} with --log_samples and --output_path."
+            )
 
     def _check_complete(self, file: Path, task: str, found: Mapping[tuple[str, int], Any]) -> None:
         """Raise unless every filter has all documents of the results."""
@@ -113,7 +126,7 @@ class ResultsFile:
 
 
 def rank_folders(parent: Path) -> dict[int, Path]:
-    """Return rank -> folder for the children that are called rank-4, rank4 or r4.
+    """Return rank -> folder for the children that are called rank-4, rank4 or r4; warns of other results beside them.
 
     Raises:
         RecordError: If there is none, or two have the same rank.
@@ -125,17 +138,42 @@ def rank_folders(parent: Path) -> dict[int, Path]:
     found: dict[int, Path] = {}
     for child in sorted(parent.iterdir()):
         match = _RANK.fullmatch(child.name) if child.is_dir() else None
-        if match is None:
+        if match is None or int(match[1]) == 0:
             continue
         if (rank := int(match[1])) in found:
             raise RecordError(f"{parent} has two folders of rank {rank}: {found[rank].name} and {child.name}.")
         found[rank] = child
+    others = [child for child in _with_results(parent) if child not in found.values()]
     if not found:
+        held = f", but results in {_listed(others)}" if others else ""
         raise RecordError(
-            f"{parent} has no folder called rank-4 or r4. Put the output of lm_eval at each rank into one, or name "
-            "them with --rank 4=DIR."
+            f"{parent} has no folder called rank-4 or r4{held}. Put the output of lm_eval at each rank into one, or "
+            "name them with --rank 4=DIR."
+        )
+    if others:
+        warnings.warn(
+            f"not imported: {_listed(others)} in {parent}, which {'hold' if len(others) > 1 else 'holds'} results of "
+            "lm_eval and no rank in the name. To import them too, name every folder with its rank: --rank R=DIR "
+            "(again for each).",
+            stacklevel=2,
         )
     return dict(sorted(found.items()))
+
+
+def _with_results(parent: Path) -> list[Path]:
+    """Return what in a folder is a results file of lm-eval, or a folder that holds one."""
+    loose = {file for pattern in _PATTERNS for file in parent.glob(pattern) if file.is_file()}
+    holding = {
+        child
+        for child in parent.iterdir()
+        if child.is_dir() and any(next(child.rglob(pattern), None) is not None for pattern in _PATTERNS)
+    }
+    return sorted(loose | holding)
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+    return ", ".join(path.name for path in paths[:5]) + more
 
 
 def read_folder(rank: int, folder: Path) -> dict[str, ResultsFile]:
