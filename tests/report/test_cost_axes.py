@@ -127,6 +127,7 @@ def test_runs_are_compared_over_a_common_cost(scored: Any) -> None:
     assert difference.value == pytest.approx(float(WEIGHTS @ (b - a)), rel=1e-9)  # a mean over 40 documents
     assert "over the trainable parameters of the adapter and divided" in comparison.prose()
     assert "axis:params" in comparison.to_latex()
+    assert "AURAC is the area over the trainable parameters of the adapter (axis params)." in comparison.to_html()
     assert comparison.to_json().count("at:18-36-52-84") == 1
 
 

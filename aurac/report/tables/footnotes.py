@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.grouping import sorted_labels
+from aurac.analysis.settings import Settings
+from aurac.quadrature import axis_named
 from aurac.report.numbers import value_text
 from aurac.report.tables.cells import unit
 from aurac.results import Run
@@ -23,6 +25,7 @@ def footnotes(compared: ComparedRuns) -> tuple[str, ...]:
         *compared.notes,
         f"Values in points where they are fractions. {_about_errors(compared)} linear: the same score on the linear "
         "axis.",
+        *_about_axis(compared),
         *_about_seeds(compared),
         *_about_tests(compared),
         *(note for run in compared.runs if (note := _adapter_note(run))),
@@ -47,6 +50,12 @@ def _about_errors(compared: ComparedRuns) -> str:
         about = "this adapter, new documents of this kind"
     limits = "; seeds of the training are not part of it" if target == "docs" else ""
     return f"Error: {_ERRORS[target]}. Target: {target} ({about}){limits}."
+
+
+def _about_axis(compared: ComparedRuns) -> list[str]:
+    """Say what was integrated over, unless it is the default."""
+    axis = axis_named(compared.settings.area["axis"])
+    return [] if axis.name == Settings().axis else [f"AURAC is the area over {axis.words} (axis {axis.name})."]
 
 
 def _about_seeds(compared: ComparedRuns) -> list[str]:
