@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 
 from aurac.analysis.costs import COSTS, axis_names
 from aurac.analysis.rank_costs import Cost, check_conditions
 from aurac.curve.curve import RankAccuracyCurve
-from aurac.errors import ComparisonError, CurveError, UnknownNameError
+from aurac.errors import ComparisonError, CurveError, RecordError, UnknownNameError
 from aurac.quadrature import AXES, Axis
 from aurac.results import Run
+from aurac.results.layout import PROFILE
 
 
 def costs_of(name: str, run: Run) -> dict[int, float]:
@@ -62,6 +64,15 @@ def common_axis(axis: str, runs: Sequence[Run]) -> Axis | None:
     """Return `axis_of` where it is a cost; None for an axis of the rank, whose name says all."""
     found = axis_of(axis, runs)
     return found if isinstance(found, Axis) else None
+
+
+def check_profiled(axis: str, folder: Path) -> None:
+    """Raise `RecordError` if the axis is a time and the folder of a record, which need not exist, has no profile."""
+    if axis in COSTS and COSTS[axis].measured and not (folder / PROFILE).is_file():
+        raise RecordError(
+            f"{folder} has no times, which the {axis} axis needs. Measure them first: `aurac profile ADAPTER_DIR --out "
+            f"{folder}`, or score without --axis and integrate later."
+        )
 
 
 def _check_same(axis: str, a: tuple[str, Mapping[int, float]], b: tuple[str, Mapping[int, float]]) -> None:

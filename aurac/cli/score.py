@@ -16,11 +16,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
+from aurac.analysis.cost_axes import check_profiled
+from aurac.analysis.settings import Settings
 from aurac.cli.flags import add_flags, given
 from aurac.cli.options import add_integration, integration
 from aurac.report.formats import FORMATS
 from aurac.results import Run
+from aurac.results.layout import NESTED
 from aurac.workflows.options import ScoreOptions
 
 
@@ -36,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Score, print, plot; 1 if a cell failed."""
     from aurac.workflows.sweep import score_folder
 
+    check_profiled(Settings(**integration(args)).axis, Path(getattr(args, "out", Path(args.adapter) / NESTED)))
     record = score_folder(args.adapter, ScoreOptions(**given(args, ScoreOptions)))
     if record is None:  # another process writes and prints
         return 0

@@ -11,6 +11,7 @@ from aurac.report.base import Report, Tables, written
 from aurac.report.prose import methods
 from aurac.report.table import Table
 from aurac.report.tables import leaderboard, records
+from aurac.report.tables.footnotes import about_axis
 from aurac.report.tables.verdict import verdict
 
 
@@ -28,7 +29,7 @@ class Comparison(Report, ComparedRuns):
     def summary(self) -> Report:
         """Return the verdict, the leaderboard and what a reader has to know, without tests and values at each rank."""
         first, *_ = self.tables()
-        return Tables((replace(first, title=verdict(self), notes=self.notes),))
+        return Tables((replace(first, title=verdict(self), notes=(*about_axis(self), *self.notes)),))
 
     def records(self) -> list[dict[str, Any]]:
         """Return one flat dictionary for each run and task, fractions, None where something is not known."""

@@ -25,7 +25,7 @@ def footnotes(compared: ComparedRuns) -> tuple[str, ...]:
         *compared.notes,
         f"Values in points where they are fractions. {_about_errors(compared)} linear: the same score on the linear "
         "axis.",
-        *_about_axis(compared),
+        *about_axis(compared),
         *_about_seeds(compared),
         *_about_tests(compared),
         *(note for run in compared.runs if (note := _adapter_note(run))),
@@ -52,7 +52,7 @@ def _about_errors(compared: ComparedRuns) -> str:
     return f"Error: {_ERRORS[target]}. Target: {target} ({about}){limits}."
 
 
-def _about_axis(compared: ComparedRuns) -> list[str]:
+def about_axis(compared: ComparedRuns) -> list[str]:
     """Say what was integrated over, unless it is the default."""
     axis = axis_named(compared.settings.area["axis"])
     return [] if axis.name == Settings().axis else [f"AURAC is the area over {axis.words} (axis {axis.name})."]
