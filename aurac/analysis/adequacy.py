@@ -19,11 +19,11 @@ import numpy as np
 from aurac.analysis.sources import as_curves
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError
-from aurac.statistics.equivalence import check_margin, loss_p, non_inferiority
+from aurac.statistics.equivalence import check_margin, t_loss_test
 from aurac.statistics.estimate import Estimate
-from aurac.statistics.flat import unseen_share
-from aurac.statistics.intervals import estimate_mean
-from aurac.statistics.macro import macro_mean
+from aurac.statistics.losses import loss_over_seeds, over_seeds
+from aurac.statistics.non_inferiority import LossTest, loss_test
+from aurac.statistics.sample import Sample, inputs_of, mean_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class RankEvidence:
         upper: One-sided upper bound of the loss at level alpha: the smallest margin that the rank could be certified
             for, when all larger ranks are too.
         p_value: Against "the loss is `margin` or more"; None for full rank.
-        deviating: Documents whose score differs from full rank's. With fewer than 10 the t test is rough.
+        deviating: Documents whose score differs from full rank's.
         detectable: Smallest margin that this many documents would certify with 80 % power if the rank lost nothing.
         status: "reference", "certified", "failed" (where the sequence stopped), or "not tested".
     """
@@ -57,6 +57,9 @@ class RankEvidence:
 @dataclass(frozen=True, repr=False)
 class Adequacy:
     """The smallest adequate rank and the evidence.
+
+    The test is the score test (`aurac.statistics.non_inferiority`) for scores in [0, 1], over all tasks at once; with
+    several training seeds it is about the method, and a t test over documents and seeds has to agree.
 
     Attributes:
         rank: Smallest certified rank; full rank when none below it is certified.
@@ -162,55 +165,51 @@ def _decide(p_value: float | None, going: bool, alpha: float) -> tuple[bool, str
 
 
 def _evidence(curves: Sequence[RankAccuracyCurve], rank: int, margin: float, alpha: float) -> RankEvidence:
-    losses = [_losses(curve, rank) for curve in curves]
-    parts = [estimate_mean(values) for values in losses]
-    estimate = parts[0] if len(parts) == 1 else macro_mean(parts)
+    samples = [_losses(curve, rank) for curve in curves]
+    estimate = loss_over_seeds(curves, rank) or mean_of(samples)
     accuracy = float(np.mean([curve.accuracy_at(rank) for curve in curves]))
-    bounded = all(curve.bounded for curve in curves)
     reference = rank == curves[0].max_rank
-    p_value, upper, detectable = (None, 0.0, 0.0) if reference else _test(losses, margin, alpha, bounded)
-    deviating = sum(int(np.count_nonzero(values)) for values in losses)
-    return RankEvidence(rank, accuracy, estimate.value, estimate.stderr, upper, p_value, deviating, detectable, "")
+    test = LossTest(1.0, 0.0, 0.0) if reference else _test(samples, estimate, margin, alpha, over_seeds(curves))
+    deviating = sum(int(np.count_nonzero(sample.values)) for sample in samples)
+    return RankEvidence(
+        rank=rank,
+        accuracy=accuracy,
+        loss=estimate.value,
+        stderr=estimate.stderr,
+        upper=test.upper,
+        p_value=None if reference else test.p_value,
+        deviating=deviating,
+        detectable=test.detectable,
+        status="",
+    )
 
 
-def _losses(curve: RankAccuracyCurve, rank: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    assert curve.scores is not None
-    full, here = curve.scores[:, -1], curve.scores[:, curve.ranks.index(rank)]
-    return full - here if curve.higher_is_better else here - full
+def _losses(curve: RankAccuracyCurve, rank: int) -> Sample:
+    measured, sign = curve.measured(), 1.0 if curve.higher_is_better else -1.0
+    values = sign * (measured[:, -1] - measured[:, curve.ranks.index(rank)])
+    strata = None if curve.strata is None else curve.strata.labels
+    return Sample(values, curve.clusters, curve.bounded, strata=strata)
 
 
-def _test(losses: Sequence[Any], margin: float, alpha: float, bounded: bool) -> tuple[float, float, float]:
-    """Return p, the one-sided upper bound of the loss, and the margin that a loss of 0 would be certified for.
+def _test(samples: Sequence[Sample], estimate: Estimate, margin: float, alpha: float, over_seeds: bool) -> LossTest:
+    """Return p, the bound of the loss at level alpha, and the margin that a loss of 0 would be certified for.
 
-    A task on which every document loses the same has no spread for a t test and is bounded by its number of documents.
-    A mean over tasks that reaches the margin does so on the mean of the other tasks or on one of these, so the largest
-    of their p holds for it (intersection-union, Berger 1982). Without this a task of few documents counts as exact.
-
-    A loss of fractions is at most 1, however wide a t interval on few documents is.
+    Losses of fractions have the score test, over all tasks at once. Unbounded ones have the t test, and so has a method
+    with several seeds, whose error is over both; of two tests the weaker one counts.
     """
-    flat = [values for values in losses if bounded and np.ptp(values) == 0]
-    spread = [estimate_mean(values) for values in losses if not (bounded and np.ptp(values) == 0)]
-    tests = [_flat_test(values, margin, alpha) for values in flat]
-    if not flat and not any(part.stderr for part in spread):  # unbounded: an error that says so
-        non_inferiority(losses[0], margin, bounded=bounded)
-    if spread:
-        mean = spread[0] if len(spread) == 1 else macro_mean(spread)
-        tests.append((loss_p(mean, margin), *_bounds(mean, alpha)))
-    p_values, uppers, detectables = zip(*tests, strict=True)
+    bounded = all(sample.bounded for sample in samples)
+    tests = []
+    if bounded:
+        inputs = inputs_of(samples)
+        tests.append(loss_test(inputs.losses(), margin, alpha=alpha, df=inputs.df))
+    if (not bounded or over_seeds) and estimate.stderr > 0:
+        tests.append(t_loss_test(estimate, margin, alpha=alpha))
+    if not tests:
+        raise CurveError("all documents have the same loss, so an unbounded metric shows no spread to test against.")
     ceiling = 1.0 if bounded else math.inf
-    return max(p_values), min(ceiling, max(uppers)), max(detectables)
-
-
-def _flat_test(values: Any, margin: float, alpha: float) -> tuple[float, float, float]:
-    q = unseen_share(len(values), alpha)
-    return non_inferiority(values, margin, bounded=True), float(values[0] + q * (1 - values[0])), q
-
-
-def _bounds(estimate: Estimate, alpha: float) -> tuple[float, float]:
-    from scipy.special import stdtrit
-
-    t = float(stdtrit(estimate.df, 1 - alpha))
-    return estimate.value + t * estimate.stderr, (t + float(stdtrit(estimate.df, 0.8))) * estimate.stderr
+    return LossTest(
+        max(t.p_value for t in tests), min(ceiling, max(t.upper for t in tests)), max(t.detectable for t in tests)
+    )
 
 
 def _check(curves: Sequence[RankAccuracyCurve], margin: float, alpha: float) -> None:

@@ -22,6 +22,11 @@ from aurac.statistics.multiplicity import holm
 from aurac.statistics.pairwise import Pairwise, pairwise
 from aurac.statistics.refused import check_name
 
+_TWO_SEEDS = (
+    "Two training seeds make no test between methods: their error has one or two degrees of freedom, and the interval "
+    "is as wide as that. Train and score at least 3 of each method."
+)
+
 
 def compare(
     runs: Sequence[Run | str | PathLike[str]] | Mapping[str, Sequence[Run | str | PathLike[str]]],
@@ -86,6 +91,8 @@ def compare(
     if len(names) > 1:
         notes += add_macro(results, pairs, curves, chosen, settings)
     notes += flat_notes(results, curves, chosen, alpha=settings.alpha, target=target, macro=MACRO)
+    if any(r.difference is not None and r.difference.p_value is None for r in results.values()):
+        notes.append(_TWO_SEEDS)
     rows = tuple(as_run(name, group, {task: curves[task][name] for task in names}) for name, group in members.items())
     return ComparedRuns(rows, names, chosen, _with_holm(results), tuple(dict.fromkeys(notes)), pairs, settings)
 
@@ -109,14 +116,15 @@ def _pairs(curves: Mapping[str, RankAccuracyCurve], baseline: str, settings: Set
     order = [*(name for name in curves if name != baseline), baseline]
     options: dict[str, Any] = {"target": settings.target, "confidence_level": settings.confidence_level}
     if settings.target == "docs":
-        options |= {"n_resamples": settings.n_resamples}
+        options |= {"n_resamples": settings.n_resamples, "test": "auto"}
     return pairwise({name: curves[name] for name in order}, seed=settings.seed, **settings.area, **options)
 
 
 def _with_holm(results: dict[tuple[str, str], Result]) -> dict[tuple[str, str], Result]:
     adjusted = dict(results)
     for task in dict.fromkeys(task for _, task in results):
-        family = [key for key in results if key[1] == task and results[key].difference is not None]
-        p_values = holm([d.p_value for key in family if (d := results[key].difference) is not None])
+        known = {key: r.difference.p_value for key, r in results.items() if key[1] == task and r.difference}
+        family = {key: p for key, p in known.items() if p is not None}
+        p_values = holm(list(family.values()))
         adjusted |= {key: replace(results[key], p_holm=p) for key, p in zip(family, p_values, strict=True)}
     return adjusted

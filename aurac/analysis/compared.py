@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import inf
 
 from aurac.analysis.compute import AuracScore
 from aurac.analysis.settings import Settings
 from aurac.results import Run
 from aurac.statistics.estimate import Interval
 from aurac.statistics.methods import are_paired
-from aurac.statistics.paired import PairedDifference
+from aurac.statistics.paired import PairedDifference, smallest_found
 from aurac.statistics.pairwise import Pairwise
-from aurac.statistics.planning import detectable_effect
 from aurac.statistics.tiers import Tiers
 
 MACRO = "macro"
@@ -97,7 +95,8 @@ class ComparedRuns:
 
     def tiers(self, task: str) -> Tiers | None:
         """Return the places on a task that the tests of all pairs can tell apart; None where there are no tests."""
-        return self.pairs[task].tiers(self.settings.alpha) if task in self.pairs else None
+        tested = task in self.pairs and self.pairs[task].p_adjusted
+        return self.pairs[task].tiers(self.settings.alpha) if tested else None
 
     def beats(self, task: str, name: str, other: str) -> bool:
         """Tell whether a run is significantly better than another in the tests of all pairs."""
@@ -115,10 +114,14 @@ class ComparedRuns:
         return len(values) > 1 and abs(self.results[run, task].value - best) < 1e-12
 
     def detectable(self, d: PairedDifference) -> float | None:
-        """Return the smallest true difference that an unadjusted test finds with 80 % power; None without spread."""
-        if d.stderr == 0:
-            return None
-        return detectable_effect(d.stderr, inf if d.df is None else d.df, alpha=self.settings.alpha)
+        """Return the smallest true difference that an unadjusted test finds with 80 % power; None without a test."""
+        return smallest_found(d, alpha=self.settings.alpha)
+
+    def tests_made(self, *tasks: str) -> list[str]:
+        """Return the names of the tests behind the p-values on these tasks, by default on all."""
+        pairs = [made for task, made in self.pairs.items() if not tasks or task in tasks]
+        names = {d.test for made in pairs for d in made.differences.values() if d.p_value is not None}
+        return [name for name in ("sign-flip", "score", "t") if name in names]
 
     def pairing(self) -> str:
         """Return how the seeds of two methods were joined in the tests: "paired", "independent", or "mixed"."""
@@ -129,9 +132,13 @@ class ComparedRuns:
     def signature_lines(self, task: str) -> list[str]:
         """Return the signatures of a task: one line, or one for each kind where they were allowed to differ."""
         test = {}
-        if task in self.pairs:
-            flips = {"test": f"flip{self.settings.n_resamples}", "adj": "holm", "rs": str(self.settings.seed)}
-            test = flips if self.settings.target == "docs" else {"test": "t", "pairing": self.pairing(), "adj": "holm"}
+        if made := self.tests_made(task) if task in self.pairs else []:
+            names = {"sign-flip": f"flip{self.settings.n_resamples}"}
+            test = {"test": "+".join(names.get(name, name) for name in made)}
+            if self.settings.target == "docs":
+                test |= {"adj": "holm", "rs": str(self.settings.seed)}
+            else:
+                test |= {"pairing": self.pairing(), "adj": "holm"}
         order = [self.baseline, *(run.name for run in self.runs)]
         found = [self.score(name, task).signature for name in order]
         return list(dict.fromkeys(str(replace(s, inference={**s.inference, **test})) for s in found))

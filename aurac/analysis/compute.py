@@ -13,7 +13,7 @@ import numpy.typing as npt
 from aurac.analysis.cost_axes import axis_of, signed_costs
 from aurac.analysis.sources import as_curve, opened
 from aurac.curve.curve import RankAccuracyCurve
-from aurac.errors import CurveError
+from aurac.errors import CurveError, RefusedError
 from aurac.quadrature import Axis, Vector, axis_named, effective_ranks, weights
 from aurac.results import Run
 from aurac.signature import Signature, curve_signature
@@ -21,7 +21,7 @@ from aurac.statistics.cautions import cautions
 from aurac.statistics.chance import above_chance, check_chance, interval_above_chance
 from aurac.statistics.estimate import Estimate, Interval
 from aurac.statistics.intervals import check_interval_name, estimate_mean, mean_interval, per_document
-from aurac.statistics.methods import method_score
+from aurac.statistics.methods import method_interval, method_score
 from aurac.statistics.refused import check_name
 from aurac.statistics.seeds import TARGETS
 
@@ -32,8 +32,8 @@ class AuracScore:
 
     Attributes:
         value: AURAC on the asked axis, fraction in [0, 1] for accuracies; relative to chance where that was asked.
-        value_linear: The same rule on the linear axis; None for "simpson", which is refused there.
-        value_log2: The same rule on the log2 axis.
+        value_linear: The same rule on the linear axis; None where it is refused, as "simpson" is.
+        value_log2: The same rule on the log2 axis; None where it is refused.
         stderr: Standard error, over documents or what the interval's target says; None where there are no per-document
             scores or only one document.
         interval: Confidence interval; None where `stderr` is.
@@ -50,7 +50,7 @@ class AuracScore:
 
     value: float
     value_linear: float | None
-    value_log2: float
+    value_log2: float | None
     stderr: float | None
     interval: Interval | None
     weights: Mapping[int, float]
@@ -103,7 +103,7 @@ class AuracScore:
     def __str__(self) -> str:
         """Print the score for a terminal, accuracies in points."""
         show = _points if self.curve.bounded else _plain
-        linear = "refused" if self.value_linear is None else show(self.value_linear)
+        log2, linear = ("refused" if v is None else show(v) for v in (self.value_log2, self.value_linear))
         table = [("rank", "weight", self.curve.metric or "accuracy", *((self.axis,) if self.costs else ()))]
         table += [
             (str(rank), f"{weight:.4f}", show(value), *((f"{self.costs[rank]:.6g}",) if self.costs else ()))
@@ -113,7 +113,7 @@ class AuracScore:
             [
                 f"AURAC {show(self.value)} {self._error_text(show)}"
                 + ("" if self.curve.higher_is_better else ", lower is better"),
-                f"  {self.rule} rule on the {self.axis} axis (log2 {show(self.value_log2)}, linear {linear}); "
+                f"  {self.rule} rule on the {self.axis} axis (log2 {log2}, linear {linear}); "
                 f"K_eff {self.k_eff:.2f} of {len(self.weights)} ranks",
                 *("".join(f"  {cell:>{6 if k < 2 else 8}}" for k, cell in enumerate(row)) for row in table),
                 *(f"warning: {warning}" for warning in self.warnings),
@@ -169,7 +169,7 @@ def compute(
         confidence_level: Of the interval.
         ci: "wilson", "t", "bca", or "auto": Wilson at the effective number of documents for scores in [0, 1], t for
             clusters and unbounded metrics.
-        clusters: One label a document where documents share a passage.
+        clusters: One label a document where documents share a passage; by default those of the curve, if it has some.
         rng: For ci "bca" only; by default seeded with 12345.
         chance: Accuracy of guessing; the score is then (AURAC - chance) / (1 - chance), and its error likewise.
         scale: "fraction" or "percent", of accuracies that are not in a curve yet.
@@ -200,6 +200,7 @@ def compute(
         )
     area: dict[str, Any] = {"rule": rule, "within": within, "prior": prior}
     w = weights(data.ranks, along, **area)
+    clusters = data.clusters if clusters is None else clusters
     estimate, interval = _inference(
         data, w, confidence_level=confidence_level, ci=ci, clusters=clusters, rng=rng, target=target
     )
@@ -212,8 +213,8 @@ def compute(
     extras = _extras(within, w if rule == "prior" else None, duplicates, chance) | signed_costs(along, data.ranks)
     score = AuracScore(
         value=float(w @ data.accuracies),
-        value_linear=None if rule == "simpson" else float(weights(data.ranks, "linear", **area) @ data.accuracies),
-        value_log2=float(weights(data.ranks, "log2", **area) @ data.accuracies),
+        value_linear=_on_axis(data, "linear", area),
+        value_log2=_on_axis(data, "log2", area),
         stderr=stderr,
         interval=interval,
         weights=dict(zip(data.ranks, w.tolist(), strict=True)),
@@ -229,6 +230,14 @@ def compute(
     return score if chance is None else _relative(score, chance)
 
 
+def _on_axis(curve: RankAccuracyCurve, axis: str, area: Mapping[str, Any]) -> float | None:
+    """Return the score on an axis; None where the rule is refused there."""
+    try:
+        return float(weights(curve.ranks, axis, **area) @ curve.accuracies)
+    except RefusedError:
+        return None
+
+
 def _relative(score: AuracScore, chance: float) -> AuracScore:
     """Return the score relative to guessing; the curve, its weights and warnings stay as measured."""
     if not score.curve.bounded:
@@ -237,7 +246,7 @@ def _relative(score: AuracScore, chance: float) -> AuracScore:
         score,
         value=above_chance(score.value, chance),
         value_linear=None if score.value_linear is None else above_chance(score.value_linear, chance),
-        value_log2=above_chance(score.value_log2, chance),
+        value_log2=None if score.value_log2 is None else above_chance(score.value_log2, chance),
         stderr=None if score.stderr is None else score.stderr / (1 - chance),
         interval=None if score.interval is None else interval_above_chance(score.interval, chance),
     )
@@ -253,16 +262,18 @@ def _inference(
     rng: np.random.Generator | None,
     target: str | None,
 ) -> tuple[Estimate | None, Interval | None]:
-    if curve.scores is None or len(curve.scores) < 2 or target == "benchmark":  # where nothing is random
+    scores = curve.scores
+    if scores is None or len(scores) < 2 or target == "benchmark":  # where nothing is random
         return None, None
     if (target or ("docs" if curve.seeds is None else "docs+seeds")) != "docs":
-        if ci not in ("auto", "t") or clusters is not None:
-            raise CurveError(
-                "an error over seeds has a t interval. Leave ci= and clusters= out, or ask for target='docs'."
-            )
+        if ci != "auto":
+            raise CurveError("an error over seeds has an interval of its own. Leave ci= out, or ask for target='docs'.")
+        if clusters is not None and clusters is not curve.clusters:
+            curve = curve.clustered([str(label) for label in clusters])
         over_seeds = method_score([curve], [w], target=target or "docs+seeds")
-        return Estimate(over_seeds.value, over_seeds.stderr, over_seeds.df), over_seeds.interval(confidence_level)
-    a = per_document(curve.scores, w)
+        interval = method_interval(over_seeds, [curve], [w], confidence_level=confidence_level)
+        return Estimate(over_seeds.value, over_seeds.stderr, over_seeds.df), interval
+    a = per_document(scores, w)
     interval = mean_interval(
         a, confidence_level=confidence_level, ci=ci, clusters=clusters, bounded=curve.bounded, rng=rng
     )

@@ -42,7 +42,7 @@ def flat_notes(
         if found:
             said = _note(task, found, by_name[baseline], alpha if target in _OVER_DOCUMENTS else None)
             if (baseline, macro) in results:
-                has = "; its interval has it" if target == "docs" else ""
+                has = "; its interval allows for it" if target == "docs" else ""
                 said += f" The ± of the mean over tasks lacks this part{has}."
             notes.append(said)
     return notes

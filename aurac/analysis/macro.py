@@ -13,11 +13,10 @@ from aurac.analysis.settings import Settings
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.quadrature import weights
 from aurac.statistics.estimate import Estimate, Interval
-from aurac.statistics.intervals import t_interval
-from aurac.statistics.macro import macro_difference, macro_interval, macro_mean
-from aurac.statistics.methods import method_contrast, method_score
+from aurac.statistics.macro_score import macro_score
+from aurac.statistics.methods import method_contrast, method_interval, method_score
 from aurac.statistics.multiplicity import holm
-from aurac.statistics.paired import PairedDifference
+from aurac.statistics.paired import PairedDifference, macro_difference
 from aurac.statistics.pairwise import Pairwise
 
 
@@ -57,15 +56,12 @@ def _macro_error(
     """Return the mean over tasks with its error, and its interval; None where a task has none."""
     if any(part.stderr is None for part in parts):
         return None, None
-    level = settings.confidence_level
+    level, rank_weights = settings.confidence_level, [weights(curve.ranks, **settings.area) for curve in curves]
     if settings.target == "docs":
-        counts = [curve.n_documents or 0 for curve in curves]
-        estimates = [Estimate(part.value, part.stderr or 0.0, n - 1) for part, n in zip(parts, counts, strict=True)]
-        return macro_mean(estimates), macro_interval(estimates, counts, confidence_level=level)
-    rank_weights = [weights(curve.ranks, **settings.area) for curve in curves]
+        return macro_score(curves, rank_weights, confidence_level=level)
     made = method_score(curves, rank_weights, target=settings.target)
-    estimate = Estimate(made.value, made.stderr, made.df)
-    return estimate, t_interval(estimate, confidence_level=level, target=settings.target)
+    interval = method_interval(made, curves, rank_weights, confidence_level=level)
+    return Estimate(made.value, made.stderr, made.df), interval
 
 
 def _macro_pairs(
@@ -80,10 +76,10 @@ def _macro_pairs(
     def difference(a: str, b: str) -> PairedDifference:
         if settings.target == "docs":
             parts, rng = [pairs[task].differences[a, b] for task in curves], np.random.default_rng(settings.seed)
-            return macro_difference(parts, rng=rng, n_resamples=settings.n_resamples, **level)
+            return macro_difference(parts, rng=rng, n_resamples=settings.n_resamples, test="auto", **level)
         first, second = ([by_name[name] for by_name in curves.values()] for name in (a, b))
         return method_contrast(first, second, target=settings.target, **settings.area, **level)
 
     differences = {(a, b): difference(a, b) for a, b in pairs[next(iter(curves))].differences}
-    adjusted = holm([d.p_value for d in differences.values()])
-    return Pairwise(dict(values), differences, dict(zip(differences, adjusted, strict=True)), True)
+    p_values = {pair: d.p_value for pair, d in differences.items() if d.p_value is not None}
+    return Pairwise(dict(values), differences, dict(zip(p_values, holm(list(p_values.values())), strict=True)), True)

@@ -94,7 +94,7 @@ def plan_study(
     Example:
         >>> (plan,) = plan_study(Question(effect=0.01), [Spread("", 0.3)], documents=[1172]).plans
         >>> round(plan.minimal, 4), round(plan.power, 2), plan.needed  # 2.80 * 0.3 / sqrt(1172)
-        (0.0246, 0.21, 7064)
+        (0.0246, 0.21, 7066)
     """
     if documents is None and question.effect is None and any(spread.n_documents is None for spread in spreads):
         raise CurveError("nothing to plan. Give a number of documents, an effect, or two runs.")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aurac.curve.seeds import SeedScores
+from aurac.curve.strata import Strata
 from aurac.errors import CurveError, UnknownNameError
 from aurac.quadrature import Axis, Vector, as_floats, check_ranks, weights
 
@@ -40,6 +41,9 @@ class RankAccuracyCurve:
         name: What the curve is called in tables and plots.
         seeds: For a method that was trained several times, the scores of every seed, of which `scores` is the mean;
             `from_seeds` makes such a curve.
+        clusters: What each of n documents shares with others (a passage), so that errors take those together.
+        strata: For a mean over tasks, the task of each document and its scores as measured; `scores` are then
+            `Strata.linearised`.
 
     Raises:
         CurveError: If ranks or accuracies make no curve; the message says which value and why.
@@ -67,6 +71,8 @@ class RankAccuracyCurve:
         bounded: bool = True,
         name: str | None = None,
         seeds: SeedScores | None = None,
+        clusters: Sequence[str] | None = None,
+        strata: Strata | None = None,
     ) -> None:
         """Check everything, sort by rank, keep read-only copies."""
         if scale not in SCALES:
@@ -79,11 +85,13 @@ class RankAccuracyCurve:
         _notice_fractions(scale, values, bounded)
         grid, values, matrix = _merge_duplicates(grid, values, matrix, duplicates)
         self.ranks: tuple[int, ...] = tuple(int(rank) for rank in check_ranks(grid.tolist()))
-        _check_values(self.ranks, values, matrix, bounded)
+        self.strata = None if strata is None else strata.ranks(order.tolist())
+        _check_values(self.ranks, values, matrix if self.strata is None else self.strata.values, bounded)
         self.accuracies: Vector = _frozen(values)
         self.scores: Matrix | None = None if matrix is None else _frozen(matrix)
         self.documents = _check_documents(documents, matrix)
         self.seeds = _check_seeds(seeds, matrix, order)
+        self.clusters = _check_clusters(clusters, matrix)
         self.task, self.metric, self.num_fewshot, self.task_version = task, metric, num_fewshot, task_version
         self.higher_is_better, self.bounded, self.name = higher_is_better, bounded, name
 
@@ -119,7 +127,9 @@ class RankAccuracyCurve:
             if (curve.ranks, curve.documents) != (first.ranks, first.documents):
                 raise CurveError("the curves of the seeds differ in ranks or documents. Align them first.")
         if len(curves) == 1:
-            return first._copy(first.ranks, first.accuracies, first.scores, first.documents, name=name or first.name)
+            return first._copy(
+                first.ranks, first.accuracies, first.scores, first.documents, name=name or first.name, **first._parts()
+            )
         known = [curve.scores for curve in curves if curve.scores is not None]
         if len(known) < len(curves) or first.documents is None:  # nothing says which rows belong together
             accuracies = np.mean([curve.accuracies for curve in curves], axis=0)
@@ -127,7 +137,8 @@ class RankAccuracyCurve:
         values = np.stack(known, axis=1)  # (n, S, K)
         seeds = SeedScores(values, tuple(labels), unit)
         mean = values.mean(axis=1)
-        return first._copy(first.ranks, None, mean, first.documents, name=name or first.name, seeds=seeds)
+        about = {"clusters": first.clusters, "strata": _mean_strata(curves)}
+        return first._copy(first.ranks, None, mean, first.documents, name=name or first.name, seeds=seeds, **about)
 
     @property
     def max_rank(self) -> int:
@@ -171,6 +182,8 @@ class RankAccuracyCurve:
             None if self.scores is None else self.scores[:, columns],
             self.documents,
             seeds=self.seeds and self.seeds.ranks(columns),
+            clusters=self.clusters,
+            strata=self.strata and self.strata.ranks(columns),
         )
 
     def select_documents(self, documents: Sequence[str]) -> RankAccuracyCurve:
@@ -182,7 +195,25 @@ class RankAccuracyCurve:
             raise CurveError(f"document {unknown[0]!r} is not on this curve ({len(unknown)} such keys).")
         chosen = [rows[key] for key in documents]
         seeds = self.seeds and self.seeds.documents(chosen)
-        return self._copy(self.ranks, None, self.scores[chosen], tuple(documents), seeds=seeds)
+        about = {
+            "clusters": self.clusters and [self.clusters[row] for row in chosen],
+            "strata": self.strata and self.strata.documents(chosen),
+        }
+        return self._copy(self.ranks, None, self.scores[chosen], tuple(documents), seeds=seeds, **about)
+
+    def measured(self) -> Matrix:
+        """Return every document's own score at every rank, shape (n, K); `CurveError` where documents are not known.
+
+        For a mean over tasks these are not `scores`, whose mean is the curve.
+        """
+        if self.scores is None:
+            raise CurveError("this curve has no per-document scores.")
+        return self.scores if self.strata is None else self.strata.values
+
+    def clustered(self, clusters: Sequence[str] | None) -> RankAccuracyCurve:
+        """Return the same curve with these clusters of documents, or with none."""
+        parts = self._parts() | {"clusters": clusters}
+        return self._copy(self.ranks, self.accuracies, self.scores, self.documents, **parts)
 
     def without_documents(self) -> RankAccuracyCurve:
         """Return the accuracies alone."""
@@ -190,7 +221,10 @@ class RankAccuracyCurve:
 
     def named(self, name: str) -> RankAccuracyCurve:
         """Return the same curve under another name."""
-        return self._copy(self.ranks, self.accuracies, self.scores, self.documents, name=name, seeds=self.seeds)
+        return self._copy(self.ranks, self.accuracies, self.scores, self.documents, name=name, **self._parts())
+
+    def _parts(self) -> dict[str, Any]:
+        return {"seeds": self.seeds, "clusters": self.clusters, "strata": self.strata}
 
     def _copy(
         self, ranks: Sequence[int], accuracies: Vector | None, scores: Matrix | None, documents: Any, **changes: Any
@@ -309,6 +343,24 @@ def _check_seeds(seeds: SeedScores | None, matrix: Matrix | None, order: npt.NDA
     if matrix is None or not fits or not np.allclose(sorted_seeds.values.mean(axis=1), matrix, rtol=0, atol=1e-9):
         raise CurveError("scores are not the means over the seeds. Use RankAccuracyCurve.from_seeds.")
     return sorted_seeds
+
+
+def _check_clusters(clusters: Sequence[str] | None, matrix: Matrix | None) -> tuple[str, ...] | None:
+    if clusters is None:
+        return None
+    if matrix is None or len(clusters) != len(matrix):
+        raise CurveError(
+            f"{len(clusters)} cluster labels for {0 if matrix is None else len(matrix)} documents. Give one label a "
+            "document."
+        )
+    return tuple(clusters)
+
+
+def _mean_strata(curves: Sequence[RankAccuracyCurve]) -> Strata | None:
+    known = [curve.strata for curve in curves if curve.strata is not None]
+    if not known:
+        return None
+    return Strata(known[0].labels, np.mean([strata.values for strata in known], axis=0))
 
 
 def _frozen(array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -37,7 +37,8 @@ def weights(
 
     Raises:
         CurveError: If ranks, range, or prior do not fit each other.
-        RefusedError: For a rule in `REFUSED_RULES`, such as "simpson" on the linear axis.
+        RefusedError: For a rule in `REFUSED_RULES`, such as "simpson" on the linear axis, and for any rule that gives a
+            rank a negative weight, such as "simpson" on unevenly spaced ranks.
         UnknownNameError: If axis or rule is in no table.
 
     Example:
@@ -63,7 +64,7 @@ def weights(
         return _prior(grid, prior)
     if len(grid) == 1:
         return np.ones(1)
-    return rule_named(rule)(positions(along, grid))
+    return _not_negative(rule_named(rule)(positions(along, grid)), grid, rule, along)
 
 
 _TOLD_APART = 2**53  # as float64; no adapter comes near
@@ -129,6 +130,17 @@ def effective_ranks(rank_weights: npt.ArrayLike) -> float:
         2.6666666666666665
     """
     return float(1.0 / np.square(np.asarray(rank_weights, dtype=np.float64)).sum())
+
+
+def _not_negative(made: Vector, grid: Vector, rule: str, axis: Axis) -> Vector:
+    """Return the weights, or raise `RefusedError` where one is negative: a score could then lie above 1."""
+    negative = [f"{rank:g}" for rank, weight in zip(grid, made, strict=True) if weight < -1e-12]
+    if negative:
+        raise RefusedError(
+            f"rule {rule!r} gives rank {', '.join(negative)} a negative weight on the {axis} axis, so that a better "
+            "answer there would lower the score. Use rule='trapezoid', or ranks at more even distances on the axis."
+        )
+    return made
 
 
 def _prior(grid: Vector, prior: Mapping[int, float] | Sequence[float]) -> Vector:

@@ -24,6 +24,8 @@ REFERENCES = {
     "Satterthwaite": "F. E. Satterthwaite. An approximate distribution of estimates of variance components. Biometrics "
     "Bulletin 2(6), 110-114, 1946.",
     "Searle": "S. R. Searle, G. Casella, C. E. McCulloch. Variance Components. Wiley, 1992.",
+    "Tango": "T. Tango. Equivalence test and confidence interval for the difference in proportions for the "
+    "paired-sample design. Statistics in Medicine 17(8), 891-908, 1998.",
     "Wilson": "E. B. Wilson. Probable inference, the law of succession, and statistical inference. Journal of the "
     "American Statistical Association 22(158), 209-212, 1927.",
 }
@@ -109,7 +111,8 @@ def _seeds(compared: ComparedRuns) -> list[str]:
 def _two_way(compared: ComparedRuns, level: str) -> list[str]:
     said = [
         "Documents and seeds are crossed, so the variance is estimated by moments from both (Searle et al., 1992), and "
-        f"intervals are {level} t intervals at Satterthwaite's degrees of freedom (Satterthwaite, 1946)."
+        f"intervals are {level} Wilson intervals (Wilson, 1927) with t quantiles at Satterthwaite's degrees of freedom "
+        "(Satterthwaite, 1946), and t intervals for differences."
     ]
     if compared.headline == MACRO:
         said.append(
@@ -150,7 +153,15 @@ def _which_test(compared: ComparedRuns) -> str:
         "Runs were compared on the documents and prompts that all of them share; differences have paired t intervals, "
         "and p-values from a two-sided test that flips the sign of a document's difference over all ranks at once "
         f"({compared.settings.n_resamples} random patterns, or all where there are fewer; Phipson and Smyth, 2010)."
+        + _SCORE_TEST
+        * ("score" in compared.tests_made())
     )
+
+
+_SCORE_TEST = (
+    " Where fewer than 10 documents differ in one direction, or a score is within 5 points of 0 or 100, both are those "
+    "of the score test (Tango, 1998)."
+)
 
 
 def _limits(compared: ComparedRuns) -> list[str]:

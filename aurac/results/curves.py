@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aurac.curve.curve import RankAccuracyCurve
+from aurac.curve.strata import Strata
 from aurac.errors import RecordError, UnknownNameError
 from aurac.quadrature import Vector
 from aurac.results.cells import Key, StoredCell
@@ -170,10 +171,16 @@ class Content:
             weights = sizes if pooled else None
             values = np.average([member.accuracies for member in members], axis=0, weights=weights)
             return RankAccuracyCurve(ranks, values, bounded=all(m.bounded for m in members), **options)
-        scores = np.concatenate([m.scores for m in members if m.scores is not None] if pooled else _stratified(members))
-        documents = [key for member in members for key in member.documents or ()]
-        bounded = pooled and all(member.bounded for member in members)
-        return RankAccuracyCurve.from_scores(ranks, scores, documents=documents, bounded=bounded, **options)
+        scores = np.concatenate([m.scores for m in members if m.scores is not None])
+        options |= {
+            "documents": [key for member in members for key in member.documents or ()],
+            "bounded": all(member.bounded for member in members),
+        }
+        if not pooled:
+            labels = tuple(str(member.task) for member in members for _ in member.documents or ())
+            strata = Strata(labels, scores)
+            options["strata"], scores = strata, strata.linearised()
+        return RankAccuracyCurve.from_scores(ranks, scores, **options)
 
 
 @dataclass(frozen=True)
@@ -210,18 +217,6 @@ class _Column:
             return self.values
         ratio = float(self.weights @ self.values) / float(self.weights.sum())
         return ratio + self.weights * (self.values - ratio) / float(self.weights.mean())
-
-
-def _stratified(members: Sequence[RankAccuracyCurve]) -> list[npt.NDArray[np.float64]]:
-    """Return values of all documents whose mean is the mean over tasks.
-
-    For L tasks of n_l documents, N in all, they are M + N / (L n_l) (x - m_l), with m_l the task's mean and M the mean
-    of those: std / sqrt(N) is then the standard error with the tasks fixed, sqrt(sum s_l^2 / n_l) / L.
-    """
-    blocks = [member.scores for member in members if member.scores is not None]
-    overall = np.mean([block.mean(axis=0) for block in blocks], axis=0)
-    total = sum(len(block) for block in blocks)
-    return [overall + total / (len(blocks) * len(b)) * (b - b.mean(axis=0)) for b in blocks]
 
 
 def _is_fraction(values: npt.ArrayLike, options: Mapping[str, Any]) -> bool:

@@ -4,12 +4,14 @@ One idea a file; everything is computed from per-document scores with numpy and 
 
 | question | file |
 |---|---|
-| error of one score, its interval | `intervals`, `bca`, `chance`, `recovered` |
-| several seeds, documents and seeds both random | `seeds` |
-| A or B, on the same documents | `alignment`, `paired`, `sign_flip`, `bayes` |
-| many methods, many tasks | `pairwise`, `multiplicity`, `max_t`, `tiers`, `macro`, `over_tasks` |
+| error of one score, its interval | `intervals`, `bca`, `chance` |
+| documents that share a passage | `clusters` |
+| several seeds, documents and seeds both random | `seeds`, `methods` |
+| A or B, on the same documents | `alignment`, `sample`, `paired`, `contrast`, `sign_flip` |
+| few documents differ, or nearly all are right | `tilting`, `non_inferiority`, `score_interval` |
+| many methods, many tasks | `pairwise`, `multiplicity`, `tiers`, `macro`, `macro_score` |
 | the whole curve at once | `bands` |
-| equal enough, not worse, which rank to deploy | `equivalence`, `adequacy` |
-| how many documents and seeds | `planning`, `confidence_sequence` |
+| equal enough, not worse | `equivalence`, `losses` |
+| how many documents and seeds | `planning`, `power`, `confidence_sequence` |
 | what misleads, and what to use instead | `refused` |
 """

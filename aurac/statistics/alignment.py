@@ -12,6 +12,8 @@ from aurac.statistics.refused import check_name
 def align(curves: Sequence[RankAccuracyCurve], *, missing: str = "error") -> list[RankAccuracyCurve]:
     """Return the curves on the same ranks and the same documents, in the same order.
 
+    What is known of passages on one curve holds for all, since their documents are the same.
+
     Args:
         curves: Two or more curves with per-document scores and document keys.
         missing: "error", or "drop" to keep only the documents that all curves have (complete cases).
@@ -48,7 +50,9 @@ def align(curves: Sequence[RankAccuracyCurve], *, missing: str = "error") -> lis
                 "missing='drop'."
             )
     order = [key for key in first.documents or () if key in common]
-    return [curve if curve.documents == tuple(order) else curve.select_documents(order) for curve in curves]
+    aligned = [curve if curve.documents == tuple(order) else curve.select_documents(order) for curve in curves]
+    known = next((curve.clusters for curve in aligned if curve.clusters is not None), None)
+    return [curve if curve.clusters == known else curve.clustered(known) for curve in aligned]
 
 
 def _name(curve: RankAccuracyCurve) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,15 +13,18 @@ from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 from aurac.quadrature import Vector
 from aurac.statistics.alignment import align
-from aurac.statistics.estimate import Estimate, check_level
-from aurac.statistics.flat import flat_interval
-from aurac.statistics.intervals import wilson_interval
+from aurac.statistics.clusters import linearised
+from aurac.statistics.estimate import check_level
+from aurac.statistics.intervals import wilson_ends
+from aurac.statistics.paired import sample_of
 from aurac.statistics.resample import bootstrap_means, default_rng, unique_rows
+from aurac.statistics.sample import inputs_of
+from aurac.statistics.score_interval import is_rough, score_ends
 
 
 @dataclass(frozen=True)
 class Band:
-    """m_k ± c * se_k at every rank at once; what lies between measured ranks is covered too, since bands are convex.
+    """An interval at every rank at once; what lies between measured ranks is covered too, since bands are convex.
 
     Attributes:
         ranks: Measured ranks.
@@ -66,23 +70,24 @@ def curve_band(
 ) -> Band:
     """Return the max-t band of a curve (Montiel Olea and Plagborg-Møller 2019) over its documents.
 
-    A rank where every document has the same score has no standard error; there the band is Wilson's interval at the
-    level that belongs to c, so that it does not claim certainty.
+    The edges of a bounded metric are Wilson's at c for z, so that they hold near 0 and 1 and stay inside. Where every
+    document has the same score and c is that of a single degree of freedom, nothing is known: the band is open.
 
     Raises:
         CurveError: Without per-document scores, or with one document.
     """
     if curve.scores is None:
         raise CurveError("this curve has no per-document scores, so it has no band. Score with documents kept.")
-    band = _band(curve.ranks, curve.scores, confidence_level, n_resamples, rng)
-    low, high = band.low.copy(), band.high.copy()
-    if curve.bounded:
-        n, level = len(curve.scores), math.erf(band.critical / math.sqrt(2))
-        for k in np.flatnonzero(_stderr(curve.scores) == 0):
-            wilson = wilson_interval(Estimate(float(band.estimate[k]), 0.0, n - 1), n, confidence_level=level)
-            low[k], high[k] = wilson.low, wilson.high
-        low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
-    return Band(band.ranks, band.estimate, low, high, band.critical, confidence_level)
+    values = _units(curve.scores, curve)
+    band = _band(curve.ranks, values, confidence_level, n_resamples, rng)
+    if not curve.bounded:
+        return band
+    stderr = _stderr(values)
+    ends = [
+        wilson_ends(float(m), float(error), len(values), band.critical)
+        for m, error in zip(band.estimate, stderr, strict=True)
+    ]
+    return _with_edges(band, ends, stderr == 0, (0.0, 1.0))
 
 
 def difference_band(
@@ -96,8 +101,8 @@ def difference_band(
 ) -> Band:
     """Return the max-t band of curve A minus curve B on the same documents.
 
-    A rank where every document has the same difference (0, where the curves agree) has no standard error; there the
-    band of a bounded metric is what the number of documents leaves open, at the level that belongs to c.
+    At a rank where m ± c * se is rough (`aurac.statistics.score_interval.is_rough`), as where no document differs, the
+    edges are those of the score interval at c for z.
 
     Raises:
         ComparisonError: If the curves cannot be joined.
@@ -105,15 +110,31 @@ def difference_band(
     a, b = align([a, b], missing=missing)
     assert a.scores is not None
     assert b.scores is not None
-    values = a.scores - b.scores
+    values = _units(a.scores - b.scores, a)
     band = _band(a.ranks, values, confidence_level, n_resamples, rng)
-    if not a.bounded:
+    if not (a.bounded and b.bounded):
         return band
-    low, high, level = band.low.copy(), band.high.copy(), math.erf(band.critical / math.sqrt(2))
-    for k in np.flatnonzero(_stderr(values) == 0):
-        left = flat_interval(float(band.estimate[k]), len(values), bounds=(-1.0, 1.0), confidence_level=level)
-        low[k], high[k] = left.low, left.high
-    return replace(band, low=np.clip(low, -1, 1), high=np.clip(high, -1, 1))
+    identity, ends = np.eye(len(a.ranks)), list(zip(band.low.tolist(), band.high.tolist(), strict=True))
+    for k, weights in enumerate(identity):
+        sample = sample_of(a, b, weights, a.clusters)
+        if is_rough(sample.sums(), sample.levels):
+            ends[k] = score_ends(inputs_of([sample]), band.critical)
+    return _with_edges(band, ends, _stderr(values) == 0, (-1.0, 1.0))
+
+
+def _with_edges(
+    band: Band, ends: Sequence[tuple[float, float]], flat: npt.NDArray[np.bool_], bounds: tuple[float, float]
+) -> Band:
+    """Return the band with these edges, inside the bounds, and open where nothing varies and nothing can be said."""
+    low, high = np.clip(np.array(ends).T, *bounds)
+    if math.erf(band.critical / math.sqrt(2)) == 1.0:  # c is so large that it belongs to no level
+        low, high = np.where(flat, bounds[0], low), np.where(flat, bounds[1], high)
+    return replace(band, low=low, high=high)
+
+
+def _units(values: npt.NDArray[np.float64], curve: RankAccuracyCurve) -> npt.NDArray[np.float64]:
+    """Return the values of documents, or of passages where documents share them."""
+    return values if curve.clusters is None else linearised(values, curve.clusters)
 
 
 def crossing(band: Band) -> Crossing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aurac.curve.curve import RankAccuracyCurve
-from aurac.quadrature import Axis, Vector, effective_ranks
+from aurac.quadrature import Axis, Vector, effective_ranks, weights
 from aurac.statistics.estimate import Interval
 
 FLAT = "all documents have the same score, so the error is unknown (± ?), not 0; look at the interval, if any"
@@ -33,25 +33,45 @@ def cautions(
         found.append("one document has no spread, so the error is unknown")
     if stderr == 0 and (interval is None or interval.target == "docs"):
         found.append(FLAT)
-    over_documents = interval is not None and interval.target == "docs"
-    if interval and over_documents and interval.method == "t" and curve.bounded and _near_ceiling(curve, interval):
-        found.append("near 0 or 1 with fewer than 200 documents the t interval covers too rarely; use ci='wilson'")
+    if interval is not None and interval.target == "docs" and curve.bounded:
+        found += _interval_warning(curve, interval)
     return tuple(found)
 
 
 def _grid_warning(curve: RankAccuracyCurve, axis: str | Axis, rule: str) -> list[str]:
-    """Compare with the score on every other rank, both ends kept."""
-    if rule not in {"trapezoid", "left", "right"} or len(curve.ranks) < 4 or not curve.bounded:
+    """Compare with the score on every other rank, both ends kept, and say what the ranks leave open."""
+    if rule not in {"trapezoid", "left", "right"} or not curve.bounded:
         return []
+    low, high = bracket(curve, axis)
+    count, found = len(curve.ranks), []
     coarse = curve.select_ranks(sorted({curve.ranks[0], *curve.ranks[::-2]}))
     change = coarse.area(rule, axis=axis) - curve.area(rule, axis=axis)
-    if abs(change) <= GRID_TOLERANCE:
-        return []
-    ranks = "-".join(map(str, coarse.ranks))
-    return [
-        f"on the ranks {ranks} alone the score would change by {100 * change:+.1f} points: another grid of ranks is "
-        "another metric"
-    ]
+    if abs(change) > GRID_TOLERANCE:
+        ranks = "-".join(map(str, coarse.ranks))
+        found.append(
+            f"on the ranks {ranks} alone the score would change by {100 * change:+.1f} points: another grid of ranks "
+            "is another metric"
+        )
+    if found or (count < 4 and high - low > 2 * GRID_TOLERANCE):
+        found.append(
+            f"{count} ranks leave the area between {100 * low:.1f} and {100 * high:.1f} open (left and right rule; for "
+            "an accuracy that is monotone between them)"
+        )
+    return found
+
+
+def bracket(curve: RankAccuracyCurve, axis: str | Axis) -> tuple[float, float]:
+    """Return the bounds of the area of any curve through these points that is monotone between neighbouring ranks.
+
+    Where the measured accuracies rise throughout, they are the left and the right rule.
+
+    Example:
+        >>> bracket(RankAccuracyCurve([1, 2, 4], [0.2, 0.4, 0.3]), "log2")  # (0.2 + 0.3) / 2, (0.4 + 0.4) / 2
+        (0.25, 0.4)
+    """
+    widths = weights(curve.ranks, axis, "left")[:-1]
+    ends = np.stack([curve.accuracies[:-1], curve.accuracies[1:]])
+    return float(widths @ ends.min(axis=0)), float(widths @ ends.max(axis=0))
 
 
 def _weight_warning(curve: RankAccuracyCurve, w: Vector) -> list[str]:
@@ -64,6 +84,16 @@ def _weight_warning(curve: RankAccuracyCurve, w: Vector) -> list[str]:
     ]
 
 
-def _near_ceiling(curve: RankAccuracyCurve, interval: Interval) -> bool:
-    middle = (interval.low + interval.high) / 2
-    return (curve.n_documents or 0) < 200 and not 0.1 < middle < 0.9
+def _interval_warning(curve: RankAccuracyCurve, interval: Interval) -> list[str]:
+    """Say where the interval was measured to cover too rarely (docs/validation.md)."""
+    n, middle = curve.n_documents or 0, (interval.low + interval.high) / 2
+    if interval.method == "t" and n < 200 and not 0.1 < middle < 0.9:
+        return ["near 0 or 1 with fewer than 200 documents the t interval covers too rarely; use ci='wilson'"]
+    value = float(np.mean(curve.accuracies))
+    if n < 20:
+        return [f"{n} documents: intervals of fewer than 20 are rough"]
+    if interval.method == "wilson" and ((n <= 200 and value > 0.93) or (n <= 30 and value < 0.07)):
+        end = "1" if value > 0.5 else "0"
+        level = f"{interval.confidence_level:.0%}"
+        return [f"so near {end} the {level} interval over {n} documents covers about five points less"]
+    return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy.typing as npt
 from aurac.errors import CurveError
 from aurac.statistics.estimate import Estimate
 from aurac.statistics.intervals import estimate_mean
+from aurac.statistics.non_inferiority import LossTest, loss_p
+from aurac.statistics.student import quantile
+from aurac.statistics.tilting import collapse
 
 
 @dataclass(frozen=True)
@@ -34,41 +38,47 @@ class Equivalence:
 def non_inferiority(losses: npt.ArrayLike, margin: float, *, bounded: bool = True) -> float:
     """Return the p-value against "the mean loss is `margin` or more", from per-document losses, shape (n,).
 
-    p = T_{n-1}((mean - margin) / se). Losses without spread have no t; scores in [0, 1] then still allow the bound
-    (1 - q)^n, with q the share of deviating documents that a mean loss of `margin` would need.
+    Losses of scores in [0, 1] have the score test (`aurac.statistics.non_inferiority`), which allows for losses that
+    were not seen so far; unbounded ones have T_{n-1}((mean - margin) / se), since nothing says how large those can be.
 
     Raises:
         CurveError: If the margin is not positive, or there is no spread in unbounded losses.
 
     Example:
-        >>> non_inferiority([0.0] * 100, 0.01)  # 0.99^100
-        0.36603...
+        >>> round(non_inferiority([0.0] * 100, 0.03), 4)  # z = -sqrt(100 * 0.03 / 0.97)
+        0.0393
     """
-    values = np.asarray(losses, dtype=np.float64)
-    estimate = estimate_mean(values)
-    if estimate.stderr > 0:
-        return loss_p(estimate, margin)
-    if not bounded:
+    check_margin(margin)
+    if bounded:
+        return loss_p([collapse(losses)], margin)
+    estimate = estimate_mean(losses)
+    if estimate.stderr == 0:
         raise CurveError("all documents have the same loss, so an unbounded metric shows no spread to test against.")
-    share = (check_margin(margin) - estimate.value) / (1 - estimate.value) if estimate.value < 1 else 0.0
-    return float((1 - min(1.0, max(0.0, share))) ** len(values))
+    return t_loss_p(estimate, margin)
 
 
-def loss_p(estimate: Estimate, margin: float) -> float:
+def t_loss_p(estimate: Estimate, margin: float) -> float:
     """Return T_df((value - margin) / SE), the p-value against "the loss is `margin` or more"."""
     from scipy.special import stdtr
 
     return float(stdtr(estimate.df, (estimate.value - check_margin(margin)) / estimate.stderr))
 
 
+def t_loss_test(estimate: Estimate, margin: float, *, alpha: float = 0.05, power: float = 0.8) -> LossTest:
+    """Return `t_loss_p` with the bound that belongs to it, and the margin that a loss of 0 is certified for."""
+    t = quantile(1 - alpha, estimate.df)
+    detectable = (t + quantile(power, estimate.df)) * estimate.stderr
+    return LossTest(t_loss_p(estimate, margin), estimate.value + t * estimate.stderr, detectable)
+
+
 def equivalence(differences: npt.ArrayLike, margin: float, *, bounded: bool = True) -> Equivalence:
     """Test whether a mean difference lies within ±margin (Schuirmann 1987), from per-document differences, shape (n,).
 
-    It does at level alpha exactly when the (1 - 2 alpha) interval lies inside ±margin.
+    It does at level alpha exactly when the (1 - 2 alpha) score interval (t for unbounded scores) lies inside ±margin.
 
     Example:
-        >>> round(equivalence([0.1, -0.1, 0.1, -0.1], 0.5).p_value, 4)  # t = -0.5 / 0.0577, df 3
-        0.0016
+        >>> round(equivalence([0.0] * 100, 0.03).p_value, 4)  # as `non_inferiority`, on both sides
+        0.0393
     """
     d = np.asarray(differences, dtype=np.float64)
     lower, upper = (non_inferiority(sign * d, margin, bounded=bounded) for sign in (-1, 1))
@@ -77,6 +87,6 @@ def equivalence(differences: npt.ArrayLike, margin: float, *, bounded: bool = Tr
 
 def check_margin(margin: float) -> float:
     """Return a positive margin, or raise `CurveError`."""
-    if not margin > 0:
+    if not 0 < margin < math.inf:
         raise CurveError(f"margin {margin:g} is not positive. Give the largest loss that is acceptable, such as 0.01.")
     return margin

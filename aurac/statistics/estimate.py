@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from aurac.errors import CurveError
@@ -16,8 +16,8 @@ class Interval:
         low: Lower end, in the unit of the score.
         high: Upper end.
         confidence_level: Nominal coverage.
-        method: "wilson" (at the effective number of documents), "t", "bca", "fieller"; "binomial" where nothing varies,
-            "t and binomial" for a mean over tasks with such a task.
+        method: "wilson" (at the effective number of documents), "score" (inverting the score test), "t", "bca";
+            "binomial" where nothing varies; two of them for the wider one on each side.
         target: What is random: "docs" means new documents of this kind, for this very adapter.
     """
 
@@ -30,6 +30,20 @@ class Interval:
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a dictionary that JSON can hold."""
         return asdict(self)
+
+
+def hull(a: Interval, b: Interval) -> Interval:
+    """Return the smallest interval that holds both; it says the methods of both where both have an end.
+
+    Example:
+        >>> hull(Interval(0.1, 0.4, 0.95, "t"), Interval(0.0, 0.3, 0.95, "score")).method
+        't and score'
+    """
+    low, high = min(a.low, b.low), max(a.high, b.high)
+    if (low, high) == (a.low, a.high):
+        return a
+    method = b.method if (low, high) == (b.low, b.high) else f"{a.method} and {b.method}"
+    return replace(a, low=low, high=high, method=method)
 
 
 @dataclass(frozen=True)

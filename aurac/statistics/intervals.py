@@ -11,6 +11,7 @@ import numpy.typing as npt
 from aurac.errors import CurveError
 from aurac.quadrature import Vector
 from aurac.statistics.bca import bca_interval
+from aurac.statistics.clusters import linearised
 from aurac.statistics.estimate import Estimate, Interval, check_level
 from aurac.statistics.refused import check_name
 
@@ -36,14 +37,9 @@ def estimate_mean(values: npt.ArrayLike, *, clusters: Sequence[Hashable] | None 
     spread = 0.0 if a.min() == a.max() else float(a.std(ddof=1))
     if clusters is None:
         return Estimate(float(a.mean()), spread / math.sqrt(n), n - 1)
-    if len(clusters) != n:
-        raise CurveError(f"{len(clusters)} cluster labels for {n} documents. Give one label a document.")
-    names = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
-    if len(names) < 2:
-        raise CurveError("all documents are in one cluster, so there is no standard error. Give at least 2 clusters.")
-    sums = np.bincount([names[c] for c in clusters], weights=a - a.mean())
-    g = len(names)
-    stderr = math.sqrt(g / (g - 1) * float(sums @ sums)) / n if spread > 0 else 0.0
+    per_cluster = linearised(a, clusters)
+    g = len(per_cluster)
+    stderr = float(per_cluster.std(ddof=1)) / math.sqrt(g) if spread > 0 else 0.0
     return Estimate(float(a.mean()), stderr, g - 1)
 
 
@@ -67,12 +63,24 @@ def wilson_interval(estimate: Estimate, n_documents: int, *, confidence_level: f
     """
     from scipy.special import ndtri
 
-    m = min(1.0, max(0.0, estimate.value))
-    z2 = float(ndtri((1 + check_level(confidence_level)) / 2)) ** 2
-    inverse = estimate.stderr**2 / (m * (1 - m)) if estimate.stderr > 0 and 0 < m < 1 else 1 / n_documents  # 1 / n_eff
-    centre = (m + z2 * inverse / 2) / (1 + z2 * inverse)
-    half = math.sqrt(z2 * (m * (1 - m) * inverse + z2 * inverse**2 / 4)) / (1 + z2 * inverse)
-    return Interval(max(0.0, centre - half), min(1.0, centre + half), confidence_level, "wilson")
+    z = float(ndtri((1 + check_level(confidence_level)) / 2))
+    low, high = wilson_ends(estimate.value, estimate.stderr, n_documents, z)
+    return Interval(low, high, confidence_level, "wilson")
+
+
+def wilson_ends(value: float, stderr: float, n_documents: float, critical: float) -> tuple[float, float]:
+    """Return the ends of Wilson's interval for any quantile: z, a t quantile, or that of a simultaneous band.
+
+    Example:
+        >>> wilson_ends(0.0, 0.0, 12, 2.0)  # 2^2 / (12 + 2^2)
+        (0.0, 0.25)
+    """
+    m = min(1.0, max(0.0, value))
+    inverse = stderr**2 / (m * (1 - m)) if stderr > 0 and 0 < m < 1 else 1 / n_documents  # 1 / n_eff
+    scale = critical**2 * inverse
+    centre, half = m + scale / 2, math.sqrt(scale * (m * (1 - m) + scale / 4))
+    low, high = (centre - half) / (1 + scale), (centre + half) / (1 + scale)
+    return 0.0 if m == 0 else max(0.0, low), 1.0 if m == 1 else min(1.0, high)
 
 
 def mean_interval(

@@ -16,12 +16,21 @@ from aurac.curve.seeds import Array, SeedScores
 from aurac.errors import CurveError
 from aurac.quadrature import Vector, weights
 from aurac.statistics.alignment import align
-from aurac.statistics.estimate import Estimate
-from aurac.statistics.paired import PairedDifference, differences, t_p
-from aurac.statistics.seeds import SeedEstimate, method_difference, method_estimate
+from aurac.statistics.clusters import linearised
+from aurac.statistics.contrast import infer, reaching_zero, t_p
+from aurac.statistics.estimate import Estimate, Interval, hull
+from aurac.statistics.flat import flat_interval
+from aurac.statistics.intervals import t_interval, wilson_ends
+from aurac.statistics.paired import PairedDifference, described, sample_of
+from aurac.statistics.sample import Sample
+from aurac.statistics.score_interval import score_inputs, score_interval
+from aurac.statistics.seeds import MIN_SEEDS, SeedEstimate, method_difference, method_estimate, seed_share
+from aurac.statistics.student import quantile
 
 _NOISE = 1e-12
 """Below this, differences of fractions are rounding; as in `aurac.statistics.paired.differences`."""
+SEEDS_MATTER = 0.1
+"""Share of the variance from which on the degrees of freedom are those of the seeds."""
 
 
 def method_score(
@@ -44,9 +53,56 @@ def method_score(
         >>> round(method_score([method], [np.ones(1)]).stderr ** 2, 6)  # 0.16 / 3 + 0.02 / 2
         0.063333
     """
-    seeds = [_seeds(curve) for curve in curves]
+    seeds = [_clustered(_seeds(curve), curve) for curve in curves]
     (values,), common = _scores([seeds], rank_weights)
     return _clean(method_estimate(values, common, seed_unit=seeds[0].unit, target=target))
+
+
+def method_interval(
+    estimate: SeedEstimate,
+    curves: Sequence[RankAccuracyCurve],
+    rank_weights: Sequence[Vector],
+    *,
+    confidence_level: float = 0.95,
+) -> Interval:
+    """Return the interval of a method's score: Wilson's at the effective number of documents, with t for z.
+
+    It stays inside [0, 1]. Where nothing varies, or nothing varies on a task of several, it holds what the documents
+    leave open. Unbounded metrics have mean ± t * SE.
+
+    Args:
+        estimate: From `method_score`.
+        curves: As for `method_score`.
+        rank_weights: As for `method_score`.
+        confidence_level: Nominal coverage.
+    """
+    df, target = effective_df(estimate, _n_seeds(curves)), estimate.target
+    if not all(curve.bounded for curve in curves):
+        plain = Estimate(estimate.value, estimate.stderr, df)
+        return t_interval(plain, confidence_level=confidence_level, target=target)
+    units = _n_seeds(curves) if estimate.target == "seeds" else min(_units(curve) for curve in curves)
+    if estimate.stderr == 0:
+        return replace(flat_interval(estimate.value, units, confidence_level=confidence_level), target=target)
+    critical = quantile((1 + confidence_level) / 2, df)
+    interval = Interval(*wilson_ends(estimate.value, estimate.stderr, units, critical), confidence_level, "wilson")
+    if estimate.target == "docs+seeds" and len(curves) > 1:
+        over_documents = [_scores_of(curve) @ w for curve, w in zip(curves, rank_weights, strict=True)]
+        if any(np.ptp(values) == 0 for values in over_documents):
+            clusters = [curve.clusters for curve in curves]
+            inputs = score_inputs(over_documents, clusters, bounds=(0.0, 1.0))
+            interval = hull(interval, score_interval(inputs, confidence_level=confidence_level))
+    return replace(interval, target=target)
+
+
+def effective_df(estimate: SeedEstimate, n_seeds: int) -> float:
+    """Return max(S - 1, min(df, 2 (S - 1))) where the seeds carry a tenth of the variance or more, else df.
+
+    Satterthwaite's df is an estimate too, and with two or three seeds it is too large whenever the seeds happen to be
+    close to each other.
+    """
+    if seed_share(estimate) < SEEDS_MATTER:
+        return estimate.df
+    return max(n_seeds - 1.0, min(estimate.df, 2.0 * (n_seeds - 1)))
 
 
 def method_contrast(
@@ -61,8 +117,9 @@ def method_contrast(
     """Compare two methods on the same documents, on one task or on the unweighted mean over several.
 
     Seeds of the same names are paired, since they stand for the same initial weights and order of data; others are
-    independent. The interval and the two-sided test are t at Satterthwaite's degrees of freedom. Wins, ties and losses
-    count documents by their mean over seeds.
+    independent. The interval and the two-sided test are t at Satterthwaite's degrees of freedom, and not narrower than
+    what the documents alone say by the score interval where few of them differ. Two seeds make no test: their error has
+    too few degrees of freedom. Wins, ties and losses count documents by their mean over seeds.
 
     Args:
         a: Curves of the minuend, one a task.
@@ -78,9 +135,48 @@ def method_contrast(
     """
     aligned = [align(pair) for pair in zip(a, b, strict=True)]
     rank_weights = [weights(pair[0].ranks, axis, rule) for pair in aligned]
-    sides = [[_seeds(pair[side]) for pair in aligned] for side in (0, 1)]
+    samples = [sample_of(x, y, w, x.clusters) for (x, y), w in zip(aligned, rank_weights, strict=True)]
+    estimate = _difference(aligned, rank_weights, target)
+    n_seeds = min(_n_seeds([curve]) for pair in aligned for curve in pair)
+    df = effective_df(estimate, n_seeds) if n_seeds < MIN_SEEDS else estimate.df
+    plain = Estimate(estimate.value, estimate.stderr, df)
+    interval, p_value = t_interval(plain, confidence_level=confidence_level, target=target), t_p(plain)
+    floor = None if target == "benchmark" else _documents_alone(samples, estimate, n_seeds, confidence_level)
+    if floor is not None:
+        interval, p_value = hull(interval, floor[0]), max(p_value, floor[1])
+    if n_seeds >= MIN_SEEDS or target == "docs":
+        made = described(samples, reaching_zero(interval, p_value), ("t", p_value))
+    else:
+        made = replace(described(samples, interval, ("none", 1.0)), p_value=None)
+    return replace(made, value=estimate.value, stderr=estimate.stderr, df=df)
+
+
+def _documents_alone(
+    samples: Sequence[Sample], estimate: SeedEstimate, n_seeds: int, confidence_level: float
+) -> tuple[Interval, float] | None:
+    """Return what an error over seeds may not undercut: interval and p-value; None where it is sound by itself.
+
+    That is the score interval where few documents differ, and where no seed differs from another the smallest p-value
+    that flipping all documents can give.
+    """
+    if not all(sample.bounded for sample in samples):
+        return None
+    if estimate.target == "seeds":
+        if estimate.stderr > 0:
+            return None
+        flat = flat_interval(estimate.value, n_seeds, bounds=(-1.0, 1.0), confidence_level=confidence_level)
+        return flat, 1.0 if estimate.value == 0 else 2.0 ** (1 - n_seeds)
+    still = seed_share(estimate) == 0
+    interval, (_, p_value) = infer(samples, confidence_level=confidence_level, test="sign-flip" if still else "score")
+    return (interval, p_value) if still or interval.method == "score" else None
+
+
+def _difference(
+    aligned: Sequence[Sequence[RankAccuracyCurve]], rank_weights: Sequence[Vector], target: str
+) -> SeedEstimate:
+    sides = [[_clustered(_seeds(pair[side]), pair[side]) for pair in aligned] for side in (0, 1)]
     (first, second), common = _scores(sides, rank_weights)
-    estimate = _clean(
+    return _clean(
         method_difference(
             first,
             second,
@@ -90,20 +186,26 @@ def method_contrast(
             target=target,
         )
     )
-    d = [differences(x.mean(axis=1), y.mean(axis=1), common) for x, y in zip(first, second, strict=True)]
-    pooled = np.concatenate([d_t / (len(d) * len(d_t)) for d_t in d]) if len(d) > 1 else d[0]
-    return PairedDifference(
-        value=estimate.value,
-        stderr=estimate.stderr,
-        interval=estimate.interval(confidence_level),
-        p_value=t_p(Estimate(estimate.value, estimate.stderr, estimate.df)),
-        n_documents=len(pooled),
-        wins=int((pooled > 0).sum()),
-        ties=int((pooled == 0).sum()),
-        losses=int((pooled < 0).sum()),
-        differences=pooled,
-        df=estimate.df,
-    )
+
+
+def _clustered(seeds: SeedScores, curve: RankAccuracyCurve) -> SeedScores:
+    """Return the scores with one row a cluster, where documents share passages."""
+    if curve.clusters is None:
+        return seeds
+    return SeedScores(linearised(seeds.values, curve.clusters), seeds.labels, seeds.unit)
+
+
+def _scores_of(curve: RankAccuracyCurve) -> Array:
+    assert curve.scores is not None
+    return curve.scores
+
+
+def _n_seeds(curves: Sequence[RankAccuracyCurve]) -> int:
+    return min(len(_seeds(curve).labels) for curve in curves)
+
+
+def _units(curve: RankAccuracyCurve) -> int:
+    return len(_scores_of(curve)) if curve.clusters is None else len(set(curve.clusters))
 
 
 def _scores(sides: Sequence[Sequence[SeedScores]], rank_weights: Sequence[Vector]) -> tuple[list[list[Array]], Vector]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,45 +13,51 @@ from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 from aurac.quadrature import Vector, weights
 from aurac.statistics.alignment import align
-from aurac.statistics.estimate import Estimate, Interval, check_level
-from aurac.statistics.flat import flat_interval
-from aurac.statistics.intervals import estimate_mean, mean_interval, per_document
+from aurac.statistics.contrast import INTERVALS, TESTS, infer
+from aurac.statistics.estimate import Interval, check_level
+from aurac.statistics.intervals import per_document
+from aurac.statistics.non_inferiority import detectable_loss
+from aurac.statistics.planning import detectable_effect
 from aurac.statistics.refused import check_name
-from aurac.statistics.sign_flip import sign_flip_p
-
-TESTS = ("sign-flip", "t")
+from aurac.statistics.sample import Sample, inputs_of, mean_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PairedDifference:
     """Score A minus score B on common documents.
 
     Attributes:
         value: Mean of the per-document differences.
         stderr: Its standard error, s_d / sqrt(n), or the clustered one.
-        interval: Interval of the difference, paired t by default; where every document of a bounded metric has the
-            same difference, what their number leaves open.
-        p_value: Two-sided, of the chosen test; sign-flip by default.
+        interval: Interval of the difference.
+        p_value: Two-sided, against "no difference"; None where there is no test (two training seeds).
         n_documents: Number of common documents.
         wins: Documents where A scores higher than B, whatever the direction of the metric.
         ties: Documents with equal scores.
         losses: Documents where A scores lower.
-        differences: Per-document differences d_i, shape (n,).
+        samples: The per-document differences, one sample a task.
         n_dropped: Documents left out because only one of the curves has them.
         df: Satterthwaite's degrees of freedom where training seeds are part of the error, else None.
+        test: Name of the test behind the p-value.
     """
 
     value: float
     stderr: float
     interval: Interval
-    p_value: float
+    p_value: float | None
     n_documents: int
     wins: int
     ties: int
     losses: int
-    differences: Vector
+    samples: tuple[Sample, ...]
     n_dropped: int = 0
     df: float | None = None
+    test: str = "sign-flip"
+
+    @property
+    def differences(self) -> Vector:
+        """Per-document differences d_i as measured, of all tasks, shape (n,)."""
+        return np.concatenate([sample.values for sample in self.samples])
 
 
 def paired_difference(
@@ -60,7 +68,7 @@ def paired_difference(
     rule: str = "trapezoid",
     within: tuple[float, float] | None = None,
     confidence_level: float = 0.95,
-    ci: str = "t",
+    ci: str = "auto",
     test: str = "sign-flip",
     clusters: Mapping[str, Hashable] | None = None,
     n_resamples: int = 9999,
@@ -79,9 +87,13 @@ def paired_difference(
         rule: As for `aurac.weights`.
         within: As for `aurac.weights`.
         confidence_level: Of the interval.
-        ci: "t" or "bca".
-        test: "sign-flip" or "t".
-        clusters: Document key -> cluster, where documents share a passage: clusters are then flipped as a whole.
+        ci: "score", "t", "bca", or "auto": the score interval where t is rough
+            (`aurac.statistics.score_interval.is_rough`), else t.
+        test: "sign-flip", "score", "t", or "auto": the score test with the score interval, else sign flips. The p-value
+            is never below that of the interval, and the interval reaches to 0 where the p-value is above the level: the
+            p-value decides.
+        clusters: Document key -> cluster, where documents share a passage: clusters are then flipped as a whole. By
+            default the clusters of the curves, where they have some.
         n_resamples: Random sign patterns, or resamples of "bca".
         rng: Source of both; by default seeded with 12345.
         missing: What to do with documents that one curve lacks, "error" or "drop".
@@ -100,39 +112,51 @@ def paired_difference(
         (0.375, 0.25, (3, 1, 0))
     """
     check_name("test", test, TESTS)
-    check_name("interval of a difference", ci, ("t", "bca"))
+    check_name("interval of a difference", ci, INTERVALS)
     n_all = len({*(a.documents or ()), *(b.documents or ())})
     a, b = align([a, b], missing=missing)
-    assert a.scores is not None
-    assert b.scores is not None
     rank_weights = weights(a.ranks, axis, rule, within=within)
-    d = differences(a.scores, b.scores, rank_weights)
-    labels = None if clusters is None else _labels(a.documents or (), clusters)
-    estimate = estimate_mean(d, clusters=labels)
-    flat, level = estimate.stderr == 0, check_level(confidence_level)
-    if flat and a.bounded:
-        interval = flat_interval(estimate.value, round(estimate.df) + 1, bounds=(-1.0, 1.0), confidence_level=level)
-    else:
-        interval = mean_interval(
-            d,
-            confidence_level=level,
-            ci="t" if flat else ci,
-            clusters=labels,
-            bounded=False,
-            rng=rng,
-            n_resamples=n_resamples,
-        )
+    labels = a.clusters if clusters is None else _labels(a.documents or (), clusters)
+    sample = sample_of(a, b, rank_weights, labels)
+    draws: dict[str, Any] = {"n_resamples": n_resamples, "rng": rng}
+    interval, p_value = infer([sample], confidence_level=check_level(confidence_level), ci=ci, test=test, **draws)
+    return described([sample], interval, p_value, n_dropped=n_all - len(sample.values))
+
+
+def sample_of(
+    a: RankAccuracyCurve, b: RankAccuracyCurve, rank_weights: Vector, clusters: Sequence[Hashable] | None
+) -> Sample:
+    """Return the per-document differences of two aligned curves, with what their inference needs."""
+    return Sample(
+        differences(a.measured(), b.measured(), rank_weights),
+        clusters,
+        a.bounded and b.bounded,
+        tuple(float(rank_weights @ curve.accuracies) for curve in (a, b)),
+        None if a.strata is None else a.strata.labels,
+    )
+
+
+def described(
+    samples: Sequence[Sample], interval: Interval, p_value: tuple[str, float], *, n_dropped: int = 0
+) -> PairedDifference:
+    """Return the mean over tasks of per-document differences with what was inferred about it.
+
+    Documents are counted as they are; their differences are weighted as they are in the mean.
+    """
+    estimate = mean_of(samples)
+    signs = np.concatenate([np.sign(sample.values) for sample in samples])
     return PairedDifference(
         value=estimate.value,
         stderr=estimate.stderr,
         interval=interval,
-        p_value=t_p(estimate) if test == "t" else sign_flip_p(_sums(d, labels), n_resamples=n_resamples, rng=rng),
-        n_documents=len(d),
-        wins=int((d > 0).sum()),
-        ties=int((d == 0).sum()),
-        losses=int((d < 0).sum()),
-        differences=d,
-        n_dropped=n_all - len(d),
+        p_value=p_value[1],
+        n_documents=len(signs),
+        wins=int((signs > 0).sum()),
+        ties=int((signs == 0).sum()),
+        losses=int((signs < 0).sum()),
+        samples=tuple(samples),
+        n_dropped=n_dropped,
+        test=p_value[0],
     )
 
 
@@ -140,15 +164,6 @@ def differences(a_scores: np.ndarray, b_scores: np.ndarray, rank_weights: Vector
     """Return d_i = a_i^A - a_i^B, shape (n,), from scores of shape (n, K); rounding noise is 0, hence a tie."""
     d = per_document(a_scores - b_scores, rank_weights)
     return np.asarray(np.where(np.abs(d) < 1e-12, 0.0, d))
-
-
-def t_p(estimate: Estimate) -> float:
-    """Return the two-sided p-value of "the mean is 0"; 1 for a mean of exactly 0, 0 for another mean without spread."""
-    from scipy.special import stdtr
-
-    if estimate.value == 0:
-        return 1.0
-    return 2 * float(stdtr(estimate.df, -abs(estimate.value) / estimate.stderr)) if estimate.stderr > 0 else 0.0
 
 
 def _labels(documents: tuple[str, ...], clusters: Mapping[str, Hashable]) -> list[Hashable]:
@@ -160,9 +175,33 @@ def _labels(documents: tuple[str, ...], clusters: Mapping[str, Hashable]) -> lis
     return [clusters[key] for key in documents]
 
 
-def _sums(d: Vector, labels: list[Hashable] | None) -> Vector:
-    """Return the differences, or their sum in each cluster."""
-    if labels is None:
-        return d
-    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
-    return np.asarray(np.bincount([numbers[label] for label in labels], weights=d), dtype=np.float64)
+def macro_difference(
+    differences: Sequence[PairedDifference],
+    *,
+    confidence_level: float = 0.95,
+    ci: str = "auto",
+    test: str = "sign-flip",
+    n_resamples: int = 9999,
+    rng: np.random.Generator | None = None,
+) -> PairedDifference:
+    """Return the unweighted mean over tasks of differences; the tasks are fixed, their documents independent.
+
+    Every document is flipped by itself, weighted as it is in the mean, and the score interval has one common multiplier
+    for all tasks, so that a task on which nothing differs is neither exact nor decisive.
+    """
+    samples = [sample for d in differences for sample in d.samples]
+    draws: dict[str, Any] = {"n_resamples": n_resamples, "rng": rng}
+    interval, p_value = infer(samples, confidence_level=confidence_level, ci=ci, test=test, **draws)
+    return described(samples, interval, p_value)
+
+
+def smallest_found(d: PairedDifference, *, alpha: float = 0.05, power: float = 0.8) -> float | None:
+    """Return the smallest true difference that the test of `d` would find with this power; None without a test.
+
+    For the score test, that of two runs that differ as much, but by 0 on the mean.
+    """
+    if d.p_value is None:
+        return None
+    score = detectable_loss(inputs_of(d.samples).losses(), alpha / 2, power) if d.test == "score" else 0.0
+    effect = detectable_effect(d.stderr, math.inf if d.df is None else d.df, alpha=alpha, power=power)
+    return max(effect, score) or None

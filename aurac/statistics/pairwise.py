@@ -26,7 +26,7 @@ class Pairwise:
     Attributes:
         values: Name -> AURAC on the common documents.
         differences: (A, B) -> A minus B.
-        p_adjusted: (A, B) -> p-value adjusted over all pairs.
+        p_adjusted: (A, B) -> p-value adjusted over all pairs; empty where two training seeds make no test.
         higher_is_better: Direction of the score.
     """
 
@@ -73,11 +73,12 @@ def pairwise(
         return method_contrast([a], [b], target=target, **options)
 
     differences = {(a, b): difference(curves[a], curves[b]) for a, b in combinations(curves, 2)}
-    p = adjust([d.p_value for d in differences.values()], adjustment)
+    p_values = {pair: d.p_value for pair, d in differences.items() if d.p_value is not None}
+    adjusted = dict(zip(p_values, adjust(list(p_values.values()), adjustment), strict=True))
     area = {key: options[key] for key in ("axis", "rule", "within") if key in options}
     return Pairwise(
         {name: curve.area(**area) for name, curve in curves.items()},
         differences,
-        dict(zip(differences, p, strict=True)),
+        adjusted,
         next(iter(curves.values())).higher_is_better,
     )

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 
 from aurac.errors import CurveError
+from aurac.statistics.power import TTest
+from aurac.statistics.seeds import MIN_SEEDS
 
 
 def minimal_effect(
@@ -19,8 +21,10 @@ def minimal_effect(
 ) -> float:
     """Return the smallest true difference that a two-sided test finds with the stated power.
 
-    (z_{1-alpha/2} + z_power) * sd / sqrt(n) without seeds. Two methods with S seeds each add 2 sigma^2 / S to the
-    variance, and t quantiles at Satterthwaite's degrees of freedom, 2 (S - 1) for the seeds, replace z.
+    Without seeds the statistic has a noncentral t distribution with n - 1 degrees of freedom. Two methods with S seeds
+    each add 2 sigma^2 / S to the variance; the power is then averaged over what the variances, and with them
+    Satterthwaite's degrees of freedom, are estimated to be. It falls with documents and is never below `seed_floor`:
+    where seeds begin to dominate, a test with more documents has fewer degrees of freedom.
 
     Args:
         sd: Standard deviation of the per-document differences, in the unit of the score.
@@ -28,14 +32,17 @@ def minimal_effect(
         alpha: Level of the test.
         power: Probability of finding the effect.
         seed_sd: Standard deviation of a method's score between seeds, sigma.
-        n_seeds: Seeds of each method, S >= 2; None when seeds are not part of the question.
+        n_seeds: Seeds of each method, S >= 3; None when seeds are not part of the question.
 
     Example:
-        >>> round(minimal_effect(0.3, 1172), 4)  # 2.8016 * 0.3 / 34.23
+        >>> round(minimal_effect(0.3, 1172), 4)  # 2.803 * 0.3 / 34.23
         0.0246
     """
     _check(sd=sd, n_documents=n_documents, alpha=alpha, power=power, seed_sd=seed_sd, n_seeds=n_seeds)
-    return detectable_effect(*_error(sd, n_documents, seed_sd, n_seeds), alpha=alpha, power=power)
+    if n_seeds is None:
+        return detectable_effect(sd / math.sqrt(n_documents), n_documents - 1, alpha=alpha, power=power)
+    found = _with_seeds(sd, n_documents, seed_sd, n_seeds, alpha).smallest_effect(power)
+    return max(found, _floor(seed_sd, n_seeds, alpha, power))
 
 
 def detectable_effect(stderr: float, df: float = math.inf, *, alpha: float = 0.05, power: float = 0.8) -> float:
@@ -45,7 +52,7 @@ def detectable_effect(stderr: float, df: float = math.inf, *, alpha: float = 0.0
         >>> round(detectable_effect(0.01), 4)  # (1.96 + 0.8416) * 0.01
         0.028
     """
-    return (_quantile(1 - alpha / 2, df) + _quantile(power, df)) * stderr
+    return TTest(((stderr**2, df),), alpha).smallest_effect(power)
 
 
 def power_of(
@@ -64,11 +71,11 @@ def power_of(
         (0.8, 0.05)
     """
     _check(sd=sd, n_documents=n_documents, alpha=alpha, power=0.5, seed_sd=seed_sd, n_seeds=n_seeds)
-    stderr, df = _error(sd, n_documents, seed_sd, n_seeds)
-    if stderr == 0:
+    if sd == 0 and seed_sd == 0:
         return 1.0 if effect != 0 else alpha
-    shift, critical = abs(effect) / stderr, _quantile(1 - alpha / 2, df)
-    return _probability(shift - critical, df) + _probability(-shift - critical, df)
+    if n_seeds is None:
+        return TTest(((sd**2 / n_documents, n_documents - 1.0),), alpha).power(effect)
+    return _with_seeds(sd, n_documents, seed_sd, n_seeds, alpha).power(effect)
 
 
 def documents_needed(
@@ -86,8 +93,8 @@ def documents_needed(
         CurveError: If the spread between seeds alone hides the effect, whatever the number of documents.
 
     Example:
-        >>> documents_needed(0.01, 0.3)  # (2.8016 * 0.3 / 0.01)^2
-        7064
+        >>> documents_needed(0.01, 0.3)  # (2.802 * 0.3 / 0.01)^2
+        7066
     """
     _check(sd=sd, n_documents=2, alpha=alpha, power=power, seed_sd=seed_sd, n_seeds=n_seeds)
     if not 0 < effect < math.inf:
@@ -95,8 +102,7 @@ def documents_needed(
             f"effect {effect:g} is not positive and finite. Give the smallest difference that matters, such as 0.01."
         )
     if n_seeds is None:
-        # The relative 1e-12 keeps an exact root from being rounded up.
-        return max(2, math.ceil(((_quantile(1 - alpha / 2) + _quantile(power)) * sd / effect) ** 2 * (1 - 1e-12)))
+        return _search(effect, lambda n: minimal_effect(sd, n, alpha=alpha, power=power))
     floor = seed_floor(seed_sd, n_seeds, alpha=alpha, power=power)
     if effect <= floor:
         raise CurveError(
@@ -109,26 +115,23 @@ def documents_needed(
 def seed_floor(seed_sd: float, n_seeds: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """Return the minimal effect of two methods with S seeds each on infinitely many documents.
 
-    (t_{1-alpha/2} + t_power) * sigma * sqrt(2 / S), with 2 (S - 1) degrees of freedom.
+    With few seeds it is large: the error itself is then known badly.
 
     Example:
-        >>> round(seed_floor(0.003, 3), 4)  # (2.776 + 0.941) * 0.003 * 0.8165
-        0.0091
+        >>> round(seed_floor(0.003, 5), 4), round(seed_floor(0.003, 3), 4)
+        (0.0063, 0.0105)
     """
     _check(sd=0.0, n_documents=2, alpha=alpha, power=power, seed_sd=seed_sd, n_seeds=n_seeds)
-    df = 2.0 * (n_seeds - 1)
-    return (_quantile(1 - alpha / 2, df) + _quantile(power, df)) * seed_sd * math.sqrt(2 / n_seeds)
+    return _floor(seed_sd, n_seeds, alpha, power)
 
 
-def _error(sd: float, n_documents: int, seed_sd: float, n_seeds: int | None) -> tuple[float, float]:
-    """Return the standard error of the difference and its degrees of freedom (infinite without seeds)."""
-    documents = sd**2 / n_documents
-    if n_seeds is None:
-        return math.sqrt(documents), math.inf
-    seeds, df_seeds = 2 * seed_sd**2 / n_seeds, 2 * (n_seeds - 1)
-    spread = documents**2 / (n_documents - 1) + seeds**2 / df_seeds
-    variance = documents + seeds
-    return math.sqrt(variance), variance**2 / spread if spread > 0 else math.inf
+def _floor(seed_sd: float, n_seeds: int, alpha: float, power: float) -> float:
+    return _with_seeds(0.0, 2, seed_sd, n_seeds, alpha).smallest_effect(power)
+
+
+def _with_seeds(sd: float, n_documents: int, seed_sd: float, n_seeds: int, alpha: float) -> TTest:
+    parts = ((sd**2 / n_documents, n_documents - 1.0), *[(seed_sd**2 / n_seeds, n_seeds - 1.0)] * 2)
+    return TTest(parts, alpha)
 
 
 def _search(effect: float, minimal: Callable[[int], float]) -> int:
@@ -143,28 +146,23 @@ def _search(effect: float, minimal: Callable[[int], float]) -> int:
     return high
 
 
-def _quantile(p: float, df: float = math.inf) -> float:
-    from scipy.special import ndtri, stdtrit
-
-    return float(ndtri(p) if math.isinf(df) else stdtrit(df, p))
-
-
-def _probability(x: float, df: float) -> float:
-    from scipy.special import ndtr, stdtr
-
-    return float(ndtr(x) if math.isinf(df) else stdtr(df, x))
-
-
 def _check(*, sd: float, n_documents: int, alpha: float, power: float, seed_sd: float, n_seeds: int | None) -> None:
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
             raise CurveError(f"{name} {value:g} is not between 0 and 1.")
     for name, value in (("sd", sd), ("seed_sd", seed_sd)):
-        if not value >= 0:
-            raise CurveError(f"{name} {value:g} is negative or not a number. Give a standard deviation, such as 0.3.")
+        if not 0 <= value < math.inf:
+            raise CurveError(
+                f"{name} {value:g} is negative or not a number, or infinite. Give a standard deviation, such as 0.3."
+            )
     if n_documents < 2:
         raise CurveError(f"{n_documents} documents show no spread. Plan with at least 2.")
     if n_seeds is not None and n_seeds < 2:
-        raise CurveError(f"{n_seeds} seed shows no spread. Plan with at least 2, or leave seeds out.")
+        raise CurveError(f"{n_seeds} seed shows no spread. Plan with at least {MIN_SEEDS}, or leave seeds out.")
+    if n_seeds is not None and n_seeds < MIN_SEEDS:
+        raise CurveError(
+            f"{n_seeds} seeds of each method make no test, since their error is hardly known. Plan with at least "
+            f"{MIN_SEEDS}, or leave seeds out."
+        )
     if n_seeds is None and seed_sd > 0:
         raise CurveError("seed_sd needs n_seeds, the number of seeds of each method.")

@@ -25,8 +25,8 @@ REFUSED: dict[str, str] = {
         "instead of 38 %). Use test='sign-flip' or 't', on the differences of each document."
     ),
     "normality-pretest": (
-        "choosing a test by a normality test on the same data spoils its error rate. Use test='sign-flip', which "
-        "assumes no distribution."
+        "choosing a test by a normality test on the same data spoils its error rate. Use test='sign-flip', which tests "
+        "whether the differences are symmetric around 0 and is exact where the two runs could be exchanged."
     ),
     "iqm": (
         "the interquartile mean over documents of right/wrong scores is 0 or 1 for most tasks and estimates nothing "

@@ -47,8 +47,28 @@ def test_trapezoid_is_the_formula_of_the_authors_on_both_axes(ranks: list[int], 
 
 @given(grids, axes, st.sampled_from(PLAIN_RULES))
 def test_weights_sum_to_one(ranks: list[int], axis: str, rule: str) -> None:
-    if (axis, rule) != ("linear", "simpson"):
+    if rule != "simpson":  # which is refused where a weight is negative
         assert weights(ranks, axis, rule).sum() == near(1)
+
+
+def test_a_rule_with_a_negative_weight_is_refused_with_the_ranks_named() -> None:
+    # log2: 0, 1, 7. Simpson on such uneven steps weighs rank 1 by -0.83, and {1: 0, 2: 1, 128: 0} would score 1.36.
+    with pytest.raises(
+        RefusedError, match=r"rule 'simpson' gives rank 1 a negative weight on the log2 axis.*trapezoid"
+    ):
+        weights([1, 2, 128], rule="simpson")
+    with pytest.raises(RefusedError, match="gives rank 128 a negative weight"):
+        weights([1, 64, 128], rule="simpson")
+
+
+def extrapolated(x: np.ndarray) -> np.ndarray:
+    return np.append(np.zeros(len(x) - 2), [1.5, -0.5])
+
+
+def test_a_rule_from_outside_is_refused_for_its_negative_weights_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES._entries, "own", f"{__name__}:extrapolated")  # as an installed package adds it
+    with pytest.raises(RefusedError, match="rule 'own' gives rank 2 a negative weight on the linear axis"):
+        weights([1, 2], "linear", "own")
 
 
 @given(grids, axes)

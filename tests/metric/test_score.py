@@ -137,6 +137,24 @@ def test_a_grid_that_matters_and_weights_on_few_ranks_are_warned_about() -> None
         "metric" in bent.warnings  # fmt: skip
 
 
+def test_two_and_three_ranks_say_what_they_leave_open() -> None:
+    # Rising from .2 to .8: the left rule gives .2, the right rule .8; with .5 between, (.2 + .5) / 2 and (.5 + .8) / 2.
+    two = compute([1, 128], [0.2, 0.8]).warnings
+    assert any(text.startswith("2 ranks leave the area between 20.0 and 80.0 open") for text in two)
+    three = compute([1, 4, 16], [0.2, 0.5, 0.8]).warnings
+    assert any(text.startswith("3 ranks leave the area between 35.0 and 65.0 open") for text in three)
+    assert not any("leave the area" in text for text in compute([1, 2], [0.50, 0.51]).warnings)
+
+
+def test_an_interval_so_near_an_end_that_it_covers_less_says_so() -> None:
+    scores = np.ones((60, 2))
+    scores[0] = 0
+    near = RankAccuracyCurve.from_scores([1, 2], scores)
+    assert any("so near 1 the 95% interval over 60 documents" in text for text in compute(near).warnings)
+    few = compute(RankAccuracyCurve.from_scores([1, 2], scores[:12])).warnings
+    assert "12 documents: intervals of fewer than 20 are rough" in few
+
+
 def test_a_t_interval_near_the_ceiling_is_warned_about() -> None:
     scores = np.ones((50, 2))
     scores[0] = 0

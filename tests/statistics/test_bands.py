@@ -34,15 +34,48 @@ def test_independent_columns_need_nearly_bonferronis_value_and_copies_none() -> 
     )  # 3 standard errors of that quantile
 
 
-def test_a_band_is_the_mean_and_c_standard_errors() -> None:
+def test_a_band_has_wilsons_edges_at_c_for_z() -> None:
     data = random_curve(1, [0.3, 0.5, 0.6])
     band = curve_band(data)
     assert data.scores is not None
-    half = band.critical * scipy.stats.sem(data.scores)
-    np.testing.assert_allclose(band.low, data.accuracies - half)
-    np.testing.assert_allclose(band.high, data.accuracies + half)
+    for k, (low, high) in enumerate(zip(band.low, band.high, strict=True)):
+        # Right and wrong answers of 400 documents: an error with the divisor n - 1 makes n_eff = 399.
+        p, z2 = data.accuracies[k], band.critical**2
+        centre, half = p + z2 / 798, band.critical * np.sqrt((p * (1 - p) + z2 / 1596) / 399)
+        assert (low, high) == pytest.approx(((centre - half) / (1 + z2 / 399), (centre + half) / (1 + z2 / 399)))
     assert (band.ranks, band.confidence_level, band.target) == ((1, 2, 4), 0.95, "docs")
     assert curve_band(data, confidence_level=0.5).critical < band.critical
+
+
+def test_the_band_of_a_difference_is_the_mean_and_c_standard_errors_where_enough_documents_differ() -> None:
+    a, b = random_curve(1, [0.3, 0.5, 0.6]), random_curve(2, [0.3, 0.5, 0.6])
+    band = difference_band(a, b)
+    assert a.scores is not None
+    assert b.scores is not None
+    d = a.scores - b.scores
+    np.testing.assert_allclose(band.low, d.mean(axis=0) - band.critical * scipy.stats.sem(d), rtol=1e-9)
+    np.testing.assert_allclose(band.high, d.mean(axis=0) + band.critical * scipy.stats.sem(d), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("n", "level"), [(2, 0.95), (3, 0.99), (4, 0.999), (2, 0.999999)])
+def test_documents_too_few_for_the_level_leave_a_rank_open_where_they_agree(n: int, level: float) -> None:
+    data = RankAccuracyCurve.from_scores([1, 2], [[k % 2, 1] for k in range(n)], documents=KEYS[:n])
+    band = curve_band(data, confidence_level=level)
+    assert (band.low[1], band.high[1]) == (0.0, 1.0)
+    assert 0 <= band.low[0] < 0.5 < band.high[0] <= 1
+    other = RankAccuracyCurve.from_scores([1, 2], np.ones((n, 2)), documents=KEYS[:n])
+    between = difference_band(data, other, confidence_level=level)
+    assert (between.low[1], between.high[1]) == (-1.0, 1.0)
+    assert np.isfinite([between.low, between.high]).all()
+
+
+def test_passages_widen_a_band() -> None:
+    scores = np.repeat(np.random.default_rng(0).integers(0, 2, (40, 3)), 10, axis=0)
+    plain = RankAccuracyCurve.from_scores([1, 2, 4], scores, documents=KEYS)
+    passages = plain.clustered([str(i // 10) for i in range(400)])
+    assert np.all(
+        curve_band(passages).high - curve_band(passages).low > 2 * (curve_band(plain).high - curve_band(plain).low)
+    )
 
 
 def test_a_band_repeats_with_its_seed() -> None:
@@ -78,11 +111,11 @@ def test_identical_curves_have_the_band_that_their_documents_leave_open_and_no_c
     data = random_curve(1, [0.3, 0.5])
     band = difference_band(data, data)
     assert band.estimate.tolist() == [0.0, 0.0]
-    # None of n documents differs: Clopper and Pearson's upper end at the level of a single rank's t quantile.
+    # None of n documents differs: Wilson's upper end, at the t quantile of a single rank.
     n = len(data.scores)  # type: ignore[arg-type]
-    open_ = 1 - scipy.stats.norm.sf(scipy.stats.t.ppf(0.975, n - 1)) ** (1 / n)
-    np.testing.assert_allclose(band.high, open_)
-    np.testing.assert_allclose(band.low, -open_)
+    open_ = 1 - n / (n + scipy.stats.t.ppf(0.975, n - 1) ** 2)
+    np.testing.assert_allclose(band.high, open_, rtol=1e-9)
+    np.testing.assert_allclose(band.low, -open_, rtol=1e-9)
     assert not crossing(band).claimed
 
 

@@ -1,4 +1,4 @@
-"""Several methods: adjustment, tiers, all pairs, means over tasks, tasks as blocks."""
+"""Several methods: adjustment, tiers, all pairs, means over tasks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError, RefusedError
-from aurac.statistics.estimate import Estimate
-from aurac.statistics.intervals import t_interval
-from aurac.statistics.macro import macro_difference, macro_interval, macro_mean, macro_stderr
+from aurac.statistics.intervals import estimate_mean, t_interval
+from aurac.statistics.macro import macro_mean, macro_stderr
+from aurac.statistics.macro_score import macro_score
 from aurac.statistics.multiplicity import adjust, holm
-from aurac.statistics.over_tasks import friedman, over_tasks
-from aurac.statistics.paired import paired_difference
+from aurac.statistics.paired import macro_difference, paired_difference
 from aurac.statistics.pairwise import pairwise
 from aurac.statistics.tiers import tiers
 
@@ -109,63 +108,43 @@ def test_the_macro_error_is_the_reference_one(oracles: dict[str, Any]) -> None:
 
 def test_the_macro_difference_of_one_task_is_that_task() -> None:
     one = paired_difference(random_curve(1, 0.1), random_curve(2, 0.0))
-    macro = macro_difference([one])
+    macro = macro_difference([one], rng=np.random.default_rng(12345))
     assert (macro.value, macro.stderr, macro.p_value) == pytest.approx((one.value, one.stderr, one.p_value))
     assert (macro.interval.low, macro.interval.high) == pytest.approx((one.interval.low, one.interval.high))
 
 
 def test_a_task_on_which_nothing_varies_widens_the_interval_of_the_mean_by_what_its_documents_leave_open() -> None:
-    spread, flat = Estimate(0.5, 0.03, 99), Estimate(0.0, 0.0, 63)
-    found = macro_interval([spread, flat], [100, 64])
-    half = scipy.stats.t.ppf(1 - 0.05 / 4, 99) * 0.03  # two parts share 5 %, each on two sides
-    none_of_64 = scipy.stats.binomtest(0, 64).proportion_ci(0.975).high
-    assert (found.low, found.high) == pytest.approx(((0.5 - half) / 2, (0.5 + half + none_of_64) / 2))
-    assert found.method == "t and binomial"
+    rng = np.random.default_rng(0)
+    spread = RankAccuracyCurve.from_scores([1], rng.integers(0, 2, (400, 1)))
+    flat = RankAccuracyCurve.from_scores([1], np.zeros((64, 1)))
+    _, found = macro_score([spread, flat], [np.ones(1)] * 2)
+    alone = t_interval(estimate_mean(spread.scores[:, 0]))  # type: ignore[index]
+    # 64 documents without one that is right leave open up to 64 / (64 + 1.96^2) at 95 %, half of it in the mean.
+    assert alone.high / 2 < found.high < (alone.high + 1.96**2 / (64 + 1.96**2)) / 2 + 1e-9
+    assert found.low < alone.low / 2 + 1e-3
+    assert found.method == "score"
 
 
-def test_without_such_a_task_the_interval_of_the_mean_is_the_t_interval() -> None:
-    parts = [Estimate(0.5, 0.03, 99), Estimate(0.2, 0.04, 63)]
-    assert macro_interval(parts, [100, 64]) == t_interval(macro_mean(parts))
+def test_away_from_the_ends_the_interval_of_the_mean_is_the_t_interval() -> None:
+    curves = [random_curve(seed, 0.0) for seed in (1, 2)]
+    w = np.array([0.25, 0.5, 0.25])
+    estimate, interval = macro_score(curves, [w, w])
+    expected = macro_mean([estimate_mean(c.scores @ w) for c in curves if c.scores is not None])
+    assert (estimate, interval) == (expected, t_interval(expected))
 
 
 def test_the_difference_of_a_mean_over_tasks_is_not_exact_where_no_document_differs() -> None:
     same = RankAccuracyCurve.from_scores([1, 2], [[0, 1]] * 40, documents=[f"d{i}" for i in range(40)])
     d = paired_difference(same, same)
-    assert macro_difference([d, d]).interval.high == pytest.approx(1 - 0.0125 ** (1 / 40))
+    # Two tasks of 40 documents are 80 documents: 1.96^2 / (80 + 1.96^2), Wilson's upper end for none of 80.
+    none_of_80 = scipy.stats.binomtest(0, 80).proportion_ci(0.95, "wilson").high
+    assert macro_difference([d, d]).interval.high == pytest.approx(none_of_80, rel=1e-9)
 
 
-def test_friedman_is_scipys_and_the_critical_difference_the_reference_one(oracles: dict[str, Any]) -> None:
-    expected, found = oracles["E4"], friedman(E4)
-    assert found.mean_ranks == pytest.approx(expected["mean_rank"], rel=1e-9)
-    assert (found.chi2, found.p_chi2) == pytest.approx((expected["friedman_chi2"], expected["friedman_p"]), rel=1e-9)
-    assert (found.f, found.p_f) == pytest.approx((expected["iman_davenport_F"], expected["iman_davenport_p"]), rel=1e-9)
-    assert found.critical_difference == pytest.approx(expected["nemenyi_CD"], rel=1e-7)
-    assert friedman(-E4, higher_is_better=False).chi2 == found.chi2
+def test_two_seeds_make_pairs_without_a_test() -> None:
+    def method(name: str) -> RankAccuracyCurve:
+        return RankAccuracyCurve.from_seeds([random_curve(seed, 0.0) for seed in (1, 2)], ["1", "2"], name=name)
 
-
-def test_friedman_with_ties_is_scipys() -> None:
-    rng = np.random.default_rng(0)
-    x = rng.integers(0, 4, (8, 4)).astype(float)
-    expected = scipy.stats.friedmanchisquare(*x.T)
-    assert (friedman(x).chi2, friedman(x).p_chi2) == pytest.approx((expected.statistic, expected.pvalue))
-
-
-def test_friedman_of_equal_or_agreeing_tasks_is_no_nan() -> None:
-    equal = friedman(np.ones((5, 3)))
-    assert (equal.chi2, equal.p_chi2, equal.f, equal.p_f) == (0.0, 1.0, 0.0, 1.0)
-    agreeing = friedman(np.tile([3.0, 2.0, 1.0], (5, 1)))
-    assert (agreeing.f, agreeing.p_f) == (float("inf"), 0.0)
-
-
-def test_too_few_tasks_are_no_sample() -> None:
-    with pytest.raises(CurveError, match="at least 5 tasks and 3 methods; for fewer use paired tests on documents"):
-        friedman(E4[:4])
-    with pytest.raises(CurveError, match=r"4 task values. Tasks as a sample need at least 5; use tasks as strata"):
-        over_tasks([1, 2, 3, 4])
-    interval = over_tasks(E4[:, 0])
-    expected = scipy.stats.ttest_1samp(E4[:, 0], 0).confidence_interval()
-    assert (interval.low, interval.high, interval.target) == (
-        pytest.approx(expected.low),
-        pytest.approx(expected.high),
-        "tasks",
-    )
+    made = pairwise({"a": method("a"), "b": method("b")}, target="docs+seeds")
+    assert made.p_adjusted == {}
+    assert made.differences["a", "b"].p_value is None

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,6 @@ from hypothesis import strategies as st
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError, RefusedError, UnknownNameError
 from aurac.statistics.alignment import align
-from aurac.statistics.max_t import max_t_p
 from aurac.statistics.paired import paired_difference
 from aurac.statistics.sign_flip import sign_flip_p
 from statistics_cases import curve
@@ -22,7 +22,7 @@ Pair = tuple[RankAccuracyCurve, RankAccuracyCurve]
 
 def test_the_difference_of_e2_is_the_reference_one(e2: Pair, oracles: dict[str, Any]) -> None:
     expected = oracles["E2"]
-    d = paired_difference(*e2)
+    d = paired_difference(*e2, ci="t")
     assert e2[0].area() == near(expected["aurac_a"])
     assert e2[1].area() == near(expected["aurac_b"])
     assert d.value == near(expected["delta"])
@@ -31,7 +31,7 @@ def test_the_difference_of_e2_is_the_reference_one(e2: Pair, oracles: dict[str, 
     assert d.p_value == expected["p_perm_exact"]
     assert_near(d.differences, expected["d"])
     assert (d.wins, d.ties, d.losses) == (8, 4, 0)
-    assert paired_difference(*e2, test="t").p_value == pytest.approx(expected["p_t"], rel=1e-9)
+    assert paired_difference(*e2, ci="t", test="t").p_value == pytest.approx(expected["p_t"], rel=1e-9)
 
 
 def test_paired_t_is_scipys(e2: Pair) -> None:
@@ -39,7 +39,7 @@ def test_paired_t_is_scipys(e2: Pair) -> None:
     assert e2[0].scores is not None
     assert e2[1].scores is not None
     expected = scipy.stats.ttest_rel(e2[0].scores @ w, e2[1].scores @ w)
-    d = paired_difference(*e2, test="t", confidence_level=0.9)
+    d = paired_difference(*e2, ci="t", test="t", confidence_level=0.9)
     assert d.p_value == pytest.approx(expected.pvalue, rel=1e-9)
     assert (d.interval.low, d.interval.high) == pytest.approx(tuple(expected.confidence_interval(0.9)), rel=1e-9)
 
@@ -71,7 +71,7 @@ def test_the_smallest_random_p_value_is_one_over_resamples_plus_one() -> None:
 def test_identical_methods_have_no_difference_and_p_one(e2: Pair) -> None:
     d = paired_difference(e2[0], e2[0])
     assert (d.value, d.stderr, d.p_value) == (0.0, 0.0, 1.0)
-    none_of_12 = scipy.stats.binomtest(0, 12).proportion_ci(0.95).high  # Clopper and Pearson
+    none_of_12 = scipy.stats.binomtest(0, 12).proportion_ci(0.95, "wilson").high
     assert (d.interval.low, d.interval.high) == pytest.approx((-none_of_12, none_of_12))
     assert (d.wins, d.ties, d.losses) == (0, 12, 0)
     assert paired_difference(e2[0], e2[0], test="t", ci="bca").p_value == 1.0
@@ -80,8 +80,74 @@ def test_identical_methods_have_no_difference_and_p_one(e2: Pair) -> None:
 def test_all_right_against_all_wrong_is_certain_without_a_nan() -> None:
     right, wrong = curve("1111 " * 12), curve("0000 " * 12)
     d = paired_difference(right, wrong)
-    assert (d.value, d.stderr, d.p_value) == (pytest.approx(1.0), 0.0, 2 / 2**12)
-    assert paired_difference(right, wrong, test="t").p_value == 0.0
+    # Flipping 12 documents gives 2 / 2^12; McNemar's test, which belongs to the score interval, z = sqrt(12).
+    mcnemar = 2 * scipy.stats.norm.sf(12**0.5)
+    assert (d.value, d.stderr, d.p_value) == pytest.approx((1.0, 0.0, max(2 / 2**12, mcnemar)), rel=1e-9)
+    assert paired_difference(right, wrong, test="t").p_value == pytest.approx(mcnemar, rel=1e-9)
+
+
+def binary(wins: int, losses: int, n: int, level: float = 0.5) -> Pair:
+    """Two runs at one rank on n documents, of which this many are won and lost; the others right up to `level`."""
+    right = round(level * n)
+    both = [[1, 0]] * wins + [[0, 1]] * losses + [[1, 1]] * (right - wins) + [[0, 0]] * (n - right - losses)
+    a, b = (np.array(both, dtype=float)[:, [column]] for column in (0, 1))
+    keys = [f"d{i}" for i in range(n)]
+    return RankAccuracyCurve.from_scores([8], a, documents=keys), RankAccuracyCurve.from_scores([8], b, documents=keys)
+
+
+def tango(wins: int, losses: int, n: int, critical: float) -> tuple[float, float]:
+    """Tango's (1998) interval, from his closed form of the constrained estimate."""
+
+    def z(delta: float) -> float:
+        a, b, c = 2 * n, -wins - losses + (2 * n - wins + losses) * delta, -losses * delta * (1 - delta)
+        q = (np.sqrt(b * b - 4 * a * c) - b) / (2 * a)
+        return float((wins - losses - n * delta) / np.sqrt(n * (2 * q + delta * (1 - delta))))
+
+    estimate = (wins - losses) / n
+    low = scipy.optimize.brentq(lambda d: z(d) - critical, -1 + 1e-9, estimate - 1e-9)
+    high = scipy.optimize.brentq(lambda d: z(d) + critical, estimate + 1e-9, 1 - 1e-9)
+    return float(low), float(high)
+
+
+@pytest.mark.parametrize(("wins", "losses", "n"), [(9, 3, 100), (0, 5, 200), (1, 1, 40), (30, 12, 90), (7, 0, 25)])
+def test_the_score_interval_of_right_and_wrong_answers_is_tangos(wins: int, losses: int, n: int) -> None:
+    d = paired_difference(*binary(wins, losses, n), ci="score", test="score")
+    assert (d.interval.low, d.interval.high) == pytest.approx(tango(wins, losses, n, 1.959963984540054), rel=1e-6)
+    # At a difference of 0 it is McNemar's test.
+    z = (wins - losses) / np.sqrt(wins + losses)
+    assert d.p_value == pytest.approx(2 * scipy.stats.norm.sf(abs(z)), rel=1e-9)
+    assert (d.interval.method, d.test) == ("score", "score")
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "level", "method"),
+    [(30, 20, 0.5, "t"), (9, 30, 0.5, "score"), (0, 30, 0.5, "score"), (30, 20, 0.96, "score"), (3, 2, 0.5, "score")],
+)
+def test_the_score_interval_is_the_default_where_few_differ_or_a_score_is_near_an_end(
+    wins: int, losses: int, level: float, method: str
+) -> None:
+    d = paired_difference(*binary(wins, losses, 1200, level), test="auto")
+    assert d.interval.method == method
+    assert d.test == ("score" if method == "score" else "sign-flip")
+
+
+@given(st.integers(0, 12), st.integers(0, 12), st.sampled_from([30, 200]), st.sampled_from([0.5, 0.9, 0.95]))
+def test_the_interval_and_the_p_value_agree_about_zero(wins: int, losses: int, n: int, level: float) -> None:
+    for ci in ("auto", "t", "score"):
+        for test in ("auto", "sign-flip", "t", "score"):
+            d = paired_difference(*binary(wins, losses, n), ci=ci, test=test, confidence_level=level, n_resamples=999)
+            assert d.p_value is not None
+            assert (d.p_value > 1 - level) == (d.interval.low <= 0 <= d.interval.high)
+
+
+def test_an_unbounded_metric_has_no_score_interval() -> None:
+    a, b = (
+        RankAccuracyCurve.from_scores([1], np.arange(4.0)[:, None] * k, documents=list("abcd"), bounded=False)
+        for k in (1, 2)
+    )
+    assert paired_difference(a, b, test="auto").interval.method == "t"
+    with pytest.raises(CurveError, match=r"need scores in .* and this metric is unbounded. Use 't'"):
+        paired_difference(a, b, ci="score")
 
 
 def test_documents_are_joined_by_key_not_by_position(e2: Pair) -> None:
@@ -127,7 +193,7 @@ def test_clusters_are_flipped_as_a_whole(e2: Pair) -> None:
     a, b = e2
     assert a.documents is not None
     clusters = {key: number // 3 for number, key in enumerate(a.documents)}
-    d = paired_difference(a, b, clusters=clusters)
+    d = paired_difference(a, b, ci="t", clusters=clusters)
     sums = d.differences.reshape(4, 3).sum(axis=1)
     assert d.p_value == sign_flip_p(sums) == 2 / 2**4
     residuals = (d.differences - d.value).reshape(4, 3).sum(axis=1)
@@ -145,21 +211,3 @@ def test_misleading_tests_are_refused_by_name(test: str, e2: Pair) -> None:
 def test_unknown_tests_have_near_names(e2: Pair) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown test 'signflip'. Did you mean 'sign-flip'"):
         paired_difference(*e2, test="signflip")
-
-
-def test_max_t_over_ranks_is_the_reference_one(e2: Pair, oracles: dict[str, Any]) -> None:
-    a, b = e2
-    assert a.scores is not None
-    assert b.scores is not None
-    d = a.scores - b.scores
-    assert max_t_p(d) == pytest.approx(oracles["E2"]["p_maxt_exact"], rel=1e-9)
-    random = max_t_p(d, n_resamples=200, rng=np.random.default_rng(0))
-    assert random == pytest.approx(oracles["E2"]["p_maxt_exact"], rel=1e-6, abs=0.15)  # 4 standard errors of 200 draws
-
-
-@given(st.lists(st.lists(st.integers(-2, 2), min_size=2, max_size=2), min_size=2, max_size=8))
-def test_max_t_is_never_below_the_single_test_and_one_for_nothing(rows: list[list[int]]) -> None:
-    d = np.array(rows, dtype=float)
-    for k, p in enumerate(max_t_p(d)):
-        assert p >= sign_flip_p(d[:, k]) - 1e-12
-    assert max_t_p(np.zeros((4, 3))) == [1.0, 1.0, 1.0]

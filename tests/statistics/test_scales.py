@@ -1,20 +1,17 @@
-"""Scores on other scales: relative to chance, as a share of the gain, as probabilities."""
+"""Scores relative to chance."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from aurac.analysis.compute import compute
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 from aurac.quadrature import weights
-from aurac.statistics.bayes import bayesian_bootstrap
 from aurac.statistics.chance import chance_level, estimate_above_chance
 from aurac.statistics.intervals import estimate_mean, per_document
-from aurac.statistics.recovered import recovered_gain
 
 Pair = tuple[RankAccuracyCurve, RankAccuracyCurve]
 
@@ -50,46 +47,3 @@ def test_bad_chances_are_said_so(e1: RankAccuracyCurve) -> None:
         chance_level([0])
     with pytest.raises(CurveError, match="chance= needs scores in"):
         compute(RankAccuracyCurve([1, 2], [3.0, 2.0], bounded=False), chance=0.25)
-
-
-def test_the_recovered_gain_is_the_reference_one(e2: Pair, oracles: dict[str, Any]) -> None:
-    a = e2[0]
-    assert a.scores is not None
-    base = np.zeros(12)
-    base[[1, 5]] = 1  # documents 2 and 6
-    found = recovered_gain(per_document(a.scores, weights(a.ranks)), a.scores[:, -1], base)
-    expected = oracles["E2g"]
-    assert (found.value, found.stderr, found.g) == pytest.approx(
-        (expected["rho"], expected["se_delta"], expected["g"]), rel=1e-9
-    )
-    assert found.interval is not None
-    assert (found.interval.low, found.interval.high) == pytest.approx(expected["fieller"], rel=1e-9)
-    assert str(found) == "recovered gain: 0.646 (95% Fieller 0.380 to 0.982)"
-
-
-def test_a_gain_that_may_be_nothing_is_not_identified() -> None:
-    found = recovered_gain([1, 0, 1, 0], [1, 0, 0, 1], [0, 1, 0, 0])
-    assert found.interval is None
-    assert found.g >= 1
-    assert "not identified" in str(found)
-    nothing = recovered_gain([1, 0], [1, 1], [1, 1])
-    assert (nothing.value, nothing.interval, nothing.g) == (None, None, float("inf"))
-
-
-def test_a_gain_without_spread_is_a_plain_ratio() -> None:
-    found = recovered_gain([0.5, 0.5], [1, 1], [0, 0])
-    assert found.interval is not None
-    assert (found.value, found.stderr, found.interval.low, found.interval.high) == (0.5, 0, 0.5, 0.5)
-    with pytest.raises(CurveError, match=r"shapes \(1,\), \(1,\), \(1,\). Give \(n,\) of n >= 2 documents"):
-        recovered_gain([1], [1], [0])
-
-
-def test_the_bayesian_bootstrap_is_the_reference_one(oracles: dict[str, Any]) -> None:
-    expected = oracles["E2b"]
-    found = bayesian_bootstrap(oracles["E2"]["d"], rope=0.05, n_resamples=100_000)
-    assert (found.mean, found.sd) == pytest.approx((expected["post_mean"], expected["post_sd"]), rel=1e-9)
-    assert found.p_rope == pytest.approx(expected["P_in_rope05_mc"], rel=1e-2, abs=2e-4)  # drawn
-    assert found.p_below + found.p_rope + found.p_above == pytest.approx(1)
-    assert bayesian_bootstrap([0.0, 0.0]).p_rope == 1.0
-    with pytest.raises(CurveError, match="rope >= 0"):
-        bayesian_bootstrap([0.1], rope=-1)

@@ -75,16 +75,19 @@ def _about_tests(compared: ComparedRuns) -> list[str]:
     family = len(compared.runs) - 1
     n_pairs = len(next(iter(compared.pairs.values())).differences)
     patterns = f" ({settings.n_resamples} patterns, or all)" if settings.target == "docs" else ""
+    if not compared.tests_made():
+        return [f"Δ: paired difference to {compared.baseline} on common documents, without a test."]
     said = []
     if headline in compared.pairs:
         said.append(
             f"place: by {headline}; runs are tied that the tests of all pairs do not tell apart at level "
-            f"{settings.alpha:g} ({_test(compared)}, Holm, family of {n_pairs}). Bold: no run is "
+            f"{settings.alpha:g} (Holm, family of {n_pairs}). Bold: no run is "
             "significantly better. Raised letters: the runs that are significantly worse."
         )
     said.append(
         f"Δ: paired difference to {compared.baseline} on common documents. p: two-sided {_test(compared)}"
-        f"{patterns}, Holm, family of {family} on each task. wins/ties/losses: "
+        f"{patterns}, Holm, family of {family} on each task; where it is above the level, the interval holds 0. "
+        "wins/ties/losses: "
         "documents on which the run's AURAC is higher, equal, lower."
     )
     if (found := _detectable(compared)) is not None:
@@ -92,9 +95,17 @@ def _about_tests(compared: ComparedRuns) -> list[str]:
     return said
 
 
+_TESTS = {
+    "sign-flip": "sign-flip of whole documents",
+    "score": "score test, where fewer than 10 documents differ in one direction or a score is within 5 points of an "
+    "end",
+}
+"""Test of a difference on documents -> its words; the first is the usual one."""
+
+
 def _test(compared: ComparedRuns) -> str:
     if compared.settings.target == "docs":
-        return "sign-flip of whole documents"
+        return " or ".join(_TESTS[name] for name in compared.tests_made())
     joined = compared.pairing()
     how = "paired where two methods were trained alike" if joined == "mixed" else joined
     return f"t test at Satterthwaite's df, seeds {how}"

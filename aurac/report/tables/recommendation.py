@@ -102,8 +102,8 @@ def _answer(made: RecommendedRank) -> Table:
                 Cell(_share(made, test.rank)),
                 Cell(_loss(found, unit)),
                 Cell(MISSING if found.p_value is None else value_text(found.upper, found.stderr, unit=unit)),
-                Cell(p_text(found.p_value)),
-                Cell(MISSING if stopped is None else f"{stopped.rank} (p {p_text(stopped.p_value)})"),
+                Cell(_p(found.p_value)),
+                Cell(MISSING if stopped is None else f"{stopped.rank} (p {_p(stopped.p_value)})"),
                 Cell(MISSING if stopped is None else value_text(stopped.detectable, stopped.stderr, unit=unit)),
             )
         )
@@ -132,7 +132,7 @@ def _evidence(made: RecommendedRank, task: str, test: Adequacy) -> Table:
                 Cell(value_text(e.accuracy, digits, unit=unit)),
                 Cell(_loss(e, unit)),
                 Cell(MISSING if reference else value_text(e.upper, digits, unit=unit)),
-                Cell(p_text(e.p_value)),
+                Cell(_p(e.p_value)),
                 Cell(MISSING if reference else value_text(e.detectable, digits, unit=unit)),
                 Cell(str(e.deviating)),
                 Cell(_VERDICTS[e.status], bold=e.rank == test.rank),
@@ -183,7 +183,10 @@ def _sentences(made: RecommendedRank) -> list[str]:
             f"a margin of {reach}{points} (MDE) or more."
         )
     if few := [str(e.rank) for e in test.evidence if e.status in {"certified", "failed"} and e.deviating < 10]:
-        said.append(f"At rank {', '.join(few)} fewer than 10 documents differ from full rank: the test is rough there.")
+        said.append(
+            f"At rank {', '.join(few)} fewer than 10 documents differ from full rank: the level of the test there is "
+            "anything from 0 to 7 %, not exactly the one asked for."
+        )
     return said
 
 
@@ -226,6 +229,11 @@ def _unit(test: Adequacy) -> float:
     return 100.0 if test.bounded else 1.0
 
 
+def _p(p: float | None) -> str:
+    """Print the p-value of a loss; one that is at the margin or above it has no other."""
+    return "≥.5" if p is not None and p >= 0.5 else p_text(p)
+
+
 def _equals(p: float | None) -> str:
-    text = p_text(p)
-    return text if text.startswith("<") else f"= {text}"
+    text = _p(p)
+    return text if text.startswith(("<", "≥")) else f"= {text}"

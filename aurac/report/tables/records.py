@@ -75,7 +75,7 @@ def _pairs(compared: ComparedRuns) -> list[dict[str, Any]]:
             "difference": d.value,
             "stderr": d.stderr,
             "p_value": d.p_value,
-            "p_adjusted": pairs.p_adjusted[a, b],
+            "p_adjusted": pairs.p_adjusted.get((a, b)),
         }
         for task, pairs in compared.pairs.items()
         for (a, b), d in pairs.differences.items()
