@@ -5,7 +5,7 @@ Examples:
   aurac info my-adapter --format json
   aurac info runs/matryoshka --format json > facts.json
 
-Only the configuration, the sidecar, the header of the weights and the run record in ADAPTER_DIR/aurac-run are read.
+Only the configuration, the sidecar, the weights and the run record in ADAPTER_DIR/aurac-run are read; no model is.
 """
 
 from __future__ import annotations

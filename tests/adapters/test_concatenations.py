@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import save_file
 
 from aurac.errors import AdapterError
-from aurac_adapters import Lora, MatryoshkaLora, read_adapter, svd_rotate
+from aurac_adapters import Lora, MatryoshkaLora, read_adapter, read_facts, svd_rotate
+from aurac_adapters.folder.raw_tensors import read_floats
 from tiny import logits, tiny_llama
 
 Make = Callable[..., Path]
@@ -63,6 +66,7 @@ def test_a_converted_difference_is_noted_and_its_rotation_is_not(init: str, tmp_
     with pytest.warns(UserWarning, match=LOOKS):
         found = read_adapter(folder)
     assert "Rotate it first (aurac rotate), and use the result" in found.notes[0]
+    assert read_facts(folder).notes == found.notes
     with pytest.warns(UserWarning, match=LOOKS):
         rotated = svd_rotate(folder, tmp_path / "rotated")
     assert read_adapter(rotated).notes == ()
@@ -71,6 +75,15 @@ def test_a_converted_difference_is_noted_and_its_rotation_is_not(init: str, tmp_
     torch.testing.assert_close(
         logits(PeftModel.from_pretrained(tiny_llama(hidden=64), rotated)), logits(plain), rtol=1e-4, atol=2e-5
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+def test_facts_read_the_same_numbers_as_torch(dtype: torch.dtype, tmp_path: Path) -> None:
+    tensor = torch.randn(5, 7, generator=torch.Generator().manual_seed(0)).to(dtype)
+    save_file({"a": tensor, "b": torch.arange(3)}, tmp_path / "file.safetensors")
+    found = read_floats(tmp_path / "file.safetensors", ["a", "b"])
+    assert list(found) == ["a"]
+    assert np.array_equal(found["a"], tensor.float().numpy())
 
 
 def weighted(tmp_path: Path, weights: list[float], seeds: list[int], **options: Any) -> Path:
@@ -109,7 +122,7 @@ def test_a_weighted_sum_is_noted_where_it_can_be_seen(weights: list[float], seed
 @pytest.mark.parametrize("seed", range(3))
 def test_a_plain_adapter_is_no_concatenation(options: dict[str, Any], seed: int, tmp_path: Path) -> None:
     fresh(seed, **options).save_pretrained(tmp_path / "plain")
-    assert read_adapter(tmp_path / "plain").notes == ()
+    assert read_adapter(tmp_path / "plain").notes == read_facts(tmp_path / "plain").notes == ()
 
 
 @pytest.mark.parametrize("method", [Lora(max_rank=8), MatryoshkaLora(max_rank=8, scaling="sqrt")], ids=lambda m: m.name)

@@ -53,7 +53,7 @@ def test_any_combination_of_known_wrappers_in_any_place_gives_the_key_that_peft_
 
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz_0123456789", min_size=1).filter(lambda name: name != "weight"))
 def test_the_name_of_an_adapter_inside_a_key_is_left_out(name: str) -> None:
-    if name in WRAPPERS:
+    if name in WRAPPERS or name in ("lora_A", "lora_B", "modules_to_save"):  # no names that PEFT could tell apart
         return
     keys = [
         f"{Q}.lora_A.{name}.weight",
@@ -209,5 +209,5 @@ def test_a_slice_of_an_adapter_of_no_layer_of_its_base_is_refused_where_the_base
     path = folder / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": str(tmp_path / "base")}))
     for door in (lambda: export_slice(folder, 2, tmp_path / "a"), lambda: svd_rotate(folder, tmp_path / "b")):
-        with pytest.raises(AdapterError, match=r"adapts the layer wrapped.model.layers.*the base model does not have"):
+        with pytest.raises(AdapterError, match=r"It has model.*: 'wrapped' is a wrapper that is not known"):
             door()

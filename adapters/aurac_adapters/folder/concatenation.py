@@ -6,12 +6,13 @@ before the negative of the initial ones, and `add_weighted_adapter(combination_t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import log
 
-import torch
+import numpy as np
 
-from aurac_adapters.layer.keys import Layer, lora_layers_of
+from aurac_adapters.folder.raw_tensors import Matrix
+from aurac_adapters.layer.keys import Layer
 
 _LAYERS = 32
 """So many layers are looked at, taken evenly."""
@@ -21,7 +22,7 @@ _STEP, _SPREADS = 1.2, 8.0
 """Blocks of another weight differ by this factor in the length of their rows, and by so many spreads inside a block."""
 
 
-def concatenation(tensors: Mapping[str, torch.Tensor]) -> str | None:
+def concatenation(factors: Sequence[tuple[Matrix, Matrix]]) -> str | None:
     """Return one sentence if the factors can be seen to be a concatenation, else None.
 
     Two signs are looked for, in the median over layers: rows of A (or columns of B) that are alike at one distance d
@@ -29,13 +30,13 @@ def concatenation(tensors: Mapping[str, torch.Tensor]) -> str | None:
     `add_weighted_adapter` multiplies A by its weights. Parts with other starts and equal weights cannot be seen.
 
     Args:
-        tensors: All tensors of the adapter.
+        factors: A (r, in) and B (out, r) of the layers that `layers_to_look_at` names.
     """
-    layers = _some(lora_layers_of(tensors))
-    if len({len(tensors[layer.a]) for layer in layers}) > 1:  # ranks of their own: nothing has one place in all layers
+    if not factors or len({len(a) for a, _ in factors}) > 1:  # ranks of their own: no place is the same in all layers
         return None
-    a = [tensors[layer.a].float() for layer in layers]  # each (r, in)
-    b = [tensors[layer.b].float().T for layer in layers]  # each (r, out)
+    a, b = [a for a, _ in factors], [b.T for _, b in factors]  # each (r, in), (r, out)
+    if not all(np.isfinite(matrix).all() for matrix in (*a, *b)):
+        return None
     sign = None
     if distance := _repeated(a) or _repeated(b):
         sign = f"rows i and i + {distance} of lora_A, or columns of lora_B, are alike"
@@ -50,39 +51,38 @@ def concatenation(tensors: Mapping[str, torch.Tensor]) -> str | None:
     )
 
 
-def _some(layers: Sequence[Layer]) -> list[Layer]:
-    return list(layers[:: -(-len(layers) // _LAYERS)])
+def layers_to_look_at(layers: Sequence[Layer]) -> Sequence[Layer]:
+    """Return so many layers that a concatenation shows, taken evenly."""
+    return layers[:: -(-len(layers) // _LAYERS)] if layers else layers
 
 
-def _repeated(factors: Sequence[torch.Tensor]) -> int | None:
+def _repeated(factors: Sequence[Matrix]) -> int | None:
     """Return the only distance d at which rows are alike, up to their sign; None if there is none, or not one."""
     rank = len(factors[0])
     if rank < 2:
         return None
-    unit = [factor / factor.norm(dim=1, keepdim=True).clamp_min(1e-30) for factor in factors]
-    grams = [(rows @ rows.T).abs() for rows in unit]  # each (r, r)
-    alike = torch.tensor([[gram.diagonal(d).mean() for d in range(1, rank)] for gram in grams])
-    by_distance = alike.median(dim=0).values  # (r - 1,)
-    best = int(by_distance.argmax())
-    others = torch.cat([by_distance[:best], by_distance[best + 1 :]])
-    if by_distance[best] < _ALIKE or rank < 2 * (best + 1):  # more than half of the rows have a partner
+    unit = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30) for rows in factors]
+    grams = [np.abs(rows @ rows.T) for rows in unit]  # each (r, r)
+    alike = [[gram.diagonal(d).mean() for d in range(1, rank)] for gram in grams]
+    by_distance = np.median(alike, axis=0)  # (r - 1,), of d = 1, 2, ...
+    best = int(by_distance.argmax()) + 1
+    if by_distance[best - 1] < _ALIKE or rank < 2 * best:  # all rows have a partner
         return None
-    multiples = torch.tensor([(d + 1) % (best + 1) == 0 for d in range(rank - 1) if d != best], dtype=torch.bool)
-    rest = others[~multiples]  # three equal parts are alike at 2 d too
-    return best + 1 if rest.numel() == 0 or float(rest.max()) < _NOT_ALIKE else None
+    rest = [value for d, value in enumerate(by_distance, start=1) if d % best]  # three equal parts are alike at 2 d too
+    return best if max(rest, default=0.0) < _NOT_ALIKE else None
 
 
-def _step(factors: Sequence[torch.Tensor]) -> int | None:
+def _step(factors: Sequence[Matrix]) -> int | None:
     """Return where the length of the rows makes one clear step, at the same place in all layers; else None."""
-    lengths = torch.stack([factor.norm(dim=1) for factor in factors]).double()  # (layers, r)
-    if lengths.shape[1] < 4 or bool((lengths == 0).any()):
+    lengths = np.array([np.linalg.norm(rows, axis=1) for rows in factors], dtype=np.float64)  # (layers, r)
+    if lengths.shape[1] < 4 or (lengths == 0).any():
         return None
-    logs = lengths.log()
+    logs = np.log(lengths)
     for place in range(2, logs.shape[1] - 1):
         first, second = logs[:, :place], logs[:, place:]
-        step = (first.mean(dim=1) - second.mean(dim=1)).abs()
-        spread = torch.maximum(first.std(dim=1), second.std(dim=1))
-        # The largest of the spreads and the smallest of the steps: one layer that does not show it is a no.
-        if float((step / spread).median()) > _SPREADS and float(step.min()) > log(_STEP):
+        step = np.abs(first.mean(axis=1) - second.mean(axis=1))
+        spread = np.maximum(first.std(axis=1, ddof=1), second.std(axis=1, ddof=1))
+        # The smallest of the steps: one layer that does not show it is a no.
+        if np.median(step / np.maximum(spread, 1e-30)) > _SPREADS and step.min() > log(_STEP):
             return place
     return None

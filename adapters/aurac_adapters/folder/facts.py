@@ -1,4 +1,4 @@
-"""What an adapter folder is, read from its configuration, its sidecar and the header of its weights, without torch."""
+"""What an adapter folder is, read from its configuration, its sidecar and its weights, without torch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from aurac.errors import AdapterError
+from aurac_adapters.folder.concatenation import concatenation, layers_to_look_at
 from aurac_adapters.folder.key_names import clean_keys, clean_names
 from aurac_adapters.folder.notes import config_notes
+from aurac_adapters.folder.raw_tensors import read_floats
 from aurac_adapters.folder.sidecar import SIDECAR, WEIGHTS, file_sha256, read_config, read_json, read_sidecar
 from aurac_adapters.layer.config import foreign_method
 from aurac_adapters.layer.keys import lora_layers_of
@@ -23,7 +25,7 @@ from aurac_adapters.methods.method import NestedMethod
 
 @dataclass(frozen=True)
 class AdapterFacts:
-    """What a folder says about itself; the numbers in its weights are not looked at.
+    """What a folder says about itself; of the numbers in its weights only some are looked at, for one of the notes.
 
     Attributes:
         path: The folder.
@@ -90,7 +92,8 @@ def read_facts(folder: str | os.PathLike[str]) -> AdapterFacts:
     path = Path(folder)
     read = read_config(path)
     config = clean_names(read)
-    shapes, note = _header(path / WEIGHTS)
+    header = _header(path / WEIGHTS)
+    shapes = header.factors
     check_targets(config, lora_layers_of(shapes), path / WEIGHTS)
     digest = file_sha256(path / WEIGHTS)
     has_sidecar = (path / SIDECAR).exists()
@@ -99,6 +102,7 @@ def read_facts(folder: str | os.PathLike[str]) -> AdapterFacts:
     else:
         largest = max(shapes[layer.a][0][0] for layer in lora_layers_of(shapes))
         method, inference = foreign_method(config, max_rank=largest), "prefix"
+    looks = None if has_sidecar else _concatenation(path / WEIGHTS, header)
     return AdapterFacts(
         path=path,
         method=method,
@@ -111,12 +115,29 @@ def read_facts(folder: str | os.PathLike[str]) -> AdapterFacts:
         weights_bytes=(path / WEIGHTS).stat().st_size,
         sha256=digest,
         versions=read_json(path / SIDECAR).get("versions", {}) if has_sidecar else {},
-        notes=tuple(said for said in (note, *config_notes(read)) if said),
+        notes=tuple(said for said in (header.note, *config_notes(read), looks) if said),
     )
 
 
-def _header(path: Path) -> tuple[dict[str, tuple[list[int], str]], str | None]:
-    """Return shape and type of every factor, A (r, in) and B (out, r), and what was wrong with its keys."""
+def _concatenation(path: Path, header: _Header) -> str | None:
+    layers = layers_to_look_at(lora_layers_of(header.factors))
+    in_file = {key: header.in_file[key] for layer in layers for key in (layer.a, layer.b)}
+    read = read_floats(path, in_file.values())
+    if len(read) < len(in_file):  # of a type that is refused where the numbers are used
+        return None
+    return concatenation([(read[in_file[layer.a]], read[in_file[layer.b]]) for layer in layers])
+
+
+@dataclass(frozen=True)
+class _Header:
+    """Shape and type of every factor, A (r, in) and B (out, r), by key as PEFT writes it."""
+
+    factors: Mapping[str, tuple[list[int], str]]
+    in_file: Mapping[str, str]
+    note: str | None
+
+
+def _header(path: Path) -> _Header:
     try:
         with safe_open(str(path), framework="numpy") as file:
             raw = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
@@ -134,4 +155,4 @@ def _header(path: Path) -> tuple[dict[str, tuple[list[int], str]], str | None]:
     found = {key: (slices[key].get_shape(), str(slices[key].get_dtype())) for key in factors}
     if flat := [key for key, (shape, _) in found.items() if len(shape) != 2]:
         raise AdapterError(f"{path}: {flat[0]} has shape {found[flat[0]][0]}; (r, in) or (out, r) is needed.")
-    return found, keys.note
+    return _Header(found, {name: key for key, name in keys.names.items()}, keys.note)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 
 from aurac.errors import AdapterError
-from aurac_adapters.folder.concatenation import concatenation
+from aurac_adapters.folder.concatenation import concatenation, layers_to_look_at
 from aurac_adapters.folder.key_names import clean_names
 from aurac_adapters.folder.notes import config_notes
 from aurac_adapters.folder.sidecar import (
@@ -156,7 +157,7 @@ def read_folder(
     else:
         largest = max(len(tensors[layer.a]) for layer in lora_layers_of(tensors))
         method, inference = foreign_method(config, max_rank=largest), "prefix"
-    notes = [weights.note, *config_notes(read), None if has_sidecar else concatenation(tensors)]
+    notes = [weights.note, *config_notes(read), None if has_sidecar else _concatenation(tensors)]
     found = AdapterFolder(
         path=path,
         base_model=config.get("base_model_name_or_path") or None,  # PEFT writes "" for a model without a name
@@ -174,6 +175,11 @@ def read_folder(
         for note in found.notes:
             warnings.warn(f"{path}: {note}", stacklevel=1)  # at this line always, so that Python shows each once
     return found, tensors
+
+
+def _concatenation(tensors: Mapping[str, torch.Tensor]) -> str | None:
+    layers = layers_to_look_at(lora_layers_of(tensors))
+    return concatenation([(tensors[each.a].float().numpy(), tensors[each.b].float().numpy()) for each in layers])
 
 
 def save_adapter(

@@ -173,17 +173,17 @@ def _factor(parts: Sequence[str], at: int, changes: _Changes, key: str, where: o
 
 def _other(parts: Sequence[str], changes: _Changes, key: str, where: object) -> list[str]:
     """Return the parts of the key of a tensor that is no factor, such as a head that was trained whole."""
-    if strange := next((part for part in parts if part.startswith("lora_")), None):
-        raise AdapterError(
-            f"{where}: the key {key} has {strange!r} in it, which is no factor of a plain LoRA. Give an adapter of "
-            "lora_A and lora_B alone."
-        )
     kept = list(parts)
     for name, follows in _NAMED.items():
         if name in kept and (after := kept.index(name) + 1) + follows < len(kept):
             changes.adapters[kept.pop(after)] += 1
     if "modules_to_save" in kept:
         kept.remove("modules_to_save")
+    if strange := next((part for part in kept if part.startswith("lora_")), None):
+        raise AdapterError(
+            f"{where}: the key {key} has {strange!r} in it, which is no factor of a plain LoRA. Give an adapter of "
+            "lora_A and lora_B alone."
+        )
     return kept
 
 

@@ -92,8 +92,7 @@ def check_fits(tensors: Mapping[str, torch.Tensor], base: torch.nn.Module, path:
             module = base.get_submodule(layer.inner)
         except AttributeError as exc:
             raise AdapterError(
-                f"{path} adapts the layer {layer.inner}, which the base model does not have. It belongs to another "
-                "base model; give the right one with --base."
+                f"{path} adapts the layer {layer.inner}, which the base model does not have. {_why(layer.inner, base)}"
             ) from exc
         expected = (tensors[layer.a].shape[1], tensors[layer.b].shape[0])
         found = _get_in_out_features(getattr(module, "base_layer", module))  # (None, None) if PEFT does not know it
@@ -102,6 +101,17 @@ def check_fits(tensors: Mapping[str, torch.Tensor], base: torch.nn.Module, path:
                 f"{path}: layer {layer.inner} is {expected[0]} to {expected[1]} wide, in the base model {found[0]} to "
                 f"{found[1]}. The adapter belongs to another base model; give the right one with --base."
             )
+
+
+def _why(name: str, base: torch.nn.Module) -> str:
+    """Say what is wrong with the name of a layer: parts of it that are too many, or another base model."""
+    parts, known = name.split("."), {module for module, _ in base.named_modules()}
+    for end in range(1, len(parts)):  # a wrapper has one part or a few in a row
+        for start in range(end):
+            if (rest := ".".join([*parts[:start], *parts[end:]])) in known:
+                wrapper = ".".join(parts[start:end])
+                return f"It has {rest}: {wrapper!r} is a wrapper that is not known. Take it out of the keys."
+    return "The adapter belongs to another base model; give the right one with --base."
 
 
 def _check_layer(path: Path, tensors: Mapping[str, torch.Tensor], layer: Layer, rank: int) -> None:
