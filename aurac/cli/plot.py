@@ -23,8 +23,9 @@ from aurac.report.plots.kinds import KINDS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    kinds = "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
-    parser.add_argument("kind", metavar="KIND", choices=tuple(KINDS), help=kinds)
+    known = KINDS.usable()
+    kinds = "; ".join(f"{name}: {kind.summary}" for name, kind in known.items())
+    parser.add_argument("kind", metavar="KIND", choices=tuple(known), help=kinds)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="as for aurac compare: a record, or NAME=RUN,RUN")
     parser.add_argument(
         "--out",

@@ -10,7 +10,8 @@ from aurac.analysis.compare import compare
 from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.grouping import by_method, widest_target
 from aurac.analysis.joining import common_tasks, distinct
-from aurac.errors import AuracError, UnknownNameError
+from aurac.errors import AuracError
+from aurac.registry import Registry
 from aurac.report.plots.axes import Plottable, unit_of
 from aurac.report.plots.cost_axis import SIZE
 from aurac.report.plots.curves import figure_curves
@@ -110,15 +111,29 @@ class Kind:
     compares: bool = False
 
 
-KINDS = {
-    "curves": Kind("rank-accuracy curves with bands that hold the whole curve", _curves, ("bases", "reference")),
-    "difference": Kind("each run minus a baseline at every rank, with bands", _difference, ("baseline",)),
-    "intervals": Kind("AURAC with its interval on every task and on their mean", _intervals, compares=True),
-    "places": Kind(
-        "critical-difference diagram, bars join runs that the tests cannot tell apart", _places, compares=True
-    ),
-    "pareto": Kind("score against the adapter's size or time, with the Pareto front", _pareto, ("cost",)),
-}
+CURVES = Kind("rank-accuracy curves with bands that hold the whole curve", _curves, ("bases", "reference"))
+DIFFERENCE = Kind("each run minus a baseline at every rank, with bands", _difference, ("baseline",))
+INTERVALS = Kind("AURAC with its interval on every task and on their mean", _intervals, compares=True)
+PLACES = Kind("critical-difference diagram, bars join runs that the tests cannot tell apart", _places, compares=True)
+PARETO = Kind("score against the adapter's size or time, with the Pareto front", _pareto, ("cost",))
+
+
+def _must_be_kind(_: str, value: Any) -> str | None:
+    return None if isinstance(value, Kind) else "a Kind"
+
+
+KINDS = Registry(
+    "kind of plot",
+    {
+        "curves": "aurac.report.plots.kinds:CURVES",
+        "difference": "aurac.report.plots.kinds:DIFFERENCE",
+        "intervals": "aurac.report.plots.kinds:INTERVALS",
+        "places": "aurac.report.plots.kinds:PLACES",
+        "pareto": "aurac.report.plots.kinds:PARETO",
+    },
+    group="aurac.plots",
+    check=_must_be_kind,
+)
 """Name -> kind of plot."""
 _FLAGS = {"baseline": "--baseline", "bases": "--base", "reference": "--reference", "cost": "--cost"}
 
@@ -130,14 +145,13 @@ def draw(kind: str, runs: Sequence[Run] | Mapping[str, Sequence[Run]], options: 
         UnknownNameError: If `kind` is not in `KINDS`.
         AuracError: If an option is given that the kind has no use for; whatever the kind itself raises.
     """
-    if kind not in KINDS:
-        raise UnknownNameError("kind of plot", kind, KINDS)
+    chosen: Kind = KINDS[kind]
     for name, flag in _FLAGS.items():
-        if getattr(options, name) and name not in KINDS[kind].takes:
-            users = " and ".join(other for other in KINDS if name in KINDS[other].takes)
+        if getattr(options, name) and name not in chosen.takes:
+            users = " and ".join(other for other, each in KINDS.usable().items() if name in each.takes)
             raise AuracError(f"{flag} is for {users}, not for {kind}. Leave it out.")
     if options.by == "run" and not isinstance(runs, Mapping):
-        return KINDS[kind].figure(distinct(runs), options)
+        return chosen.figure(distinct(runs), options)
     members = runs if isinstance(runs, Mapping) else by_method(distinct(runs))
     comparison = compare(members, target=widest_target(members), **options.comparison)
-    return KINDS[kind].figure(comparison if KINDS[kind].compares else comparison.runs, options)
+    return chosen.figure(comparison if chosen.compares else comparison.runs, options)

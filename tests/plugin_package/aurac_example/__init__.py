@@ -1,0 +1,1 @@
+"""Names that another package adds to aurac."""
