@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from lm_eval.api.model import LM
 from lm_eval.models.huggingface import HFLM
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from aurac.base_model import read_config, read_model, read_tokenizer
 from aurac.errors import ModelError, UnknownNameError
 from aurac.harness.quiet import building
 
@@ -50,22 +51,12 @@ def resolve_dtype(
 
 def load_config(name_or_path: str, *, trust_remote_code: bool = False) -> Any:
     """Return the model's config, or raise `ModelError` saying why there is none."""
-    check_no_adapter(name_or_path)
-    try:
-        return AutoConfig.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
-    except Exception as exc:  # a broken folder fails in many ways
-        raise model_error(name_or_path, exc) from exc
+    return read_config(name_or_path, model_error, trust_remote_code=trust_remote_code)
 
 
 def load_tokenizer(name_or_path: str, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a base model, or raise `ModelError` saying why there is none."""
-    check_no_adapter(name_or_path)
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            name_or_path, trust_remote_code=trust_remote_code
-        )
-    except Exception as exc:  # a broken folder fails in many ways
-        raise model_error(name_or_path, exc) from exc
+    tokenizer: PreTrainedTokenizerBase = read_tokenizer(name_or_path, model_error, trust_remote_code=trust_remote_code)
     return tokenizer
 
 
@@ -89,20 +80,10 @@ def load_base(
     Raises:
         ModelError: If it cannot be loaded. Weights must be safetensors: a pickle can run code when it is read.
     """
-    check_no_adapter(name_or_path)
     config = config or load_config(name_or_path, trust_remote_code=trust_remote_code)
-    name = resolve_dtype(name_or_path, dtype, config=config)
     tokenizer = load_tokenizer(name_or_path, trust_remote_code=trust_remote_code)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            name_or_path,
-            config=config,
-            dtype=getattr(torch, name),
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-        )
-    except Exception as exc:  # a broken folder fails in many ways
-        raise model_error(name_or_path, exc) from exc
+    own = getattr(torch, resolve_dtype(name_or_path, dtype, config=config))
+    model = read_model(name_or_path, model_error, trust_remote_code=trust_remote_code, config=config, dtype=own)
     device = device or default_device()
     try:
         return model.to(device).eval(), tokenizer
@@ -111,22 +92,6 @@ def load_base(
         raise ModelError(
             f"the model cannot be put on device {device!r}: {cause}. Use cpu, or a GPU that is there."
         ) from exc
-
-
-def check_no_adapter(name: str) -> None:
-    """Raise `ModelError` for a folder that holds an adapter: transformers would load that too, or another base.
-
-    Args:
-        name: A folder or a name on the hub, where nothing is looked at.
-    """
-    if (Path(name) / "adapter_config.json").is_file():
-        both = (Path(name) / "config.json").is_file()
-        raise ModelError(
-            f"{name} holds {'a base model and ' if both else ''}an adapter (adapter_config.json), which transformers "
-            f"would {'load on top of it' if both else 'take for a model'}. "
-            f"{'Move the adapter to a folder of its own' if both else 'Give the base model of the adapter'}, and name "
-            "the base with --base."
-        )
 
 
 def hflm_engine(model: Any, tokenizer: PreTrainedTokenizerBase, *, batch_size: int | str = 8) -> LM:

@@ -14,12 +14,18 @@ from aurac.harness.suite import Suite
 MAX_GEN_TOKS = 256  # what lm-eval takes where a task does not say
 
 
-def base_window(name_or_path: str, *, trust_remote_code: bool = False) -> int | None:
+def base_window(name_or_path: str, *, trust_remote_code: bool = False, config: Any = None) -> int | None:
     """Return the tokens that a base model reads, as lm-eval finds them, without loading its weights.
 
-    None for encoder-decoder models, which write into a window of their own.
+    Args:
+        name_or_path: Folder, or name on the hub.
+        trust_remote_code: Whether to run code that comes with the model.
+        config: Its config, where `load_config` has read it before.
+
+    Returns:
+        None for encoder-decoder models, which write into a window of their own.
     """
-    config = load_config(name_or_path, trust_remote_code=trust_remote_code)
+    config = config or load_config(name_or_path, trust_remote_code=trust_remote_code)
     if getattr(config, "is_encoder_decoder", False):
         return None
     try:

@@ -108,3 +108,14 @@ def test_weights_that_change_between_reading_and_loading_are_not_scored(
     monkeypatch.setattr(sweep, "open_model", changed_before)
     with pytest.raises(AdapterError, match=r"the weights were changed while they were in use\. Start again"):
         aurac.score(folder, tasks="facts", out=tmp_path / "run", **SMALL)
+
+
+def test_the_config_of_the_base_model_is_read_once(
+    adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aurac.harness import model
+
+    own, calls = model.read_config, []
+    monkeypatch.setattr(model, "read_config", lambda *given, **options: calls.append(given) or own(*given, **options))
+    assert aurac.score(adapter, tasks="facts", out=tmp_path / "run", **SMALL) is not None
+    assert len(calls) == 1

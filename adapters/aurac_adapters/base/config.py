@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from aurac.base_model import check_folder, check_no_adapter, read_config
 from aurac.errors import ModelError
 
 
@@ -22,12 +22,8 @@ def load_config(name: str, *, trust_remote_code: bool = False) -> Any:
         ModelError: If there is no such model, or its configuration cannot be read.
     """
     check_no_adapter(name)
-    if (name.count("/") > 1 or name.startswith(("/", "."))) and not Path(name).is_dir():
-        raise ModelError(f"no such base model folder: {name}. Give a folder, or a hub name like organisation/model.")
-    try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError) as error:
-        raise _no_model(name, error) from error
+    check_folder(name)
+    return read_config(name, _no_model, trust_remote_code=trust_remote_code)
 
 
 def load_skeleton(name: str, *, trust_remote_code: bool = False) -> PreTrainedModel:
@@ -42,22 +38,6 @@ def load_skeleton(name: str, *, trust_remote_code: bool = False) -> PreTrainedMo
             return AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     except ValueError as error:
         raise _no_model(name, error) from error
-
-
-def check_no_adapter(name: str) -> None:
-    """Raise `ModelError` for a folder that holds an adapter: transformers would load that too, or another base.
-
-    Args:
-        name: A folder or a name on the hub, where nothing is looked at.
-    """
-    if (Path(name) / "adapter_config.json").is_file():
-        both = (Path(name) / "config.json").is_file()
-        raise ModelError(
-            f"{name} holds {'a base model and ' if both else ''}an adapter (adapter_config.json), which transformers "
-            f"would {'load on top of it' if both else 'take for a model'}. "
-            f"{'Move the adapter to a folder of its own' if both else 'Give the base model of the adapter'}, and name "
-            "the base with --base."
-        )
 
 
 def _no_model(name: str, error: Exception) -> ModelError:

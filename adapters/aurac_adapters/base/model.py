@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
+from aurac.base_model import check_folder, check_no_adapter, read_model, read_tokenizer
 from aurac.errors import AdapterError, ModelError, UnknownNameError
-from aurac_adapters.base.config import check_no_adapter
 
 
 def load_base(
@@ -32,8 +29,9 @@ def load_base(
         ModelError: If there is no such model, or it cannot be read; weights other than safetensors are not read. If
             bitsandbytes is asked for and not installed.
     """
-    with _one_sentence(name):
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
+    check_no_adapter(name)
+    check_folder(name)
+    tokenizer = read_tokenizer(name, _no_model, trust_remote_code=trust_remote_code)
     return load_model(name, dtype=dtype, load_in=load_in, trust_remote_code=trust_remote_code), tokenizer
 
 
@@ -42,28 +40,19 @@ def load_model(
 ) -> PreTrainedModel:
     """Do what `load_base` does, without a tokenizer."""
     options = {"quantization_config": _quantization(load_in, dtype)} if load_in else {}
-    with _one_sentence(name):
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            name, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code, **options
-        )
+    check_no_adapter(name)
+    check_folder(name)
+    model: PreTrainedModel = read_model(name, _no_model, trust_remote_code=trust_remote_code, dtype=dtype, **options)
     model.config.use_cache = False  # keys and values are kept for generation only
     return model
 
 
-@contextmanager
-def _one_sentence(name: str) -> Iterator[None]:
-    """Raise `ModelError` for a folder that cannot be a base model, and for what transformers raises."""
-    check_no_adapter(name)
-    if (name.count("/") > 1 or name.startswith(("/", "."))) and not Path(name).is_dir():
-        raise ModelError(f"no such base model folder: {name}. Give a folder, or a hub name like organisation/model.")
-    try:
-        yield
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(
-            f"cannot load the base model {name}: {reason:.300} "
-            "Give a folder or a hub name of a causal language model with safetensors weights."
-        ) from error
+def _no_model(name: str, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())
+    return ModelError(
+        f"cannot load the base model {name}: {reason:.300} "
+        "Give a folder or a hub name of a causal language model with safetensors weights."
+    )
 
 
 def _quantization(load_in: Literal["4bit", "8bit"], dtype: torch.dtype) -> Any:
