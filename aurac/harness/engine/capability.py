@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
-from aurac.harness.engine.batches import Budget, is_out_of_memory
-from aurac.harness.engine.forward import Forward, cache_keyword
-from aurac.harness.engine.plan import make_plan
-from aurac.harness.engine.queries import Query, make_query
-from aurac.harness.engine.score import score
-from aurac.harness.engine.work import Work
+from aurac.harness.engine.forward import cache_keyword
+from aurac.harness.engine.trial import LEAST, NotNumbersError, try_out
 
-# Summed over a few tokens. A wrong mask or position moves them by far more, in models that have learned anything.
-TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
-LOW_PRECISION_TOLERANCE = 0.5
-MASKED = (
-    "sdpa",
-    "eager",
-)  # attention that takes any mask; flash and flex attention are replaced by SDPA, the same function
+# Layers that are full attention for inputs up to a length; the settings that hold the length; what they are called.
+_LOCAL = {
+    "sliding_attention": ("sliding_window", "sliding-window attention"),
+    "chunked_attention": ("attention_chunk_size", "attention in chunks"),
+}
+_FULL = "full_attention"
+# Words in settings of attention that looks at some of the keys; and settings that have them for another reason.
+_SOME_KEYS = ("window", "block_size", "attention_chunk", "local_att", "n_local", "sparse_att", "index_topk", "logn")
+_OTHERS = {"max_window_layers"}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A length of input up to which prefixes can be shared, and what is no longer so beyond it."""
+
+    tokens: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,15 @@ class Capability:
             HFLM's own code.
         reason: Why the level is not "shared"; None if it is.
         provisional: Whether the trial decided nothing, because the model's logits were not numbers at this rank.
+        limit: Longer inputs go one level down; None if there is no such length.
+        room: Tokens that a row may hold, of a model that looks up something by place in the row; None otherwise.
     """
 
     level: Literal["shared", "rows", "hflm"]
     reason: str | None = None
     provisional: bool = False
-
-
-class _NotNumbersError(Exception):
-    """The model's own logits are not numbers, so there is nothing to compare with."""
+    limit: Limit | None = None
+    room: int | None = None
 
 
 def inspect_model(lm: Any) -> Capability:
@@ -52,17 +56,33 @@ def inspect_model(lm: Any) -> Capability:
         return Capability("hflm", "encoder-decoder model")
     if not isinstance(lm.model.get_output_embeddings(), torch.nn.Module):
         return Capability("hflm", "the model names no output embedding")
+    limit = _limit(lm)
     try:
-        reason = _refusal(lm) or _trial(lm, share=True)
+        reason = _refusal(lm, limit) or try_out(lm, share=True)
         if reason is None:
-            return Capability("shared")
-        failed = _trial(lm, share=False)
-    except _NotNumbersError:
+            return Capability("shared", limit=limit, room=_room(lm.model))
+        failed = try_out(lm, share=False)
+    except NotNumbersError:
         return Capability("hflm", "the model's logits are not numbers at this rank", provisional=True)
     return Capability("rows", reason) if failed is None else Capability("hflm", f"{reason}; {failed}")
 
 
-def _refusal(lm: Any) -> str | None:
+def counts_keys(lm: Any) -> bool:
+    """Tell whether a model's attention may depend on how many keys there are, in a way that a short trial misses.
+
+    So it is for code that came with a model, and where a setting speaks of windows, blocks or the like.
+    """
+    config = lm.model.config.get_text_config(decoder=True)
+    if not type(config).__module__.startswith("transformers."):
+        return True
+    return any(
+        value and value is not True and any(word in name for word in _SOME_KEYS)
+        for name, value in config.to_dict().items()
+        if name not in _OTHERS
+    )
+
+
+def _refusal(lm: Any, limit: Limit | None) -> str | None:
     """Read from the configuration why prefixes cannot be shared."""
     config = lm.model.config.get_text_config(decoder=True)
     if cache_keyword(lm.model) is None:
@@ -72,78 +92,52 @@ def _refusal(lm: Any) -> str | None:
     # GPT-Neo looks up who sees whom by place in the cache, in a table as long as the window; packs reach beyond it.
     if any(table.ndim == 4 and table.dtype == torch.bool for table in lm.model.buffers()):
         return "a causal table by place in the cache"
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    if foreign := kinds - {"full_attention", "sliding_attention"}:
+    if foreign := _layer_types(config) - {_FULL, *_LOCAL}:
         return f"layers without plain attention ({', '.join(sorted(foreign))})"
-    window = getattr(config, "sliding_window", None)
-    if window and getattr(config, "use_sliding_window", True) and window < lm.max_length:
-        return f"sliding-window attention ({window} tokens)"
+    if limit is not None and limit.tokens < LEAST:
+        return limit.reason
+    return None
+
+
+def _limit(lm: Any) -> Limit | None:
+    """Return the smallest length from which on a model's attention or positions are others."""
+    config = lm.model.config.get_text_config(decoder=True)
+    found = [limit for limit in _limits(config) if limit.tokens < lm.max_length]
+    return min(found, key=lambda limit: limit.tokens, default=None)
+
+
+def _room(model: torch.nn.Module) -> int | None:
+    """Return the length of the shortest table of ids by place, as BigBird has one of positions and one of types."""
+    tables = (b for b in model.buffers() if b.dtype == torch.int64 and b.ndim == 2 and len(b) == 1 and b.shape[1] > 1)
+    return min((table.shape[1] for table in tables), default=None)
+
+
+def _limits(config: Any) -> Iterator[Limit]:
+    layers = _layer_types(config)
+    for layer, (setting, name) in _LOCAL.items():
+        length = getattr(config, setting, None)
+        used = layer in layers or not getattr(config, "layer_types", None)
+        if isinstance(length, int) and length and used and getattr(config, "use_sliding_window", True):
+            yield Limit(length, f"{name} ({length} tokens)")
+    if isinstance(most := getattr(config, "index_topk", None), int):
+        yield Limit(most, f"attention to the {most} best keys")
+    for rope in _ropes(config):
+        if rope.get("rope_type", rope.get("type")) in ("dynamic", "longrope"):
+            length = (
+                rope.get("original_max_position_embeddings")
+                or getattr(config, "original_max_position_embeddings", None)
+                or config.max_position_embeddings
+            )
+            # At this length itself, positions are still those of a longer input before.
+            yield Limit(int(length) - 1, f"rotary positions that depend on the length, from {length} tokens on")
+
+
+def _ropes(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the settings of rotary positions, of which layers of different types may have different ones."""
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
-    if rope.get("rope_type", rope.get("type")) in ("dynamic", "longrope"):
-        return "rotary positions that depend on the length of the input"
-    return None
+    yield rope
+    yield from (value for value in rope.values() if isinstance(value, Mapping))
 
 
-def _trial(lm: Any, *, share: bool) -> str | None:
-    """Score a few random tokens our way and HFLM's; say what differs."""
-    queries = _trial_queries(lm)
-    # A header of 8 tokens, two documents behind it, one with choices of different lengths.
-    plan = make_plan(queries, share=share, pack=True, header=8) if share else make_plan(queries, share=False)
-    try:
-        with masks_allowed(lm.model):
-            answers = score(plan, make_forward(lm, Work()), budget=Budget(4096, None, lm.vocab_size))
-            wanted = np.array([_plainly(lm, query) for query in queries])
-    except (AttributeError, IndexError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        if is_out_of_memory(error):
-            raise
-        return f"the model refused it ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
-    if not np.isfinite(wanted).all():
-        raise _NotNumbersError
-    off = float(np.abs(answers.total[list(plan.slots)] - wanted).max())
-    if not off <= TOLERANCE.get(_dtype(lm), LOW_PRECISION_TOLERANCE):
-        return f"a trial gave other numbers (off by {off:.2g})"
-    return None
-
-
-def _trial_queries(lm: Any) -> list[Query]:
-    size = lm.model.get_input_embeddings().weight.shape[0]
-    tokens = np.random.default_rng(0).integers(0, size, 32).tolist()
-    header, first, second, third = tokens[:8], tokens[8:12], tokens[12:15], tokens[15:]
-    pairs = [
-        (header + first, third[:3]),
-        (header + first, third[3:8]),
-        (header + first, [*third[3:5], third[8]]),
-        (header + second, third[9:10]),
-    ]
-    return [make_query(context, continuation, window=lm.max_length) for context, continuation in pairs]
-
-
-def _plainly(lm: Any, query: Query) -> float:
-    """Log-probability by one ordinary forward call, all logits computed."""
-    logits = lm._model_call(torch.from_numpy(query.tokens.astype(np.int64))[None].to(lm.device))
-    logp = torch.log_softmax(logits[0, -len(query.targets) :], dim=-1, dtype=torch.float32).cpu()
-    return float(logp[range(len(query.targets)), query.targets.tolist()].sum())
-
-
-def _dtype(lm: Any) -> torch.dtype:
-    dtype: torch.dtype = lm.mixed_precision_dtype or lm.model.dtype
-    return dtype
-
-
-def make_forward(lm: Any, work: Work) -> Forward:
-    """Return the caller of the LM's model that counts into `work`."""
-    return Forward(lm.model, device=lm.device, work=work, autocast=lm.mixed_precision_dtype)
-
-
-@contextmanager
-def masks_allowed(model: Any) -> Iterator[None]:
-    """Use SDPA inside where the model's attention (flash, flex) takes no arbitrary mask; it is the same function."""
-    own = model.config._attn_implementation
-    if own in MASKED:
-        yield
-        return
-    model.set_attn_implementation("sdpa")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(own)
+def _layer_types(config: Any) -> set[str]:
+    return set(getattr(config, "layer_types", None) or [_FULL])

@@ -7,7 +7,8 @@ scaling) stays in the model, and the vocabulary is multiplied with the asked row
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from transformers.cache_utils import Cache
 
 from aurac.harness.engine.work import Work
+
+MASKED = ("sdpa", "eager")  # attention that takes any mask; flash and flex are replaced by SDPA, the same function
 
 
 def cache_keyword(model: Any) -> str | None:
@@ -99,6 +102,25 @@ class Forward:
             return visible.to(self.device)
         dtype = self.model.dtype
         return torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min).to(self.device)
+
+
+def make_forward(lm: Any, work: Work) -> Forward:
+    """Return the caller of the LM's model that counts into `work`."""
+    return Forward(lm.model, device=lm.device, work=work, autocast=lm.mixed_precision_dtype)
+
+
+@contextmanager
+def masks_allowed(model: Any) -> Iterator[None]:
+    """Use SDPA inside where the model's attention (flash, flex) takes no arbitrary mask; it is the same function."""
+    own = model.config._attn_implementation
+    if own in MASKED:
+        yield
+        return
+    model.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(own)
 
 
 def causal_behind(header: int, length: int) -> torch.Tensor:

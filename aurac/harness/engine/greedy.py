@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from lm_eval.models.utils import normalize_gen_kwargs
+from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
 from transformers import GenerationConfig
 
-from aurac.harness.engine.queries import Tokens
+from aurac.harness.engine.queries import Query, Tokens, UnscorableRequestError
 
 # What a task's options may name without leaving greedy decoding, beside LOUD ones at their neutral value.
 PLAIN = {"until", "max_gen_toks", "do_sample"}
@@ -139,3 +140,32 @@ def prompt_tokens(lm: Any, prompt: str) -> Tokens:
     ids, _ = lm.tok_batch_encode([prompt], truncation=lm.truncation)
     tokens: Tokens = ids[0].numpy().astype(np.int32)
     return tokens
+
+
+def prompt_queries(lm: Any, prompts: Sequence[str], longest: int) -> list[Query]:
+    """Return prompts as queries that ask for what follows their last token, cut from the left to `longest` tokens.
+
+    Raises:
+        UnscorableRequestError: If a prompt has no tokens.
+    """
+    queries = []
+    for prompt in prompts:
+        tokens = prompt_tokens(lm, prompt)
+        if not len(tokens):
+            raise UnscorableRequestError(
+                f"a prompt has no tokens to generate after; HFLM fails on it too (prompt: {prompt!r}). "
+                "Give the task a prompt, or pass add_bos_token=True."
+            )
+        # The target is never read: a prompt asks for the distribution after its last token.
+        queries.append(Query(tokens[-longest:], tokens[-1:], len(tokens) > longest))
+    return queries
+
+
+def cut_text(lm: Any, tokens: list[int], until: list[str]) -> str:
+    """Decode generated tokens and cut the text as `HFLM.generate_until` does."""
+    think = lm.think_end_token
+    if isinstance(think, int) and think in tokens:
+        tokens = tokens[len(tokens) - tokens[::-1].index(think) :]
+    text: str = lm.tok_decode(tokens)
+    text = text.lstrip() if isinstance(think, int) else text
+    return str(postprocess_generated_text(text, until, think if isinstance(think, str) else None))

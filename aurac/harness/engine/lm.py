@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from lm_eval import utils
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
-from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
+from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs
 from tqdm import tqdm
 
 from aurac.errors import TaskError
 from aurac.harness.engine.batches import automatic_budget
-from aurac.harness.engine.capability import Capability, inspect_model, make_forward, masks_allowed
+from aurac.harness.engine.capability import Capability, counts_keys, inspect_model
 from aurac.harness.engine.fallback import Method, by_hflm
+from aurac.harness.engine.forward import make_forward, masks_allowed
 from aurac.harness.engine.generate import generate, make_stop
-from aurac.harness.engine.greedy import no_room, not_greedy, prompt_tokens
+from aurac.harness.engine.greedy import cut_text, no_room, not_greedy, prompt_queries, prompt_tokens
 from aurac.harness.engine.plan import Plan, make_plan
 from aurac.harness.engine.processes import Processes, current_processes
-from aurac.harness.engine.queries import Query, UnscorableRequestError, encode_pairs, make_query
+from aurac.harness.engine.queries import Query, encode_pairs, make_query
 from aurac.harness.engine.score import Answers, score
+from aurac.harness.engine.trial import NotNumbersError, try_out
 from aurac.harness.engine.work import Work
 from aurac.harness.quiet import building
 
@@ -62,6 +65,8 @@ class AuracLM(HFLM):  # type: ignore[misc]
         self.work = Work()
         self._plans: dict[Any, Any] = {}
         self._capability: Capability | None = None
+        self._told: set[str] = set()
+        self._tried = 0  # the longest sequence that was tried out
         rows = self.batch_size if isinstance(self.batch_size, int) else None
         vocabulary = self.model.get_input_embeddings().weight.shape[0]
         budget = int(token_budget) if token_budget is not None else None
@@ -85,9 +90,13 @@ class AuracLM(HFLM):  # type: ignore[misc]
             if found.provisional:
                 return found
             self._capability = found
-            if self._capability.reason is not None:
-                warnings.warn(f"slower path for this model: {self._capability.reason}", stacklevel=3)
+            self._tell("for this model", found.reason)
         return self._capability
+
+    def _tell(self, where: str, reason: str | None) -> None:
+        if reason is not None and reason not in self._told:
+            self._told.add(reason)
+            warnings.warn(f"slower path {where}: {reason}", stacklevel=4)
 
     def reset_work(self) -> Work:
         """Return the work report since the last reset, summed over all processes, and start a new one."""
@@ -143,12 +152,35 @@ class AuracLM(HFLM):  # type: ignore[misc]
             mine = [requests[i] for i in members]
             reason = self.capability.reason or not_greedy(self, mine[0].args[1])
             if reason is None:
-                texts = self._generate(mine, disable_tqdm)
+                texts = self._generate_all(mine, disable_tqdm)
             else:
                 texts = self._by_hflm("generate_until", mine, disable_tqdm, reason=reason)
             for i, text in zip(members, texts, strict=True):
                 found[i] = text
         return found
+
+    def _generate_all(self, requests: list[Instance], disable_tqdm: bool) -> list[str]:
+        """Generate greedily; prompts that come too near to the length where attention changes go HFLM's own way."""
+        options, limit = requests[0].args[1], self.capability.limit
+        most = normalize_gen_kwargs(options, self.max_gen_toks)["max_gen_toks"]
+        if most >= self.max_length:
+            raise TaskError(no_room(most, self.max_length, "a request"))
+        if limit is None:
+            return self._generate(requests, disable_tqdm)
+        prompts = [request.args[0] for request in requests]
+        room = limit.tokens - most
+        beyond = self._planned(
+            ("beyond", most, *prompts),
+            lambda: [min(len(prompt_tokens(self, p)), self.max_length - most) > room for p in prompts],
+        )
+        short = [request for request, is_long in zip(requests, beyond, strict=True) if not is_long]
+        long = [request for request, is_long in zip(requests, beyond, strict=True) if is_long]
+        texts = iter(self._generate(short, disable_tqdm) if short else [])
+        others: Iterator[str] = iter(())
+        if long:
+            self._tell(f"for {len(long)} of {len(requests)} requests, which are longer", limit.reason)
+            others = iter(self._by_hflm("generate_until", long, disable_tqdm, reason=limit.reason))
+        return [next(others) if is_long else next(texts) for is_long in beyond]
 
     def _queries(self, pairs: Sequence[tuple[str, str]]) -> list[Query]:
         encoded = encode_pairs(self, pairs)
@@ -159,7 +191,37 @@ class AuracLM(HFLM):  # type: ignore[misc]
         ]
 
     def _plan(self, queries: Sequence[Query]) -> Plan:
-        return make_plan(queries, share=self.capability.level == "shared")
+        found = self.capability
+        if found.level != "shared":
+            return make_plan(queries, share=False)
+        plan = make_plan(queries, most=found.limit.tokens if found.limit else None, room=found.room)
+        if (reason := self._differs(plan, queries)) is not None:
+            self._capability = replace(found, level="rows", reason=reason)
+            self._tell("for this model", reason)
+            return make_plan(queries, share=False)
+        return plan
+
+    def _differs(self, plan: Plan, queries: Sequence[Query]) -> str | None:
+        """Try out the longest document too, where a short one does not show what the attention depends on."""
+        if not counts_keys(self):
+            return None
+        limit = self.capability.limit
+        of_slot = dict(zip(plan.slots, queries, strict=True))
+        by_size = [sorted((of_slot[slot] for slot in d.slots), key=lambda q: -len(q.tokens)) for d in plan.documents]
+        within = [d for d in by_size if limit is None or len(d[0].tokens) <= limit.tokens]
+        longest = sorted(within, key=lambda d: -len(d[0].tokens))[:2]
+        size = len(longest[0][0].tokens) if longest else 0
+        if size <= self._tried:
+            return None
+        asked = [query for document in longest for query in document[:2]]
+        self._tried = size
+        try:
+            with self.work.phase("trial"):
+                reason = try_out(self, asked, share=True)
+        except NotNumbersError:  # at this rank
+            self._tried = 0
+            return None
+        return None if reason is None else f"the longest requests ({size} tokens): {reason}"
 
     def _plan_windows(self, texts: Sequence[str]) -> tuple[list[int], Plan]:
         """Cut texts as HFLM does; return the text that each window belongs to, and the plan of all windows."""
@@ -175,6 +237,15 @@ class AuracLM(HFLM):  # type: ignore[misc]
                 queries.append(make_query(*utils.make_disjoint_window(window), window=self.max_length))
         return owners, self._plan(queries)
 
+    def _leave(self, some: int, requests: int) -> None:
+        """Record and say that some of the requests take a slower path."""
+        found = self.capability
+        reason = found.reason or (found.limit.reason if found.limit and some else None)
+        self.work.fallback = self.work.fallback or reason
+        self._tell(f"for {some} of {requests} requests, which are longer", reason)
+        if reason is not None and current_processes().index == 0:
+            self.work.fallback_requests += some
+
     def _planned(self, key: tuple[Any, ...], make: Callable[[], Made]) -> Made:
         """Return the plan for a list of requests, made on first sight and kept for the ranks to come."""
         with self.work.phase("plan"):
@@ -188,7 +259,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
     ) -> Answers:
         processes = current_processes()
         self._count(plan, requests, processes)
-        self.work.fallback = self.work.fallback or self.capability.reason
+        self._leave(plan.alone, requests)
         with self._bar(requests, processes, disable_tqdm) as bar, masks_allowed(self.model):
             forward = make_forward(self, self.work)
             mine = score(
@@ -211,9 +282,10 @@ class AuracLM(HFLM):  # type: ignore[misc]
         )
         prompts = [request.args[0] for request in requests]
         most = kwargs["max_gen_toks"]
-        if most >= self.max_length:
-            raise TaskError(no_room(most, self.max_length, "a request"))
-        plan = self._planned(("generate", most, *prompts), lambda: self._plan_prompts(prompts, self.max_length - most))
+        plan = self._planned(
+            ("generate", most, *prompts),
+            lambda: make_plan(prompt_queries(self, prompts, self.max_length - most), pack=False),
+        )
         processes = current_processes()
         self._count(plan, len(prompts), processes)
         asked = _requests_of_slots(plan)
@@ -223,42 +295,20 @@ class AuracLM(HFLM):  # type: ignore[misc]
             def report(rows: dict[int, list[int]], slots: list[int]) -> None:
                 for slot in slots:
                     for i in asked[slot]:
-                        text = self._text(rows[slot], until)
+                        text = cut_text(self, rows[slot], until)
                         self.cache_hook.add_partial("generate_until", (prompts[i], options), text)
                         bar.update()
 
             forward = make_forward(self, self.work)
             mine = generate(plan, forward, stop=stop, budget=self._budget, processes=processes, progress=report)
         rows = {slot: row for part in processes.gather(mine) for slot, row in part.items()}
-        return [self._text(rows[slot], until) for slot in plan.slots]
+        return [cut_text(self, rows[slot], until) for slot in plan.slots]
 
     def _bar(self, requests: int, processes: Processes, disable_tqdm: bool) -> Any:
         """A bar over this process's part of the requests, shown by the first process."""
         total = -(-requests // processes.count)
         hidden = disable_tqdm or not self.bars or processes.index != 0
         return tqdm(total=total, disable=hidden, desc="Answering requests")
-
-    def _plan_prompts(self, prompts: Sequence[str], longest: int) -> Plan:
-        queries = []
-        for prompt in prompts:
-            tokens = prompt_tokens(self, prompt)
-            if not len(tokens):
-                raise UnscorableRequestError(
-                    f"a prompt has no tokens to generate after; HFLM fails on it too (prompt: {prompt!r}). "
-                    "Give the task a prompt, or pass add_bos_token=True."
-                )
-            # The target is never read: a prompt asks for the distribution after its last token.
-            queries.append(Query(tokens[-longest:], tokens[-1:], len(tokens) > longest))
-        return make_plan(queries, pack=False)
-
-    def _text(self, tokens: list[int], until: list[str]) -> str:
-        """Cut generated tokens as `HFLM.generate_until` does."""
-        think = self.think_end_token
-        if isinstance(think, int) and think in tokens:
-            tokens = tokens[len(tokens) - tokens[::-1].index(think) :]
-        text: str = self.tok_decode(tokens)
-        text = text.lstrip() if isinstance(think, int) else text
-        return str(postprocess_generated_text(text, until, think if isinstance(think, str) else None))
 
     def _count(self, plan: Plan, requests: int, processes: Processes) -> None:
         """Count what the plan says; the first process does, so that the sum over processes is right."""

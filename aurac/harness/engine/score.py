@@ -19,7 +19,7 @@ from aurac.harness.engine.document import Document
 from aurac.harness.engine.forward import Forward, causal_behind, pad_rows
 from aurac.harness.engine.header import header_cache
 from aurac.harness.engine.kv import new_cache
-from aurac.harness.engine.packing import WIDTH, Row, pack_rows
+from aurac.harness.engine.packing import Row, pack_rows
 from aurac.harness.engine.plan import Family, Plan
 from aurac.harness.engine.processes import ALONE, Processes
 
@@ -73,9 +73,7 @@ def score(
         progress: Called after each batch with the answers so far and the query slots that have become final.
     """
     answers = Answers.empty(plan.queries)
-    # An integer batch size counts documents, and a model that takes no masks reads one sequence in a row.
-    width = WIDTH if plan.pack and budget.rows is None else 0
-    _Scorer(forward, budget, processes, answers, progress, width).family(plan.root, None)
+    _Scorer(forward, budget, processes, answers, progress).family(plan.root, None)
     return answers
 
 
@@ -86,10 +84,11 @@ class _Scorer:
     processes: Processes
     answers: Answers
     progress: Callable[[Answers, list[int]], object]
-    width: int
 
     def family(self, family: Family, parent: Cache | None) -> None:
-        rows = pack_rows(self.processes.share(family.documents), width=self.width)
+        # An integer batch size counts documents, so each is a row.
+        width = family.width if self.budget.rows is None else 0
+        rows = pack_rows(self.processes.share(family.documents), width=width)
         if not any(self.processes.share(member.documents) for member in family.walk()):
             return
         header = header_cache(family, parent, self.forward) if len(family.header) else parent

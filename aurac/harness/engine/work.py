@@ -32,8 +32,8 @@ class Work:
         forward_calls: Calls of the model.
         backed_off: How often the token budget was halved after an out-of-memory error.
         token_budget: Token positions a batch may hold; the smallest one in use.
-        seconds: Wall-clock seconds by phase: plan, header, document (whole), context and continuation (of documents in
-            two calls), generate, fallback.
+        seconds: Wall-clock seconds by phase: plan, trial, header, document (whole), context and continuation (of
+            documents in two calls), generate, fallback.
         fallback: Why the fast path was not taken for some requests; None if it was for all.
         fallback_requests: Requests that it was not taken for.
         fallback_rows: Requests that HFLM's own code answered at a time; its padding can change texts.
