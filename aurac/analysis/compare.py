@@ -68,26 +68,14 @@ def compare(
     target = check_target(members, by if not isinstance(runs, Mapping) else "method", target)
     along = common_axis(axis, [as_run(name, group, group[0].curves) for name, group in members.items()])
     settings, allowed = Settings(axis, rule, confidence_level, n_resamples, seed, target, along), check_allowed(allow)
-    every = [run for group in members.values() for run in group]
+    chosen, every = find_baseline(members, baseline), [run for group in members.values() for run in group]
     names, notes = common_tasks(every, tasks)
-    chosen = find_baseline(members, baseline)
-    results: dict[tuple[str, str], Result] = {}
-    pairs: dict[str, Pairwise] = {}
-    curves: dict[str, dict[str, RankAccuracyCurve]] = {}
-    for task in names:
-        joined = join(every, task, options=settings.area, allow=allowed)
-        notes += joined.notes
-        curves[task] = {
-            name: pool(name, group, [joined.curves[run.name] for run in group]) for name, group in members.items()
-        }
-        if joined.paired and len(members) > 1 and settings.target != "benchmark":
-            pairs[task] = _pairs(curves[task], chosen, settings)
-        for name, curve in curves[task].items():
-            score = compute(curve, **settings.area, confidence_level=confidence_level, target=target)
-            difference = pairs[task].differences[name, chosen] if task in pairs and name != chosen else None
-            results[name, task] = Result(
-                score.value, score.value_linear, score.stderr, score.interval, score, difference
-            )
+    joined = {task: join(every, task, options=settings.area, allow=allowed) for task in names}
+    curves = {task: _pooled(members, found.curves) for task, found in joined.items()}
+    tested = [task for task in names if joined[task].paired and len(members) > 1 and target != "benchmark"]
+    pairs = {task: _pairs(curves[task], chosen, settings) for task in tested}
+    results = _results(curves, pairs, chosen, settings)
+    notes += [note for found in joined.values() for note in found.notes]
     if len(names) > 1:
         notes += add_macro(results, pairs, curves, chosen, settings)
     notes += flat_notes(results, curves, chosen, alpha=settings.alpha, target=target, macro=MACRO)
@@ -109,6 +97,31 @@ def _members(
         rest = iter(loaded)
         return {name: [next(rest) for _ in group] for name, group in runs.items()}
     return by_method(loaded) if by == "method" else {run.name: [run] for run in loaded}
+
+
+def _pooled(
+    members: Mapping[str, Sequence[Run]], curves: Mapping[str, RankAccuracyCurve]
+) -> dict[str, RankAccuracyCurve]:
+    """Return name of each row -> its curve, of a method the mean over its seeds."""
+    return {name: pool(name, group, [curves[run.name] for run in group]) for name, group in members.items()}
+
+
+def _results(
+    curves: Mapping[str, Mapping[str, RankAccuracyCurve]],
+    pairs: Mapping[str, Pairwise],
+    baseline: str,
+    settings: Settings,
+) -> dict[tuple[str, str], Result]:
+    """Return (name of a row, task) -> its score, and its difference to the baseline where it was tested."""
+    results = {}
+    for task, by_name in curves.items():
+        for name, curve in by_name.items():
+            score = compute(curve, **settings.area, confidence_level=settings.confidence_level, target=settings.target)
+            difference = pairs[task].differences[name, baseline] if task in pairs and name != baseline else None
+            results[name, task] = Result(
+                score.value, score.value_linear, score.stderr, score.interval, score, difference
+            )
+    return results
 
 
 def _pairs(curves: Mapping[str, RankAccuracyCurve], baseline: str, settings: Settings) -> Pairwise:

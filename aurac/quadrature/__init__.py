@@ -6,7 +6,7 @@ their second. Axis and rule are two separate choices; what is known about each s
 
 from aurac.quadrature.axes import AXES, Axis, Vector, axis_named
 from aurac.quadrature.rules import REFUSED_RULES, RULES, Rule, rule_named
-from aurac.quadrature.weights import as_floats, check_ranks, effective_ranks, weights
+from aurac.quadrature.weighting import as_floats, check_ranks, effective_ranks, weights
 
 __all__ = [
     "AXES",
