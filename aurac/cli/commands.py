@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from aurac.cli.parsing import OneLineParser
+from aurac.cli.parsing import FoldedHelp, OneLineParser
 from aurac.errors import UnknownNameError
 
 # Name -> module with add_arguments(parser) and run(args) -> int; its docstring is the help: a sentence, then the rest.
@@ -81,7 +81,7 @@ def command_parser(name: str, module: Any) -> argparse.ArgumentParser:
         prog=f"aurac {name}",
         description=summary,
         epilog=epilog.strip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=FoldedHelp,
     )
     module.add_arguments(parser)
     return parser
@@ -102,9 +102,7 @@ class _FirstParser(OneLineParser):
     """The parser of what stands before the subcommand, with the groups of subcommands in its help."""
 
     def __init__(self) -> None:
-        super().__init__(
-            prog="aurac", usage=_USAGE, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+        super().__init__(prog="aurac", usage=_USAGE, epilog=_EXAMPLES, formatter_class=FoldedHelp)
         self.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
         self.add_argument("command", nargs=argparse.PARSER, metavar="COMMAND", help=argparse.SUPPRESS)
 

@@ -4,10 +4,39 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, NoReturn
 
 from aurac.errors import UnknownNameError
+
+
+class FoldedHelp(argparse.RawDescriptionHelpFormatter):
+    """Help whose paragraphs and examples are folded to the terminal."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Fold each run of lines that are not indented."""
+        parts = []
+        for is_raw, lines in groupby(text.splitlines(), key=lambda line: not line or line.startswith(" ")):
+            found = list(lines)
+            if is_raw:
+                parts += [part for line in found for part in _fold_command(line, width)]
+            else:
+                parts += textwrap.wrap(" ".join(found), width, break_on_hyphens=False)
+        return "\n".join(f"{indent}{line}" if line else line for line in parts)
+
+
+def _fold_command(line: str, width: int) -> list[str]:
+    """Fold an example as a shell reads it: a backslash at the end of a line, quoted texts whole."""
+    if len(line) <= width:
+        return [line]
+    whole = re.sub(r'"[^"]*"', lambda quoted: quoted[0].replace(" ", "\0"), line)
+    indent = " " * (len(line) - len(line.lstrip()))
+    parts = textwrap.wrap(
+        whole, width - 2, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False
+    )
+    return [part.replace("\0", " ") for part in [*(f"{part} \\" for part in parts[:-1]), parts[-1]]]
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -30,6 +31,14 @@ def test_help_looks_like_its_golden_file(
     monkeypatch.setenv("COLUMNS", "100")
     text = help_text(capsys, *([command] if command else []))
     assert_golden(f"help{'-' * bool(command)}{command}.txt", text, room="cli")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_is_no_wider_than_the_terminal(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert [line for line in help_text(capsys, *([command] if command else [])).splitlines() if len(line) > 80] == []
 
 
 def test_no_golden_file_is_left_of_a_command_that_is_gone() -> None:
@@ -68,6 +77,7 @@ finally:
     assert python(code) == ["loaded:"]
 
 
+@pytest.mark.slow  # wall time, which means something on a quiet machine only
 def test_help_is_there_as_soon_as_numpy_would_be() -> None:
     # The fastest of three, since other processes slow a start down and none speeds it up.
     code = """
@@ -87,6 +97,7 @@ def test_every_example_in_the_help_is_a_command_line_that_can_be_read(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = help_text(capsys, *([command] if command else []))
+    text = re.sub(r" \\\n +", " ", text)  # folded as a shell reads it
     examples = [line.split(" > ")[0] for line in text.splitlines() if line.startswith("  aurac ")]
     assert examples
     for example in examples:
