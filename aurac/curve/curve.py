@@ -44,6 +44,8 @@ class RankAccuracyCurve:
         clusters: What each of n documents shares with others (a passage), so that errors take those together.
         strata: For a mean over tasks, the task of each document and its scores as measured; `scores` are then
             `Strata.linearised`.
+        base: What the base model scores without the adapter, on `scale`: the score of every document of `scores`, or
+            their mean alone. It is no point of the curve.
 
     Raises:
         CurveError: If ranks or accuracies make no curve; the message says which value and why.
@@ -73,6 +75,7 @@ class RankAccuracyCurve:
         seeds: SeedScores | None = None,
         clusters: Sequence[str] | None = None,
         strata: Strata | None = None,
+        base: npt.ArrayLike | None = None,
     ) -> None:
         """Check everything, sort by rank, keep read-only copies."""
         if scale not in SCALES:
@@ -92,6 +95,8 @@ class RankAccuracyCurve:
         self.documents = _check_documents(documents, matrix)
         self.seeds = _check_seeds(seeds, matrix, order)
         self.clusters = _check_clusters(clusters, matrix)
+        self.base_scores = _base_scores(base, matrix, SCALES[scale])
+        self.base: float | None = None if base is None else float(np.mean(np.asarray(base, float)) / SCALES[scale])
         self.task, self.metric, self.num_fewshot, self.task_version = task, metric, num_fewshot, task_version
         self.higher_is_better, self.bounded, self.name = higher_is_better, bounded, name
 
@@ -133,11 +138,15 @@ class RankAccuracyCurve:
         known = [curve.scores for curve in curves if curve.scores is not None]
         if len(known) < len(curves) or first.documents is None:  # nothing says which rows belong together
             accuracies = np.mean([curve.accuracies for curve in curves], axis=0)
-            return first._copy(first.ranks, accuracies, None, None, name=name or first.name)
+            bases = [curve.base for curve in curves if curve.base is not None]
+            base = float(np.mean(bases)) if len(bases) == len(curves) else None
+            return first._copy(first.ranks, accuracies, None, None, name=name or first.name, base=base)
         values = np.stack(known, axis=1)  # (n, S, K)
         seeds = SeedScores(values, tuple(labels), unit)
         mean = values.mean(axis=1)
-        about = {"clusters": first.clusters, "strata": _mean_strata(curves)}
+        of_base = [curve.base_scores for curve in curves if curve.base_scores is not None]
+        base = np.mean(of_base, axis=0) if len(of_base) == len(curves) else None
+        about = {"clusters": first.clusters, "strata": _mean_strata(curves), "base": base}
         return first._copy(first.ranks, None, mean, first.documents, name=name or first.name, seeds=seeds, **about)
 
     @property
@@ -198,6 +207,8 @@ class RankAccuracyCurve:
         about = {
             "clusters": self.clusters and [self.clusters[row] for row in chosen],
             "strata": self.strata and self.strata.documents(chosen),
+            # Of a mean over tasks the base is linearised too, which other documents would change.
+            "base": None if self.base_scores is None or self.strata else self.base_scores[chosen],
         }
         return self._copy(self.ranks, None, self.scores[chosen], tuple(documents), seeds=seeds, **about)
 
@@ -217,7 +228,7 @@ class RankAccuracyCurve:
 
     def without_documents(self) -> RankAccuracyCurve:
         """Return the accuracies alone."""
-        return self._copy(self.ranks, self.accuracies, None, None)
+        return self._copy(self.ranks, self.accuracies, None, None, base=self.base)
 
     def named(self, name: str) -> RankAccuracyCurve:
         """Return the same curve under another name."""
@@ -233,6 +244,7 @@ class RankAccuracyCurve:
             key: getattr(self, key)
             for key in ("task", "metric", "num_fewshot", "task_version", "higher_is_better", "bounded", "name")
         }
+        labels["base"] = self.base if self.base_scores is None else self.base_scores
         return RankAccuracyCurve(ranks, accuracies, scores=scores, documents=documents, **(labels | changes))
 
     def _index(self, rank: int) -> int:
@@ -333,6 +345,15 @@ def _check_documents(documents: Sequence[str] | None, matrix: Matrix | None) -> 
         twice = next(key for key in keys if keys.count(key) > 1)
         raise CurveError(f"document key {twice!r} occurs twice. Keys must be unique, since runs are joined on them.")
     return keys
+
+
+def _base_scores(base: npt.ArrayLike | None, matrix: Matrix | None, full: float) -> Vector | None:
+    if base is None or np.ndim(base) == 0:
+        return None
+    scores = np.asarray(base, dtype=np.float64)
+    if matrix is None or scores.shape != (len(matrix),):
+        raise CurveError(f"base has shape {scores.shape}. Give one number, or one for each document of the scores.")
+    return _frozen(scores / full)
 
 
 def _check_seeds(seeds: SeedScores | None, matrix: Matrix | None, order: npt.NDArray[np.intp]) -> SeedScores | None:

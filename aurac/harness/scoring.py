@@ -17,6 +17,7 @@ from aurac.harness.suite import Suite
 from aurac.harness.sweep import RankedAdapter, check_ranks, measure_cells, pending_cells
 from aurac.ranks import default_ranks
 from aurac.results import Run, RunRecord, load
+from aurac.results.curves import BASE_RANK
 
 Cells = list[tuple[str, int]]
 
@@ -44,6 +45,7 @@ def score_adapter(
     out: str | Path,
     identity: Mapping[str, Any],
     ranks: Sequence[int] | None = None,
+    with_base: bool = False,
     progress: bool = True,
 ) -> Run | None:
     """Measure what the record in `out` lacks, cell by cell, and return the record.
@@ -58,6 +60,7 @@ def score_adapter(
         out: Folder of the record; made, extended or resumed.
         identity: From `run_identity`.
         ranks: Ranks, from 1; by default the powers of two up to the maximal rank, and that rank.
+        with_base: Whether to measure the base model without its adapter too, after all ranks.
         progress: Whether to show a bar on standard error, and what was measured already.
 
     Raises:
@@ -66,6 +69,8 @@ def score_adapter(
     """
     max_rank = int(identity["adapter"]["max_rank"])
     chosen = default_ranks(max_rank) if ranks is None else check_ranks(ranks, max_rank)
+    # Last: whatever a model decides when it is first asked, it decides with the adapter.
+    chosen = (*chosen, BASE_RANK) if with_base else chosen
     processes = current_processes()
     if processes.index > 0:
         first: Cells = []

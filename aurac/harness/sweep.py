@@ -19,6 +19,7 @@ from aurac.harness.judge import failed_cell, measure_cell
 from aurac.harness.quiet import answering
 from aurac.harness.suite import Suite
 from aurac.results import Cell, RunRecord
+from aurac.results.curves import BASE_RANK
 
 
 class RankedAdapter(Protocol):
@@ -30,6 +31,9 @@ class RankedAdapter(Protocol):
 
     def set_rank(self, rank: int) -> None:
         """Be rank `rank` from now on, 1 <= rank <= max_rank."""
+
+    def set_base(self) -> None:
+        """Be the base model without the adapter from now on; asked for only where rank 0 is measured."""
 
 
 def check_ranks(ranks: Sequence[int], max_rank: int) -> tuple[int, ...]:
@@ -87,13 +91,13 @@ def measure_cells(
         current = None
         for task, rank in cells:
             leaf = suite.leaves[task]
-            bar.set_description(f"{task}, rank {rank}")
+            bar.set_description(f"{task}, base model" if rank == BASE_RANK else f"{task}, rank {rank}")
             started = time.perf_counter()
             try:
                 with together(), _counting(lm, bar):
                     if rank != current:
                         current = None
-                        adapter.set_rank(rank)
+                        adapter.set_base() if rank == BASE_RANK else adapter.set_rank(rank)
                         current = rank
                     cell = measure_cell(lm, leaf, rank)
             except Exception as error:  # other people's code, and all that a machine lacks

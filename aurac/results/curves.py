@@ -17,6 +17,8 @@ from aurac.errors import RecordError, UnknownNameError
 from aurac.quadrature import Vector
 from aurac.results.cells import Key, StoredCell
 
+BASE_RANK = 0
+"""The rank of the cells of the base model without its adapter; they are never part of a curve."""
 _HEADLINES = ("acc", "exact_match", "bits_per_byte")
 _LOG = {"perplexity", "weighted_perplexity"}
 """Aggregations that exponentiate; their curves stay in the log domain (nats), where documents average."""
@@ -76,15 +78,30 @@ class Content:
         }
         scores = self._scores(task, ranks, columns)
         if scores is None:
+            options["base"] = self._base(task, metric, filter_name, aggregation, None)
             return RankAccuracyCurve(ranks, aggregated, bounded=_is_fraction(aggregated, options), **options)
+        options["base"] = self._base(task, metric, filter_name, aggregation, columns[0])
         self._check(task, ranks, scores.mean(axis=0), aggregated)
         bounded = columns[0].weights is None and _is_fraction(scores, options)
         documents = _unique([f"{task}/{key}" for key in columns[0].documents])
         return RankAccuracyCurve.from_scores(ranks, scores, documents=documents, bounded=bounded, **options)
 
+    def _base(
+        self, task: str, metric: str, filter_name: str, aggregation: str, like: _Column | None
+    ) -> Vector | float | None:
+        """Return what the base model scores: of the documents of a column, or over the corpus; None if not measured."""
+        cell = self.cells.get((task, BASE_RANK))
+        if cell is None or cell.entry["status"] != "done":
+            return None
+        column = _Column.of(cell.rows, metric, filter_name)
+        if like is not None and column.values is not None and column.documents == like.documents:
+            return column.linearised()
+        value = self._aggregated(task, BASE_RANK, f"{metric},{filter_name}", aggregation)
+        return value if math.isfinite(value) else None
+
     def _ranks(self, task: str) -> list[int]:
         """Return the ranks at which the task was measured, or raise where it has no curve."""
-        mine = {rank: cell for (name, rank), cell in self.cells.items() if name == task}
+        mine = {rank: c for (name, rank), c in self.cells.items() if name == task and rank != BASE_RANK}
         for rank, cell in sorted(mine.items()):
             if cell.entry["status"] == "failed":
                 raise NoCurveError(f"task {task!r} failed at rank {rank}: {cell.entry.get('error')}")
@@ -176,11 +193,14 @@ class Content:
             "documents": [key for member in members for key in member.documents or ()],
             "bounded": all(member.bounded for member in members),
         }
+        of_base = [member.base_scores for member in members if member.base_scores is not None]
+        base = np.concatenate(of_base) if len(of_base) == len(members) else None
         if not pooled:
             labels = tuple(str(member.task) for member in members for _ in member.documents or ())
             strata = Strata(labels, scores)
             options["strata"], scores = strata, strata.linearised()
-        return RankAccuracyCurve.from_scores(ranks, scores, **options)
+            base = None if base is None else Strata(labels, base[:, None]).linearised()[:, 0]
+        return RankAccuracyCurve.from_scores(ranks, scores, base=base, **options)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aurac.errors import RecordError
+from aurac.results.curves import BASE_RANK
 from aurac.results.reading import Run
 from aurac.writing import write_atomically
 
@@ -14,14 +15,18 @@ from aurac.writing import write_atomically
 def long_table(run: Run) -> Any:
     """Return the columns of `documents.parquet` behind the run's name and method, as a pyarrow table.
 
+    Rows of the base model (rank 0) are left out: what reads the table back takes every rank for a point of the curve.
+
     Raises:
         RecordError: If the run was never on disk, or nothing was measured yet.
     """
     import pyarrow as pa
 
-    if run._content is None or not run._content.cells:
+    cells = {} if run._content is None else run._content.cells
+    tables = [cell.rows for (_, rank), cell in sorted(cells.items()) if rank != BASE_RANK]
+    if not tables:
         raise RecordError(f"run {run.name!r} has no documents on disk, so there is nothing to export.")
-    table = pa.concat_tables(cell.rows for _, cell in sorted(run._content.cells.items()))
+    table = pa.concat_tables(tables)
     for name, value in (("method", run.method), ("run", run.name)):
         table = table.add_column(0, name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
     return table

@@ -108,9 +108,9 @@ def _check_rows(table: Any) -> None:
         if name not in _MAY_BE_NULL and table[name].null_count:
             row = table.filter(pc.is_null(table[name])).slice(0, 1)
             raise DamagedTableError(f"a row has no {name}: {_named(row)}")
-    low = table.filter(pc.less(table["rank"], 1))
+    low = table.filter(pc.less(table["rank"], 0))
     if len(low):
-        raise DamagedTableError(f"a rank is below 1: {_named(low)}")
+        raise DamagedTableError(f"a rank is below 0: {_named(low)}")
     counts = table.group_by(list(_ORDER)).aggregate([([], "count_all")])
     if len(counts) < len(table):
         twice = counts.filter(pc.greater(counts["count_all"], 1))

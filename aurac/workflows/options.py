@@ -52,6 +52,7 @@ class ScoreOptions:
         ranks: Default: powers of two up to R, and R.
         inference: Rule at sub-ranks (default: what the adapter says, else prefix).
         gain: Multiply the served update at every rank (default: the adapter's, 1).
+        no_base: Do not measure the base model beside the adapter.
         include_path: Folder of your own lm-eval YAML tasks.
         protocol: What the short names stand for; authors: the paper's metrics.
         limit: First N documents of each task, or a fraction.
@@ -75,6 +76,7 @@ class ScoreOptions:
     ranks: Sequence[int] | None = None
     inference: str | None = field(default=None, metadata={"metavar": inference_names, "check": check_inference})
     gain: float | None = field(default=None, metadata={"metavar": "C", "check": check_positive})
+    no_base: bool = False
     include_path: str | None = field(default=None, metadata={"metavar": "DIR"})
     protocol: Literal["standard", "authors"] = "standard"
     limit: float | None = field(default=None, metadata={"metavar": "N"})

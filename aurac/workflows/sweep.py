@@ -106,6 +106,7 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
         out=out,
         identity=identity,
         ranks=ranks,
+        with_base=has_base(adapter, options),
         progress=options.progress,
     )
     return measured
@@ -124,6 +125,19 @@ def inference_of(adapter: RankedFolder, options: ScoreOptions) -> str | None:
     from aurac_adapters.methods.inference import served
 
     return served(options.inference, options.gain, adapter.inference)
+
+
+def has_base(adapter: RankedFolder, options: ScoreOptions) -> bool:
+    """Return whether to measure the base model too; not beside an adapter that comes with biases of its own."""
+    from aurac_adapters.layer.config import trained_whole
+
+    if options.no_base:
+        return False
+    if trained_whole(adapter.config) == "bias":
+        if options.progress:
+            print("the adapter replaces biases of the base model, so rank 0 is not measured", file=sys.stderr)
+        return False
+    return True
 
 
 def checked_ranks(adapter: RankedFolder, options: ScoreOptions) -> tuple[int, ...] | None:

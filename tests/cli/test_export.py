@@ -30,7 +30,7 @@ def test_the_long_table_has_every_score_and_gives_the_curve_back(
         *("run", "method", "task", "rank", "doc_id", "doc_hash", "prompt_hash", "filter", "metric", "score", "weight")
     ]
     assert set(table["run"]) == {"one"}
-    assert len(table) == 2 * 3 * 8 * 2  # tasks, ranks, documents, metrics
+    assert len(table) == 2 * 3 * 8 * 4  # tasks, ranks, documents, metrics of lm-eval and of ours
     ours = aurac.load(scored["one"]).curve("tilt")
     frame = table[(table["task"] == "tilt") & (table["metric"] == "acc")]
     theirs = aurac.compute(frame).curve

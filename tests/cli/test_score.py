@@ -162,11 +162,11 @@ def test_an_interruption_is_status_130_and_keeps_what_was_measured(
     done = call(*command)
     assert done.status == 130
     assert "interrupted; what was finished is kept" in done.err
-    assert len(load(tmp_path / "run").pending) == 1
+    assert [cell["rank"] for cell in load(tmp_path / "run").pending] == [0, 4]
     resumed = call(*command)
     assert resumed.status == 0
-    assert f"{tmp_path / 'run'}: 2 of 3 cells are measured already" in resumed.err
-    assert count == 4  # the two cells that were there were not measured again
+    assert f"{tmp_path / 'run'}: 2 of 4 cells are measured already" in resumed.err
+    assert count == 5  # the two cells that were there were not measured again
 
 
 def test_score_says_where_the_record_and_its_plots_are(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
@@ -183,3 +183,40 @@ def test_rule_and_gain_are_part_of_what_was_scored(call: Call, adapters: dict[st
     other = call(*common, "--inference", "projected", "--out", tmp_path / "run")
     assert other.status == 1
     assert "projected-gain-2" in other.err
+
+
+def test_rank_0_is_lm_eval_on_the_plain_base_document_by_document_and_no_point_of_the_curve(
+    call: Call, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    options = ("--ranks", "1,4", "--dtype", "float32", "--out", tmp_path / "run")  # in bfloat16 near ties could flip
+    done = call("score", adapters["one"], "--tasks", "facts,tilt", *TASKS, *options)
+    assert done.status == 0
+    assert "Gain over the base model" in done.out
+    run = load(tmp_path / "run")
+    assert run.ranks == (1, 4)
+    import lm_eval
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    plain = lm_eval.simple_evaluate(
+        HFLM(pretrained=str(testbed.MODEL), dtype="float32", device="cpu", batch_size=4),
+        tasks=["facts", "tilt"],
+        limit=8,
+        task_manager=TaskManager(include_path=str(testbed.TASKS)),
+        log_samples=True,
+        bootstrap_iters=0,
+    )
+    for task in ("facts", "tilt"):
+        curve = run.curve(task)
+        expected = {f"{task}/{s['doc_hash']}/{s['prompt_hash']}": s["acc"] for s in plain["samples"][task]}
+        assert curve.base_scores is not None
+        assert dict(zip(curve.documents or (), curve.base_scores.tolist(), strict=True)) == expected
+        assert curve.base == plain["results"][task]["acc,none"]
+
+
+def test_the_base_model_is_left_out_when_asked_to(call: Call, adapters: dict[str, Path], tmp_path: Path) -> None:
+    done = call("score", adapters["one"], "--tasks", "facts", *TASKS, "--no-base", "--out", tmp_path / "run")
+    assert done.status == 0
+    assert "base" not in done.out
+    assert load(tmp_path / "run").curve("facts").base is None
+    assert {cell["rank"] for cell in json.loads((tmp_path / "run" / "run.json").read_text())["cells"]} == {1, 2, 4}

@@ -57,5 +57,5 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scored(adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A record of two tasks at three ranks; copy it before you damage it."""
     out = tmp_path_factory.mktemp("runs") / "one"
-    assert main(["score", str(adapter), "--tasks", "facts,tilt", *TASKS, "--out", str(out)]) == 0
+    assert main(["score", str(adapter), "--tasks", "facts,tilt", "--no-base", *TASKS, "--out", str(out)]) == 0
     return out

@@ -34,7 +34,7 @@ class Killed:
 def score_command(adapter: Path, out: Path, *, tasks: str = "facts,tilt,cipher", ranks: str = "1,2,3,4") -> list[Any]:
     """Return the arguments of a short `aurac score` on the embedded testbed."""
     settings = ["--ranks", ranks, "--dtype", "float32", "--device", "cpu"]
-    return ["score", adapter, "--tasks", tasks, *TASKS, *settings, "--out", out]
+    return ["score", adapter, "--tasks", tasks, "--no-base", *TASKS, *settings, "--out", out]
 
 
 def kill_again_and_again(command: list[Any], out: Path, *, kills: int, seed: int, seconds: float, cells: int) -> Killed:

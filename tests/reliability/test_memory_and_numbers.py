@@ -62,7 +62,7 @@ def documents(folder: Path) -> Any:
 
 
 def score(call: Call, adapter: Path, out: Path, *options: str, tasks: str = ALL) -> Any:
-    settings = ("--ranks", "1,4", "--dtype", "float32", "--batch-size", "auto")
+    settings = ("--no-base", "--ranks", "1,4", "--dtype", "float32", "--batch-size", "auto")
     return call("score", adapter, "--tasks", tasks, *TASKS[:4], *settings, *options, "--out", out)
 
 

@@ -34,7 +34,7 @@ class World:
 
     def command(self, tasks: str = "facts,tilt") -> tuple[str | Path, ...]:
         folders = ("--base", self.base, "--include-path", self.tasks, "--out", self.record)
-        return ("score", self.adapter, "--tasks", tasks, *TASKS[2:], *folders)
+        return ("score", self.adapter, "--tasks", tasks, "--no-base", *TASKS[2:], *folders)
 
 
 @pytest.fixture

@@ -279,10 +279,10 @@ def test_a_row_without_its_place_is_damage(record: Path, name: str) -> None:
         load(record)
 
 
-def test_a_rank_below_one_is_damage(record: Path) -> None:
-    edit_documents(record, set_column("rank", lambda values: [0, *values[1:]]))
+def test_a_rank_below_that_of_the_base_model_is_damage(record: Path) -> None:
+    edit_documents(record, set_column("rank", lambda values: [-1, *values[1:]]))
     with pytest.raises(
-        RecordError, match=r"documents\.parquet is damaged at .*: a rank is below 1: task 't', rank 0, "
+        RecordError, match=r"documents\.parquet is damaged at .*: a rank is below 0: task 't', rank -1, "
     ):
         load(record)
 

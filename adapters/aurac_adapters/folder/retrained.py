@@ -19,6 +19,7 @@ from aurac.errors import AdapterError, RankError
 from aurac_adapters.folder.folder import AdapterFolder, read_to_load
 from aurac_adapters.folder.loading import load_read
 from aurac_adapters.folder.sidecar import Training
+from aurac_adapters.layer.base_only import switch
 from aurac_adapters.layer.nested import NestedAdapter
 
 _RANK_FOLDER = re.compile(r"rank-([1-9]\d*)")
@@ -128,7 +129,12 @@ class RetrainedAdapter:
             RankError: If none was trained at this rank.
         """
         check_trained(rank, tuple(self.members))
+        switch(self.model, to_base=False)
         self.model.set_adapter(self.members[rank].adapter_name, inference_mode=True)
+
+    def set_base(self) -> None:
+        """Be the base model from now on, until a rank is set."""
+        switch(self.model, to_base=True)
 
 
 def is_retrained(folder: str | os.PathLike[str]) -> bool:

@@ -54,6 +54,11 @@ class MergedAdapter:
             for layer in self._layers:
                 layer.merge(adapter_names=[self.nested.adapter_name])
 
+    def set_base(self) -> None:
+        """Be the base model from now on, to the bit, until a rank is set."""
+        self.restore()
+        self.nested.set_base()
+
     def restore(self) -> None:
         """Give the base its own weights again, to the bit, with the adapter unmerged beside it."""
         with torch.no_grad():

@@ -15,6 +15,7 @@ from peft.tuners.lora.layer import LoraLayer
 from torch import nn
 
 from aurac.errors import AdapterError
+from aurac_adapters.layer.base_only import check_can_be_base, switch
 from aurac_adapters.layer.config import check_config
 from aurac_adapters.layer.factors import factor_a, factor_b
 from aurac_adapters.layer.gate import NestedEmbeddingVariant, NestedVariant, Ranks, RankState
@@ -51,6 +52,7 @@ class NestedAdapter:
         """Keep the three; use `attach` to make one."""
         self.model, self.state, self.adapter_name = model, state, adapter_name
         self.training = {}
+        self._is_base = False
         self._layers = [layer for _, layer in lora_layers(model, adapter_name)]
 
     @property
@@ -83,6 +85,21 @@ class NestedAdapter:
         if any(self.adapter_name in layer.merged_adapters for layer in self._layers):
             raise AdapterError("the adapter is merged, so its rank is fixed. Unmerge it first.")
         self.state.set_rank(rank)
+        if self._is_base:
+            switch(self.model, to_base=False)
+            self._is_base = False
+
+    def set_base(self) -> None:
+        """Be the base model from now on, as if there were no adapter, until a rank is set.
+
+        Raises:
+            AdapterError: While the adapter is merged, or where training replaced biases of the base model.
+        """
+        if any(layer.merged_adapters for layer in self._layers):
+            raise AdapterError("the adapter is merged. Unmerge it first.")
+        check_can_be_base(self.model.peft_config[self.adapter_name].to_dict(), f"the adapter {self.adapter_name!r}")
+        switch(self.model, to_base=True)
+        self._is_base = True
 
     def set_step(self, step: int, *, rows: Sequence[int] = (0,)) -> None:
         """Train with the diagonal of optimizer step `step` (0-based) from now on; never between forward and backward.

@@ -15,6 +15,7 @@ from aurac.harness.exchange.lm_eval_names import samples_name
 from aurac.harness.per_document import AGGREGATIONS, group_value
 from aurac.results import Run
 from aurac.results.cells import StoredCell
+from aurac.results.curves import BASE_RANK
 from aurac.results.long_table import long_table
 from aurac.statistics.intervals import estimate_mean
 
@@ -43,7 +44,7 @@ def write_lm_eval(run: Run, out: Path) -> None:
     date = str(run.record.get("updated", "unknown")).replace(":", "-")
     by_rank: dict[int, dict[str, StoredCell]] = {}
     for (task, rank), cell in run._content.cells.items():
-        if cell.entry.get("status") == "done":
+        if cell.entry.get("status") == "done" and rank != BASE_RANK:
             by_rank.setdefault(rank, {})[task] = cell
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))

@@ -52,7 +52,8 @@ def plot_curves(
         axis: What the curves are drawn over, a name in `aurac.quadrature.AXES` or a cost in
             `aurac.analysis.costs.COSTS`, for runs.
         confidence_level: Of each band.
-        base: Score of the base model without an adapter, a fraction for accuracies; a horizontal line.
+        base: Score of the base model without an adapter, a fraction for accuracies; a horizontal line. By default that
+            of the curves, where they know it and it is one.
         reference: Adapters retrained for every rank (the grid search that a nested adapter replaces); open points.
         ax: Axes to draw into; by default new ones, one paper column wide.
 
@@ -86,13 +87,19 @@ def plot_curves(
             ranks |= set(points.ranks)
             x = rank_axis(items_of(reference), axis).x(0, points.ranks)
             ax.plot(x, points.accuracies * unit, label="retrained per rank", **style.REFERENCE)
-        if base is not None:
+        if (base := _common_base(curves) if base is None else base) is not None:
             ax.axhline(base * unit, label="base model", **style.BASE)
         along.dress(ax, sorted(ranks))
         ax.set_ylabel(value_label(curves))
         if len(ax.get_legend_handles_labels()[1]) > 1 or any(banded):
             ax.legend(title=_title(confidence_level, curves) if any(banded) else None)
     return ax
+
+
+def _common_base(curves: Sequence[RankAccuracyCurve]) -> float | None:
+    """Return the score of the base model where all curves that know one agree, else None."""
+    known = {round(curve.base, 9) for curve in curves if curve.base is not None}
+    return known.pop() if len(known) == 1 else None
 
 
 def _title(confidence_level: float, curves: Sequence[RankAccuracyCurve]) -> str:

@@ -15,6 +15,7 @@ from aurac.report.tables.cells import (
     value_cell,
 )
 from aurac.report.tables.footnotes import footnotes
+from aurac.report.tables.gain import gains
 
 _LONG = 16
 """Characters of a baseline's name that fit into a heading; the footnotes name it in any case."""
@@ -25,14 +26,14 @@ _WIDE = 2
 def tables(compared: ComparedRuns) -> list[Table]:
     """Return the leaderboard, the paired differences, and the value at every rank of each task.
 
-    A single run needs no leaderboard: it gets one table with its tasks as rows.
+    A single run needs no leaderboard: it gets one table with its tasks as rows. Gains over the base model come last.
     """
     if len(compared.runs) == 1:
-        return [_single(compared)]
+        return [_single(compared), *gains(compared)]
     made = leaderboard(compared)
     if any(result.difference is not None for result in compared.results.values()):
         made.append(_differences(compared))
-    return made + [_accuracies(compared, task) for task in compared.tasks]
+    return made + [_accuracies(compared, task) for task in compared.tasks] + gains(compared)
 
 
 def leaderboard(compared: ComparedRuns) -> list[Table]:

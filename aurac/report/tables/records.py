@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from aurac.analysis.compared import ComparedRuns
+from aurac.analysis.compared import MACRO, ComparedRuns
+from aurac.report.tables.gain import gain_of
 from aurac.results import Run
 
 
@@ -50,7 +51,23 @@ def _record(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
         row |= {
             f"rank_{rank}": float(value) for rank, value in zip(score.curve.ranks, score.curve.accuracies, strict=True)
         }
-    return row
+    return row | _gain(compared, run, task)
+
+
+def _gain(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
+    """Return the gain over the base model; nothing where the base was not measured."""
+    about = None if task == MACRO else gain_of(compared, run, task)
+    if about is None:
+        return {}
+    return {
+        "base": about.base,
+        "gain": about.area,
+        "gain_stderr": about.area_stderr,
+        "gain_full": about.full,
+        "gain_full_stderr": about.full_stderr,
+        "recovered": about.recovered_area,
+        **{f"recovered_{rank}": share for rank, share in about.recovered.items()},
+    }
 
 
 def content(compared: ComparedRuns) -> dict[str, Any]:
