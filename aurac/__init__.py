@@ -13,7 +13,7 @@ __version__: str
 
 _PUBLIC = {
     "AuracError": "aurac.errors",
-    "AuracScore": "aurac.analysis.compute",
+    "AuracScore": "aurac.analysis.score",
     "Comparison": "aurac.report.comparison",
     "RankAccuracyCurve": "aurac.curve.curve",
     "Run": "aurac.results",

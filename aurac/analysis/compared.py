@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from aurac.analysis.compute import AuracScore
+from aurac.analysis.score import AuracScore
 from aurac.analysis.settings import Settings
 from aurac.results import Run
 from aurac.statistics.estimate import Interval

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aurac.analysis.cost_axes import axis_of, signed_costs
+from aurac.analysis.inference import Inference
+from aurac.analysis.score import AuracScore
 from aurac.analysis.sources import as_curve, opened
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError, RefusedError
@@ -19,116 +20,9 @@ from aurac.results import Run
 from aurac.signature import Signature, curve_signature
 from aurac.statistics.cautions import cautions
 from aurac.statistics.chance import above_chance, check_chance, interval_above_chance
-from aurac.statistics.estimate import Estimate, Interval
-from aurac.statistics.intervals import check_interval_name, estimate_mean, mean_interval, per_document
-from aurac.statistics.methods import method_interval, method_score
+from aurac.statistics.intervals import check_interval_name
 from aurac.statistics.refused import check_name
 from aurac.statistics.seeds import TARGETS
-
-
-@dataclass(frozen=True, repr=False)
-class AuracScore:
-    """What `compute` returns.
-
-    Attributes:
-        value: AURAC on the asked axis, fraction in [0, 1] for accuracies; relative to chance where that was asked.
-        value_linear: The same rule on the linear axis; None where it is refused, as "simpson" is.
-        value_log2: The same rule on the log2 axis; None where it is refused.
-        stderr: Standard error, over documents or what the interval's target says; None where there are no per-document
-            scores or only one document.
-        interval: Confidence interval; None where `stderr` is.
-        weights: Rank -> weight, summing to 1.
-        k_eff: 1 / sum of squared weights, the number of ranks that the score rests on.
-        n_documents: Documents behind the error, None where they are not known.
-        signature: The line that makes two scores comparable.
-        warnings: What a reader should know, one sentence each.
-        curve: The curve that was integrated.
-        axis: What was integrated over.
-        rule: Integration rule.
-        costs: Rank -> cost that was integrated over, in the unit of the axis; None for axes of the rank.
-    """
-
-    value: float
-    value_linear: float | None
-    value_log2: float | None
-    stderr: float | None
-    interval: Interval | None
-    weights: Mapping[int, float]
-    k_eff: float
-    n_documents: int | None
-    signature: Signature
-    warnings: tuple[str, ...]
-    curve: RankAccuracyCurve
-    axis: str
-    rule: str
-    costs: Mapping[int, float] | None = None
-
-    def __float__(self) -> float:
-        """Return AURAC on the asked axis."""
-        return float(self.value)
-
-    def __repr__(self) -> str:
-        """Return the score in one line; `print` shows weights and accuracies too."""
-        error = "" if not self.stderr else f" ± {self.stderr:.4f}"
-        what = ", ".join(str(part) for part in (self.curve.name, self.curve.task, self.curve.metric) if part)
-        ranks = "-".join(map(str, self.curve.ranks))
-        return f"AuracScore({self.value:.4f}{error}{f', {what}' if what else ''}, {self.axis} axis, ranks {ranks})"
-
-    def _repr_html_(self) -> str:
-        """Return what `print` shows, for notebooks."""
-        return f"<pre>{html.escape(str(self))}</pre>"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything but the per-document scores as a dictionary that JSON can hold."""
-        return {
-            "value": self.value,
-            "value_linear": self.value_linear,
-            "value_log2": self.value_log2,
-            "stderr": self.stderr,
-            "interval": None if self.interval is None else self.interval.to_dict(),
-            "axis": self.axis,
-            "rule": self.rule,
-            "accuracies": {str(r): float(a) for r, a in zip(self.curve.ranks, self.curve.accuracies, strict=True)},
-            "weights": {str(rank): weight for rank, weight in self.weights.items()},
-            **({} if self.costs is None else {"costs": {str(rank): cost for rank, cost in self.costs.items()}}),
-            "k_eff": self.k_eff,
-            "n_documents": self.n_documents,
-            "task": self.curve.task,
-            "metric": self.curve.metric,
-            "higher_is_better": self.curve.higher_is_better,
-            "warnings": list(self.warnings),
-            "signature": str(self.signature),
-        }
-
-    def __str__(self) -> str:
-        """Print the score for a terminal, accuracies in points."""
-        show = _points if self.curve.bounded else _plain
-        log2, linear = ("refused" if v is None else show(v) for v in (self.value_log2, self.value_linear))
-        table = [("rank", "weight", self.curve.metric or "accuracy", *((self.axis,) if self.costs else ()))]
-        table += [
-            (str(rank), f"{weight:.4f}", show(value), *((f"{self.costs[rank]:.6g}",) if self.costs else ()))
-            for (rank, weight), value in zip(self.weights.items(), self.curve.accuracies, strict=True)
-        ]
-        return "\n".join(
-            [
-                f"AURAC {show(self.value)} {self._error_text(show)}"
-                + ("" if self.curve.higher_is_better else ", lower is better"),
-                f"  {self.rule} rule on the {self.axis} axis (log2 {log2}, linear {linear}); "
-                f"K_eff {self.k_eff:.2f} of {len(self.weights)} ranks",
-                *("".join(f"  {cell:>{6 if k < 2 else 8}}" for k, cell in enumerate(row)) for row in table),
-                *(f"warning: {warning}" for warning in self.warnings),
-                str(self.signature),
-            ]
-        )
-
-    def _error_text(self, show: Any) -> str:
-        if self.stderr is None or self.interval is None:
-            return "(error unknown)"
-        i = self.interval
-        return (
-            f"± {show(self.stderr) if self.stderr > 0 else '?'} (standard error over {self.n_documents} documents; "
-            f"{i.confidence_level:.0%} {i.method} interval {show(i.low)} to {show(i.high)}, target: {i.target})"
-        )
 
 
 def compute(
@@ -201,16 +95,11 @@ def compute(
     area: dict[str, Any] = {"rule": rule, "within": within, "prior": prior}
     w = weights(data.ranks, along, **area)
     clusters = data.clusters if clusters is None else clusters
-    estimate, interval = _inference(
-        data, w, confidence_level=confidence_level, ci=ci, clusters=clusters, rng=rng, target=target
-    )
+    inference = Inference(confidence_level, ci, clusters, rng, target)
+    estimate, interval = inference.of(data, w)
     stderr = None if estimate is None else estimate.stderr
-    about_error = {}
-    if interval is not None:
-        about_error = {"ci": f"{interval.method}{confidence_level * 100:g}", "target": interval.target}
-    if interval is not None and clusters is not None:
-        about_error["clusters"] = str(len(set(clusters)))
     extras = _extras(within, w if rule == "prior" else None, duplicates, chance) | signed_costs(along, data.ranks)
+    signed = curve_signature(data, axis=along.name, rule=rule, extras=extras)
     score = AuracScore(
         value=float(w @ data.accuracies),
         value_linear=_on_axis(data, "linear", area),
@@ -220,7 +109,7 @@ def compute(
         weights=dict(zip(data.ranks, w.tolist(), strict=True)),
         k_eff=effective_ranks(w),
         n_documents=data.n_documents,
-        signature=Signature(curve_signature(data, axis=along.name, rule=rule, extras=extras), about_error),
+        signature=Signature(signed, inference.signed(interval)),
         warnings=cautions(data, w, axis=along, rule=rule, stderr=stderr, interval=interval),
         curve=data,
         axis=along.name,
@@ -252,34 +141,6 @@ def _relative(score: AuracScore, chance: float) -> AuracScore:
     )
 
 
-def _inference(
-    curve: RankAccuracyCurve,
-    w: Vector,
-    *,
-    confidence_level: float,
-    ci: str,
-    clusters: Sequence[Hashable] | None,
-    rng: np.random.Generator | None,
-    target: str | None,
-) -> tuple[Estimate | None, Interval | None]:
-    scores = curve.scores
-    if scores is None or len(scores) < 2 or target == "benchmark":  # where nothing is random
-        return None, None
-    if (target or ("docs" if curve.seeds is None else "docs+seeds")) != "docs":
-        if ci != "auto":
-            raise CurveError("an error over seeds has an interval of its own. Leave ci= out, or ask for target='docs'.")
-        if clusters is not None and clusters is not curve.clusters:
-            curve = curve.clustered([str(label) for label in clusters])
-        over_seeds = method_score([curve], [w], target=target or "docs+seeds")
-        interval = method_interval(over_seeds, [curve], [w], confidence_level=confidence_level)
-        return Estimate(over_seeds.value, over_seeds.stderr, over_seeds.df), interval
-    a = per_document(scores, w)
-    interval = mean_interval(
-        a, confidence_level=confidence_level, ci=ci, clusters=clusters, bounded=curve.bounded, rng=rng
-    )
-    return estimate_mean(a, clusters=clusters), interval
-
-
 def _extras(
     within: tuple[float, float] | None, mix: Vector | None, duplicates: str, chance: float | None
 ) -> dict[str, str]:
@@ -293,11 +154,3 @@ def _extras(
     if duplicates != "error":
         extras["duplicates"] = duplicates
     return extras
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:.2f}"
-
-
-def _plain(value: float) -> str:
-    return f"{value:.4g}"

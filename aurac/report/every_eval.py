@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from aurac.analysis.compute import AuracScore, compute
+from aurac.analysis.compute import compute
+from aurac.analysis.score import AuracScore
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import RecordError
 from aurac.results import Run

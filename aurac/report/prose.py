@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aurac import __version__
 from aurac.analysis.compared import MACRO, ComparedRuns
-from aurac.analysis.compute import AuracScore
+from aurac.analysis.score import AuracScore
 from aurac.quadrature import axis_named, rule_named
 from aurac.statistics.seeds import TARGETS
 
