@@ -16,8 +16,9 @@ from aurac_adapters.layer.keys import Layer
 
 _LAYERS = 32
 """So many layers are looked at, taken evenly."""
-_ALIKE, _NOT_ALIKE = 0.8, 0.4
-"""Mean |cosine| of rows that are copies of one start, and of any others; chance gives about 1 / sqrt(width)."""
+_ALIKE, _ALIKE_ALONE, _TIMES = 0.5, 0.9, 2.0
+"""Least mean |cosine| of rows that have one start (chance gives about 1 / sqrt(width)): where there are other distances,
+which must be so many times less alike, and where there are none, since training makes rows alike too."""
 _STEP, _SPREADS = 1.2, 8.0
 """Blocks of another weight differ by this factor in the length of their rows, and by so many spreads inside a block."""
 
@@ -66,10 +67,11 @@ def _repeated(factors: Sequence[Matrix]) -> int | None:
     alike = [[gram.diagonal(d).mean() for d in range(1, rank)] for gram in grams]
     by_distance = np.median(alike, axis=0)  # (r - 1,), of d = 1, 2, ...
     best = int(by_distance.argmax()) + 1
-    if by_distance[best - 1] < _ALIKE or rank < 2 * best:  # all rows have a partner
+    if rank < 2 * best:  # some rows would have no partner
         return None
     rest = [value for d, value in enumerate(by_distance, start=1) if d % best]  # three equal parts are alike at 2 d too
-    return best if max(rest, default=0.0) < _NOT_ALIKE else None
+    least = max(_ALIKE, _TIMES * max(rest)) if rest else _ALIKE_ALONE
+    return best if by_distance[best - 1] >= least else None
 
 
 def _step(factors: Sequence[Matrix]) -> int | None:
