@@ -16,7 +16,7 @@ _OF_ONE_RUN = {"n", "docs", "version"}
 
 
 @dataclass(frozen=True)
-class Suite:
+class SuiteRuns:
     """Runs of the same base model on the same tasks, measured alike.
 
     Attributes:
@@ -30,7 +30,7 @@ class Suite:
     incomplete: tuple[Run, ...]
 
 
-def collect(root: Path) -> list[Suite]:
+def collect(root: Path) -> list[SuiteRuns]:
     """Return the suites below a folder, in the order of their names.
 
     Raises:
@@ -53,7 +53,7 @@ def _suite_name(folder: Path, root: Path) -> str:
     return parent.as_posix() if parent.parts else root.resolve().name
 
 
-def _split(name: str, runs: Sequence[Run]) -> list[Suite]:
+def _split(name: str, runs: Sequence[Run]) -> list[SuiteRuns]:
     """Put each run to the first whose numbers are of the same kind."""
     groups: list[list[Run]] = []
     for run in runs:
@@ -63,7 +63,7 @@ def _split(name: str, runs: Sequence[Run]) -> list[Suite]:
         else:
             group.append(run)
     return [
-        Suite(
+        SuiteRuns(
             name if len(groups) == 1 else f"{name} ({number})",
             tuple(run for run in group if not run.problems),
             tuple(run for run in group if run.problems),

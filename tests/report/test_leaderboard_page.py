@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aurac.analysis.collection import Suite
+from aurac.analysis.collection import SuiteRuns
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError, UnknownNameError
 from aurac.report.pages.leaderboard import leaderboard_page
@@ -26,18 +26,18 @@ NASTY = 'a_b<c>&|"$x$`*[e](f)'
 
 
 @pytest.fixture
-def suites(make_run: Make) -> list[Suite]:
+def suites(make_run: Make) -> list[SuiteRuns]:
     runs = [
         make_run(name, curve("arc", seed, shift=s), curve("hella", seed + 1, shift=s), method=name)
         for seed, (name, s) in zip((1, 3, 5), {"dylora": 0.06, "lora": 0.0, "matryoshka": 0.3}.items(), strict=True)
     ]
     broken = replace(make_run("broken"), problems={"arc": "task 'arc' failed at rank 4: NaN"})
     nasty = make_run(NASTY, curve("t<script>|", 1))
-    return [Suite("demo", tuple(runs), (broken,)), Suite(f"x/{NASTY}", (nasty,), ())]
+    return [SuiteRuns("demo", tuple(runs), (broken,)), SuiteRuns(f"x/{NASTY}", (nasty,), ())]
 
 
 def test_a_markdown_page_looks_like_its_golden_file_and_has_its_plots_beside_it(
-    suites: list[Suite], tmp_path: Path
+    suites: list[SuiteRuns], tmp_path: Path
 ) -> None:
     write_page(leaderboard_page(suites), tmp_path / "LEADERBOARD.md")
     text = (tmp_path / "LEADERBOARD.md").read_text(encoding="utf-8")
@@ -47,7 +47,9 @@ def test_a_markdown_page_looks_like_its_golden_file_and_has_its_plots_beside_it(
     assert all((tmp_path / picture).stat().st_size > 1000 for picture in pictures)
 
 
-def test_an_html_page_stands_alone_and_holds_no_tag_that_came_from_a_name(suites: list[Suite], tmp_path: Path) -> None:
+def test_an_html_page_stands_alone_and_holds_no_tag_that_came_from_a_name(
+    suites: list[SuiteRuns], tmp_path: Path
+) -> None:
     write_page(leaderboard_page(suites), tmp_path / "page.html")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -66,7 +68,7 @@ def test_an_html_page_stands_alone_and_holds_no_tag_that_came_from_a_name(suites
     assert len(text) < 600_000
 
 
-def test_the_data_to_explore_are_json_that_no_name_can_end(suites: list[Suite], tmp_path: Path) -> None:
+def test_the_data_to_explore_are_json_that_no_name_can_end(suites: list[SuiteRuns], tmp_path: Path) -> None:
     write_page(leaderboard_page(suites), tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     plain, nasty = (json.loads(data) for data in re.findall(r'<script type="application/json">(.*?)</script>', text))
@@ -77,7 +79,7 @@ def test_the_data_to_explore_are_json_that_no_name_can_end(suites: list[Suite], 
     assert [axis["name"] for axis in plain["axes"]] == ["log2", "linear"]  # no weights are at hand: no parameters
 
 
-def test_the_same_records_give_the_same_pages(suites: list[Suite], tmp_path: Path) -> None:
+def test_the_same_records_give_the_same_pages(suites: list[SuiteRuns], tmp_path: Path) -> None:
     for folder in ("one", "two"):
         for name in ("a.md", "a.html"):
             write_page(leaderboard_page(suites), tmp_path / folder / name)
@@ -87,7 +89,7 @@ def test_the_same_records_give_the_same_pages(suites: list[Suite], tmp_path: Pat
     assert one == two
 
 
-def test_the_baseline_is_the_only_run_of_that_name_or_method_else_the_first(suites: list[Suite]) -> None:
+def test_the_baseline_is_the_only_run_of_that_name_or_method_else_the_first(suites: list[SuiteRuns]) -> None:
     def titles(baseline: str) -> list[str]:
         folded = [b for b in leaderboard_page(suites[:1], baseline=baseline) if isinstance(b, Folded)]
         return [b.title for fold in folded for b in fold.blocks if isinstance(b, Table)]
@@ -97,25 +99,27 @@ def test_the_baseline_is_the_only_run_of_that_name_or_method_else_the_first(suit
     assert "Paired difference to dylora" in titles("absent")
 
 
-def test_a_run_that_lacks_a_task_is_named_and_not_ranked(suites: list[Suite]) -> None:
+def test_a_run_that_lacks_a_task_is_named_and_not_ranked(suites: list[SuiteRuns]) -> None:
     texts = [block.text for block in leaderboard_page(suites) if isinstance(block, Paragraph)]
     assert "Not ranked: broken, which lacks tasks. arc: task 'arc' failed at rank 4: NaN" in texts
 
 
-def test_a_suite_of_broken_runs_only_has_no_table_of_scores(suites: list[Suite]) -> None:
-    blocks = leaderboard_page([Suite("x", (), suites[0].incomplete)])
+def test_a_suite_of_broken_runs_only_has_no_table_of_scores(suites: list[SuiteRuns]) -> None:
+    blocks = leaderboard_page([SuiteRuns("x", (), suites[0].incomplete)])
     assert not any(isinstance(block, (Picture, Explorer)) for block in blocks)
     assert [block.text for block in blocks if isinstance(block, Heading)] == ["Leaderboard", "x"]
 
 
 def test_a_run_without_documents_has_no_rank_to_deploy(make_run: Make) -> None:
     bare = make_run("bare", RankAccuracyCurve((1, 2), (0.1, 0.2), task="arc"))
-    table = next(b for b in leaderboard_page([Suite("x", (bare,), ())]) if "Smallest rank" in getattr(b, "title", ""))
+    table = next(
+        b for b in leaderboard_page([SuiteRuns("x", (bare,), ())]) if "Smallest rank" in getattr(b, "title", "")
+    )
     assert [cell.text for cell in table.rows[0]] == ["bare", "–", "–", "–", "–"]  # type: ignore[union-attr]
     assert any("no per-document scores" in note for note in table.notes)  # type: ignore[union-attr]
 
 
-def test_margin_and_ending_are_checked(suites: list[Suite], tmp_path: Path) -> None:
+def test_margin_and_ending_are_checked(suites: list[SuiteRuns], tmp_path: Path) -> None:
     with pytest.raises(CurveError, match=r"margin 0 is not positive"):
         leaderboard_page(suites, margin=0.0)
     with pytest.raises(UnknownNameError, match=r"unknown kind of page '.txt'. Known: .html, .md"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aurac.analysis.collection import Suite
+from aurac.analysis.collection import SuiteRuns
 from aurac.report.pages.leaderboard import leaderboard_page
 from aurac.report.pages.page import write_page
 from aurac.results import Run
@@ -51,7 +51,7 @@ def page(browser: Any, make_run: Callable[..., Run], tmp_path: Path) -> Any:
         make_run(name, curve("arc", seed, shift=shift), curve("hella", seed + 1, shift=shift), method=name)
         for seed, (name, shift) in enumerate(METHODS.items())
     ]
-    write_page(leaderboard_page([Suite("demo", tuple(runs), ())]), tmp_path / "page.html")
+    write_page(leaderboard_page([SuiteRuns("demo", tuple(runs), ())]), tmp_path / "page.html")
     browser.set_window_size(*WIDE)
     browser.get((tmp_path / "page.html").as_uri())
     return browser

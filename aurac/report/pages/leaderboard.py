@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from aurac.analysis.collection import Suite
+from aurac.analysis.collection import SuiteRuns
 from aurac.analysis.compare import compare
 from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.grouping import by_method, widest_target
@@ -28,7 +28,7 @@ from aurac.statistics.equivalence import check_margin
 
 
 def leaderboard_page(
-    suites: Sequence[Suite], *, baseline: str = "lora", margin: float = 0.01, **options: Any
+    suites: Sequence[SuiteRuns], *, baseline: str = "lora", margin: float = 0.01, **options: Any
 ) -> list[Block]:
     """Return the page as blocks for `aurac.report.pages.page.write_page`; the same records give the same page.
 
@@ -48,7 +48,7 @@ def leaderboard_page(
     return blocks
 
 
-def _suite(suite: Suite, baseline: str, margin: float, options: dict[str, Any]) -> Iterator[Block]:
+def _suite(suite: SuiteRuns, baseline: str, margin: float, options: dict[str, Any]) -> Iterator[Block]:
     yield Heading(suite.name)
     if suite.runs:
         comparison = compare(suite.runs, baseline=_baseline(suite.runs, baseline), **_rows(suite.runs), **options)
