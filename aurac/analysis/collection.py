@@ -10,7 +10,7 @@ from typing import Any
 from aurac.analysis.compute import compute
 from aurac.errors import RecordError
 from aurac.results import Run, load
-from aurac.results.layout import NESTED, RUN_JSON
+from aurac.results.files import NESTED, RUN_JSON
 
 _OF_ONE_RUN = {"n", "docs", "version"}
 

@@ -10,7 +10,7 @@ from aurac.analysis.score import AuracScore
 from aurac.analysis.settings import Settings
 from aurac.results import Run
 from aurac.statistics.estimate import Interval
-from aurac.statistics.methods import are_paired
+from aurac.statistics.over_seeds import are_paired
 from aurac.statistics.paired import PairedDifference, smallest_found
 from aurac.statistics.pairwise import Pairwise
 from aurac.statistics.tiers import Tiers

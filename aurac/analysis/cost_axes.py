@@ -12,7 +12,7 @@ from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError, RecordError, UnknownNameError
 from aurac.quadrature import AXES, Axis
 from aurac.results import Run
-from aurac.results.layout import PROFILE
+from aurac.results.files import PROFILE
 
 
 def costs_of(name: str, run: Run) -> dict[int, float]:

@@ -13,7 +13,7 @@ from aurac.errors import CurveError
 from aurac.quadrature import Vector
 from aurac.statistics.estimate import Estimate, Interval
 from aurac.statistics.intervals import estimate_mean, mean_interval, per_document
-from aurac.statistics.methods import method_interval, method_score
+from aurac.statistics.over_seeds import method_interval, method_score
 
 
 @dataclass(frozen=True)

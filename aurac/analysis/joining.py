@@ -11,7 +11,7 @@ from aurac.analysis.compute import compute
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, UnknownNameError
 from aurac.results import Run
-from aurac.results.layout import NESTED
+from aurac.results.files import NESTED
 from aurac.statistics.alignment import align
 
 _MAY_DIFFER = {"n", "docs"}

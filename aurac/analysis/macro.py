@@ -14,8 +14,8 @@ from aurac.curve.curve import RankAccuracyCurve
 from aurac.quadrature import weights
 from aurac.statistics.estimate import Estimate, Interval
 from aurac.statistics.macro_score import macro_score
-from aurac.statistics.methods import method_contrast, method_interval, method_score
 from aurac.statistics.multiplicity import holm
+from aurac.statistics.over_seeds import method_contrast, method_interval, method_score
 from aurac.statistics.paired import PairedDifference, macro_difference
 from aurac.statistics.pairwise import Pairwise
 

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 def read_record(facts: AdapterFacts) -> dict[str, Any] | None:
     """Return what the run record in the adapter's folder says, as JSON values; None if there is none."""
     from aurac import compute, load
-    from aurac.results.layout import NESTED
+    from aurac.results.files import NESTED
 
     folder = facts.path / NESTED
     if not folder.is_dir():

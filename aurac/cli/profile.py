@@ -21,7 +21,7 @@ from aurac.cli.options import positive, rank_list
 from aurac.errors import ModelError
 from aurac.report.formats import FORMATS
 from aurac.results import Profile
-from aurac.results.layout import NESTED
+from aurac.results.files import NESTED
 
 if TYPE_CHECKING:
     from aurac_adapters import AdapterFolder

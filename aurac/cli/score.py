@@ -24,7 +24,7 @@ from aurac.cli.flags import add_flags, given
 from aurac.cli.options import add_integration, integration
 from aurac.report.formats import FORMATS
 from aurac.results import Run
-from aurac.results.layout import NESTED
+from aurac.results.files import NESTED
 from aurac.workflows.options import ScoreOptions
 
 

@@ -12,9 +12,9 @@ from lm_eval.api.metrics import mean
 from lm_eval.api.model import LM
 
 from aurac.harness.broken_logits import Watch, watching
+from aurac.harness.generators import evaluation_seeds
 from aurac.harness.gold import gold_values
 from aurac.harness.per_document import split
-from aurac.harness.seeds import evaluation_seeds
 from aurac.harness.suite import Document, Leaf, aggregation_name
 from aurac.results import Cell
 from aurac.results.tables import DOCUMENT_COLUMNS

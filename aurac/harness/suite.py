@@ -20,10 +20,10 @@ from tqdm import tqdm
 from aurac.errors import TaskError, UnknownNameError
 from aurac.harness.catalogue import is_group, load, open_catalogue
 from aurac.harness.chat import PLAIN, Chat
+from aurac.harness.generators import FEWSHOT_SEED, evaluation_seeds
 from aurac.harness.gold import gold_metrics
 from aurac.harness.protocols import TaskRequest
 from aurac.harness.quiet import building
-from aurac.harness.seeds import FEWSHOT_SEED, evaluation_seeds
 from aurac.results.curves import headline_metric
 from aurac.signature import documents_hash
 

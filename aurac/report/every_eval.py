@@ -16,7 +16,7 @@ from aurac.analysis.score import AuracScore
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import RecordError
 from aurac.results import Run
-from aurac.results.layout import plain
+from aurac.results.files import plain
 from aurac.results.long_table import write_new
 from aurac.statistics.estimate import Interval
 

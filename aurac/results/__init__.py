@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aurac.results.cells import Cell
-from aurac.results.layout import SCHEMA_VERSION
+from aurac.results.files import SCHEMA_VERSION
 from aurac.results.profile import Profile, read_profile
 from aurac.results.reading import Run, load
 from aurac.results.writing import RunRecord

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from aurac.results.layout import CELLS, plain
+from aurac.results.files import CELLS, plain
 from aurac.results.tables import (
     COLUMNS,
     DamagedTableError,

@@ -11,7 +11,7 @@ import numpy as np
 
 from aurac.results.cells import Key, StoredCell, named, wrong_entry
 from aurac.results.damage import Damage
-from aurac.results.layout import DOCUMENTS, wrong_parts
+from aurac.results.files import DOCUMENTS, wrong_parts
 from aurac.results.tables import (
     DamagedTableError,
     about_of,

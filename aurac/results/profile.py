@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aurac.errors import RecordError
-from aurac.results.layout import PROFILE, RUN_JSON, plain, read_run_json
+from aurac.results.files import PROFILE, RUN_JSON, plain, read_run_json
 from aurac.results.reading import Run
 from aurac.writing import write_text
 

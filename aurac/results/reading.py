@@ -13,7 +13,7 @@ from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError, CurveError, RecordError, UnknownNameError
 from aurac.results.curves import Content, NoCurveError
 from aurac.results.damage import refuse
-from aurac.results.layout import NESTED, RUN_JSON, find_record, read_run_json
+from aurac.results.files import NESTED, RUN_JSON, find_record, read_run_json
 from aurac.results.stored import read_cells
 
 if TYPE_CHECKING:

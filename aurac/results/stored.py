@@ -10,7 +10,7 @@ from typing import Any
 from aurac.results.cells import Key, StoredCell, cell_file, named, read_cell, wrong_entry
 from aurac.results.damage import Damage
 from aurac.results.documents import read_documents
-from aurac.results.layout import CELLS, DOCUMENTS, RUN_JSON
+from aurac.results.files import CELLS, DOCUMENTS, RUN_JSON
 from aurac.results.tables import DamagedTableError, schema
 
 

@@ -15,7 +15,7 @@ from aurac.errors import RecordError
 from aurac.results.cells import Cell, Key, StoredCell, write_cell, wrong_entry
 from aurac.results.damage import SET_ASIDE, Damage, refuse, set_aside
 from aurac.results.documents import read_documents, write_documents
-from aurac.results.layout import (
+from aurac.results.files import (
     CELLS,
     DOCUMENTS,
     LOCK,

@@ -9,7 +9,7 @@ import numpy as np
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.statistics.clusters import linearised
 from aurac.statistics.estimate import Estimate
-from aurac.statistics.methods import effective_df
+from aurac.statistics.over_seeds import effective_df
 from aurac.statistics.seeds import method_estimate
 
 

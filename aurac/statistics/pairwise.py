@@ -12,8 +12,8 @@ import numpy as np
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError
 from aurac.statistics.alignment import align
-from aurac.statistics.methods import method_contrast
 from aurac.statistics.multiplicity import adjust
+from aurac.statistics.over_seeds import method_contrast
 from aurac.statistics.paired import PairedDifference, paired_difference
 from aurac.statistics.resample import DEFAULT_SEED
 from aurac.statistics.tiers import Tiers, tiers

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aurac.errors import ModelError, RefusedError, UnknownNameError
 from aurac.fields import options_of
 from aurac.results import Run
-from aurac.results.layout import NESTED
+from aurac.results.files import NESTED
 from aurac.workflows.options import ScoreOptions
 
 if TYPE_CHECKING:

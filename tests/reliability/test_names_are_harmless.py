@@ -24,7 +24,7 @@ from aurac.report.formats import FORMATS
 from aurac.report.formats.csv import csv_text
 from aurac.report.plots.kinds import KINDS, PlotOptions, draw
 from aurac.report.plots.style import SUFFIXES, write
-from aurac.report.table import Cell, Table
+from aurac.report.table import Table, TableCell
 from aurac.results import Run
 from records_by_hand import make_cell
 from records_by_hand import write as write_record
@@ -54,7 +54,7 @@ CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud8
 
 
 def table(name: str) -> Tables:
-    rows = ((Cell(name), Cell("1", superscript=name)), (Cell("b"), Cell(name)))
+    rows = ((TableCell(name), TableCell("1", superscript=name)), (TableCell("b"), TableCell(name)))
     return Tables((Table(name, ("run", name), rows, (name,)),))
 
 

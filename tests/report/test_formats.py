@@ -11,7 +11,7 @@ from aurac.report.base import Tables
 from aurac.report.formats import FORMATS, html, latex, markdown
 from aurac.report.formats.terminal import render_table as render_terminal
 from aurac.report.numbers import value_text, with_error
-from aurac.report.table import Cell, Table
+from aurac.report.table import Table, TableCell
 from golden_files import assert_golden
 
 NASTY = "a_b<c>&|$x^2%{d}\\#~`*[e](f)"
@@ -19,8 +19,13 @@ TABLE = Table(
     title="AURAC by method",
     columns=("method", "arc_challenge", NASTY, "Δ"),
     rows=(
-        (Cell("lora"), Cell(with_error(0.5262, 0.025)), Cell("41.0"), Cell("–")),
-        (Cell(NASTY), Cell(with_error(0.6, 0.024), bold=True), Cell("41.0", bold=True, superscript="a"), Cell("+7.4")),
+        (TableCell("lora"), TableCell(with_error(0.5262, 0.025)), TableCell("41.0"), TableCell("–")),
+        (
+            TableCell(NASTY),
+            TableCell(with_error(0.6, 0.024), bold=True),
+            TableCell("41.0", bold=True, superscript="a"),
+            TableCell("+7.4"),
+        ),
     ),
     notes=("Error: standard error over documents.", "AURAC|axis:log2|rule:trap|ranks:1-2-4|version:0.1.0"),
 )
@@ -35,7 +40,7 @@ def test_terminal_headings_are_broken_and_notes_wrapped_but_signatures_stay_whol
     signature = "AURAC|" + "x" * 200
     note = "word " * 40
     lines = render_terminal(
-        Table("", ("task", "one two three"), ((Cell("a"), Cell("1")),), (note, signature))
+        Table("", ("task", "one two three"), ((TableCell("a"), TableCell("1")),), (note, signature))
     ).splitlines()
     assert lines[:4] == ["      one two", "task    three", "────  ───────", "a           1"]
     assert signature in lines
@@ -65,14 +70,14 @@ def test_html_holds_no_tag_that_came_from_a_name() -> None:
 
 
 def test_terminal_columns_are_aligned_and_control_characters_are_dropped() -> None:
-    table = Table("t", ("name", "x"), ((Cell("a\x1b[31m"), Cell("1")), (Cell("日本"), Cell("22"))))
+    table = Table("t", ("name", "x"), ((TableCell("a\x1b[31m"), TableCell("1")), (TableCell("日本"), TableCell("22"))))
     text = render_terminal(table, bold=False)
     assert "\x1b" not in text
     assert text.splitlines()[2:] == ["name     x", "──────  ──", "a [31m   1", "日本    22"]
 
 
 def test_bold_is_printed_only_where_it_is_wanted() -> None:
-    table = Table("", ("name", "x"), ((Cell("a"), Cell("1", bold=True)),))
+    table = Table("", ("name", "x"), ((TableCell("a"), TableCell("1", bold=True)),))
     assert "\x1b[1m1\x1b[0m" in render_terminal(table, bold=True)
     assert "\x1b" not in render_terminal(table, bold=False)
 

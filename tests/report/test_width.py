@@ -9,13 +9,16 @@ import pytest
 
 import aurac
 from aurac.report.formats.terminal import render_table
-from aurac.report.table import Cell, Table
+from aurac.report.table import Table, TableCell
 from aurac.report.width import fold, fold_text
 from aurac.signature import Signature
 
 RECORDS = sorted(path.parent for path in (Path(__file__).parents[2] / "results/testbed").glob("*/run.json"))
 LONG = Table(
-    "t", ("run", *(f"column {i}" for i in range(12))), ((Cell("a"), *(Cell("12.34 ± 0.56"),) * 12),), ("n " * 90,)
+    "t",
+    ("run", *(f"column {i}" for i in range(12))),
+    ((TableCell("a"), *(TableCell("12.34 ± 0.56"),) * 12),),
+    ("n " * 90,),
 )
 
 

@@ -15,7 +15,7 @@ from aurac.harness.exchange.lm_eval_output import ResultsFile, read_folder
 from aurac.harness.per_document import group_value
 from aurac.harness.protocols import TaskRequest
 from aurac.results import Cell, Run, RunRecord, load
-from aurac.results.layout import RUN_JSON
+from aurac.results.files import RUN_JSON
 
 Outputs = Mapping[int, Mapping[str, ResultsFile]]
 """Rank -> task or group -> the file that has it."""

@@ -6,7 +6,7 @@ import html
 import re
 
 from aurac.report.base import Report
-from aurac.report.table import Cell, Table, printable
+from aurac.report.table import Table, TableCell, printable
 
 
 def escape(text: str) -> str:
@@ -19,7 +19,7 @@ def escape(text: str) -> str:
     return html.escape(printable(text))
 
 
-def _cell(cell: Cell, *, tag: str, key: str = "") -> str:
+def _cell(cell: TableCell, *, tag: str, key: str = "") -> str:
     text = escape(cell.text)
     if cell.bold:
         text = f"<strong>{text}</strong>"
@@ -31,11 +31,11 @@ def render(report: Report) -> str:
     return "\n".join(map(render_table, report.tables()))
 
 
-def _key(cell: Cell) -> str:
+def _key(cell: TableCell) -> str:
     """Return what a column is sorted by: the first number of the cell; cells without one come last.
 
     Example:
-        >>> _key(Cell("−1.50 ± 0.20"))
+        >>> _key(TableCell("−1.50 ± 0.20"))
         ' data-sort="-1.5"'
     """
     found = re.search(r"[-−+]?\d*\.?\d+", cell.text)

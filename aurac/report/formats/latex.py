@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aurac.report.base import Report
-from aurac.report.table import Cell, Table, printable
+from aurac.report.table import Table, TableCell, printable
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -43,7 +43,7 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(c, c) for c in " ".join(printable(text).split()))
 
 
-def _cell(cell: Cell, marks: int) -> str:
+def _cell(cell: TableCell, marks: int) -> str:
     """Return the cell; in a column with raised marks those that it lacks take their room, so that numbers align."""
     text = escape(cell.text)
     if cell.bold:

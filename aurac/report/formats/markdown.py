@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from aurac.report.base import Report
-from aurac.report.table import Cell, Table, printable
+from aurac.report.table import Table, TableCell, printable
 
 
 def escape(text: str) -> str:
@@ -20,7 +20,7 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", text)
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: TableCell) -> str:
     text = escape(cell.text)
     if cell.bold:
         text = f"**{text}**"

@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import replace
 
 from aurac.report.base import Report
-from aurac.report.table import Cell, Table, printable
+from aurac.report.table import Table, TableCell, printable
 from aurac.report.width import fold, terminal_width
 
 # Unicode has raised forms of these; others are printed as they are.
@@ -23,11 +23,11 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def _text(cell: Cell) -> str:
+def _text(cell: TableCell) -> str:
     return printable(cell.text)
 
 
-def _raised(cell: Cell) -> str:
+def _raised(cell: TableCell) -> str:
     return printable(cell.superscript).translate(_RAISED)
 
 

@@ -20,7 +20,7 @@ from aurac.report.pages.page import Block, Explorer, Folded, Heading, Paragraph,
 from aurac.report.plots import style
 from aurac.report.plots.curves import figure_curves
 from aurac.report.plots.places import plot_critical_difference
-from aurac.report.table import Cell, Table
+from aurac.report.table import Table, TableCell
 from aurac.report.tables.leaderboard import tables
 from aurac.report.tables.verdict import verdict
 from aurac.results import Run
@@ -110,14 +110,16 @@ def _deployment(comparison: ComparedRuns, margin: float) -> Table:
             options: dict[str, Any] = {"alpha": comparison.settings.alpha, "tasks": comparison.tasks}
             made = [recommend(one, margin=margin, **options) for one in run.seeds or (run,)]
         except CurveError as error:
-            rows.append((Cell(run.name), *[Cell(MISSING)] * 4))
+            rows.append((TableCell(run.name), *[TableCell(MISSING)] * 4))
             notes.append(str(error))
             continue
         many = len(comparison.tasks) > 1
         ranks = _range([one.rank for one in made])
         share = f"{_range([float(f'{100 * one.rank / one.max_rank:.3g}') for one in made])} %"
         every = _range([one.every_task for one in made]) if many else MISSING
-        rows.append((Cell(run.name), Cell(ranks), Cell(share), Cell(made[0].basis), Cell(every)))
+        rows.append(
+            (TableCell(run.name), TableCell(ranks), TableCell(share), TableCell(made[0].basis), TableCell(every))
+        )
     if any(run.seeds for run in comparison.runs):
         notes.append("Methods with several training seeds: the smallest and largest rank over their seeds.")
     return Table(
@@ -187,7 +189,7 @@ def _provenance(runs: Sequence[Run]) -> Table:
             *(str(adapter.get("sha256", MISSING))[:12], identity.get("dtype"), identity.get("engine")),
             *(versions.get("aurac"), versions.get("lm_eval"), str(run.record.get("updated", MISSING))[:10]),
         )
-        rows.append(tuple(Cell(MISSING if value is None else str(value)) for value in found))
+        rows.append(tuple(TableCell(MISSING if value is None else str(value)) for value in found))
     return Table(
         title="Provenance",
         columns=(

@@ -11,7 +11,7 @@ from aurac.errors import ComparisonError
 from aurac.report.plots import style
 from aurac.report.plots.axes import Plottable, new_axes
 from aurac.report.plots.looks import looks as looks_of
-from aurac.report.tables.cells import heading, unit
+from aurac.report.tables.table_cells import heading, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

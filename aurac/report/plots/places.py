@@ -10,7 +10,7 @@ from aurac.analysis.compared import ComparedRuns
 from aurac.errors import ComparisonError
 from aurac.report.plots import style
 from aurac.report.plots.axes import Plottable, new_axes
-from aurac.report.tables.cells import unit
+from aurac.report.tables.table_cells import unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

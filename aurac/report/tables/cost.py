@@ -8,7 +8,7 @@ from typing import Any
 
 from aurac.analysis.recommended import CostLine
 from aurac.report.numbers import MISSING
-from aurac.report.table import Cell, Table
+from aurac.report.table import Table, TableCell
 from aurac.results import Profile, Run, read_profile
 from aurac.results.profile import ProfileRow
 
@@ -116,7 +116,7 @@ def _three_digits(value: float) -> str:
     return f"{value:#.3g}".rstrip(".")
 
 
-def _cells(row: ProfileRow | CostLine, timed: bool, memory: bool, *, bold: bool) -> tuple[Cell, ...]:
+def _cells(row: ProfileRow | CostLine, timed: bool, memory: bool, *, bold: bool) -> tuple[TableCell, ...]:
     costs = (row.unmerged, row.merged)
     texts = [str(row.rank), MISSING if row.parameters is None else f"{row.parameters:,}", bytes_text(row.bytes)]
     if timed:
@@ -124,7 +124,7 @@ def _cells(row: ProfileRow | CostLine, timed: bool, memory: bool, *, bold: bool)
         texts += [MISSING if cost is None else time_text(cost.decode_seconds) for cost in costs]
     if memory:
         texts += [MISSING if cost is None else bytes_text(cost.peak_memory_bytes) for cost in costs]
-    return tuple(Cell(text, bold=bold and column == 0) for column, text in enumerate(texts))
+    return tuple(TableCell(text, bold=bold and column == 0) for column, text in enumerate(texts))
 
 
 def _record(row: ProfileRow) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from aurac.analysis.grouping import sorted_labels
 from aurac.analysis.settings import Settings
 from aurac.quadrature import axis_named
 from aurac.report.numbers import value_text
-from aurac.report.tables.cells import unit
+from aurac.report.tables.table_cells import unit
 from aurac.results import Run
 from aurac.statistics.cautions import FLAT
 from aurac.statistics.seeds import TARGETS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.gain import Gain, gain
 from aurac.report.numbers import MISSING, value_text, with_error
-from aurac.report.table import Cell, Table
-from aurac.report.tables.cells import unit
+from aurac.report.table import Table, TableCell
+from aurac.report.tables.table_cells import unit
 from aurac.results import Run
 
 _NOTE = (
@@ -43,16 +43,16 @@ def gain_of(compared: ComparedRuns, run: Run, task: str) -> Gain | None:
     return gain(compared.score(run.name, task).curve, axis=along["axis"], rule=along["rule"])
 
 
-def _row(compared: ComparedRuns, run: Run, task: str, about: Gain, ranks: list[int]) -> tuple[Cell, ...]:
+def _row(compared: ComparedRuns, run: Run, task: str, about: Gain, ranks: list[int]) -> tuple[TableCell, ...]:
     factor = unit(compared, task)
     return (
-        Cell(run.name),
-        Cell(task),
-        Cell(value_text(about.base, about.area_stderr, unit=factor)),
-        Cell(with_error(about.area, about.area_stderr, unit=factor)),
-        Cell(with_error(about.full, about.full_stderr, unit=factor)),
-        Cell(_share(about.recovered_area)),
-        *(Cell(_share(about.recovered.get(rank))) for rank in ranks),
+        TableCell(run.name),
+        TableCell(task),
+        TableCell(value_text(about.base, about.area_stderr, unit=factor)),
+        TableCell(with_error(about.area, about.area_stderr, unit=factor)),
+        TableCell(with_error(about.full, about.full_stderr, unit=factor)),
+        TableCell(_share(about.recovered_area)),
+        *(TableCell(_share(about.recovered.get(rank))) for rank in ranks),
     )
 
 

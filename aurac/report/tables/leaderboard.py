@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from aurac.analysis.compared import MACRO, ComparedRuns, Result
 from aurac.report.numbers import MISSING, p_text, value_text, with_error
-from aurac.report.table import Cell, Table
-from aurac.report.tables.cells import (
+from aurac.report.table import Table, TableCell
+from aurac.report.tables.footnotes import footnotes
+from aurac.report.tables.gain import gains
+from aurac.report.tables.table_cells import (
     delta_cells,
     heading,
     metric,
@@ -14,8 +16,6 @@ from aurac.report.tables.cells import (
     unit,
     value_cell,
 )
-from aurac.report.tables.footnotes import footnotes
-from aurac.report.tables.gain import gains
 
 _LONG = 16
 """Characters of a baseline's name that fit into a heading; the footnotes name it in any case."""
@@ -51,9 +51,9 @@ def _places(compared: ComparedRuns, columns: tuple[str, ...]) -> Table:
         rows.append(
             (
                 run_cell(compared, run),
-                Cell(place_text(compared, run, compared.headline)),
+                TableCell(place_text(compared, run, compared.headline)),
                 *(value_cell(compared, run, task) for task in columns),
-                Cell(value_text(headline.value_linear, headline.stderr, unit=factor)),
+                TableCell(value_text(headline.value_linear, headline.stderr, unit=factor)),
                 *delta_cells(headline, factor),
             )
         )
@@ -92,14 +92,14 @@ def _differences(compared: ComparedRuns) -> Table:
             low, high = (value_text(x, d.stderr, unit=factor, sign=True) for x in (d.interval.low, d.interval.high))
             rows.append(
                 (
-                    Cell(run.name),
-                    Cell(task),
-                    Cell(value_text(d.value, d.stderr, unit=factor, sign=True)),
-                    Cell(f"{low} to {high}"),
-                    Cell(p_text(d.p_value)),
-                    Cell(p_text(result.p_holm)),
-                    Cell(f"{d.wins}/{d.ties}/{d.losses}"),
-                    Cell(value_text(compared.detectable(d), d.stderr, unit=factor)),
+                    TableCell(run.name),
+                    TableCell(task),
+                    TableCell(value_text(d.value, d.stderr, unit=factor, sign=True)),
+                    TableCell(f"{low} to {high}"),
+                    TableCell(p_text(d.p_value)),
+                    TableCell(p_text(result.p_holm)),
+                    TableCell(f"{d.wins}/{d.ties}/{d.losses}"),
+                    TableCell(value_text(compared.detectable(d), d.stderr, unit=factor)),
                 )
             )
     level = compared.settings.confidence_level
@@ -118,7 +118,7 @@ def _accuracies(compared: ComparedRuns, task: str) -> Table:
         known = dict(zip(curve.ranks, curve.accuracies.tolist(), strict=True))
         digits = 0.5 / curve.n_documents**0.5 if curve.n_documents else None
         factor = unit(compared, task)
-        rows.append((Cell(name), *(Cell(value_text(known.get(rank), digits, unit=factor)) for rank in ranks)))
+        rows.append((TableCell(name), *(TableCell(value_text(known.get(rank), digits, unit=factor)) for rank in ranks)))
     return Table(
         title=f"{task}: {metric(compared, task)} at each rank",
         columns=("run", *map(str, ranks)),
@@ -136,21 +136,21 @@ def _single(compared: ComparedRuns) -> Table:
         known = dict(zip(curve.ranks, curve.accuracies.tolist(), strict=True))
         rows.append(
             (
-                Cell(task),
-                Cell(metric(compared, task)),
-                Cell(MISSING if curve.num_fewshot is None else str(curve.num_fewshot)),
-                Cell(MISSING if curve.n_documents is None else str(curve.n_documents)),
-                *(Cell(value_text(known.get(rank), score.stderr, unit=factor)) for rank in ranks),
-                Cell(with_error(score.value, score.stderr, unit=factor)),
-                Cell(_interval_text(compared.results[run.name, task], factor)),
-                Cell(value_text(score.value_linear, score.stderr, unit=factor)),
+                TableCell(task),
+                TableCell(metric(compared, task)),
+                TableCell(MISSING if curve.num_fewshot is None else str(curve.num_fewshot)),
+                TableCell(MISSING if curve.n_documents is None else str(curve.n_documents)),
+                *(TableCell(value_text(known.get(rank), score.stderr, unit=factor)) for rank in ranks),
+                TableCell(with_error(score.value, score.stderr, unit=factor)),
+                TableCell(_interval_text(compared.results[run.name, task], factor)),
+                TableCell(value_text(score.value_linear, score.stderr, unit=factor)),
             )
         )
     if (macro := compared.results.get((run.name, MACRO))) is not None:
-        blank = [Cell("")] * (3 + len(ranks))
+        blank = [TableCell("")] * (3 + len(ranks))
         value = with_error(macro.value, macro.stderr)
-        linear = Cell(value_text(macro.value_linear, macro.stderr))
-        rows.append((Cell(MACRO), *blank, Cell(value), Cell(_interval_text(macro, 100)), linear))
+        linear = TableCell(value_text(macro.value_linear, macro.stderr))
+        rows.append((TableCell(MACRO), *blank, TableCell(value), TableCell(_interval_text(macro, 100)), linear))
     method = "" if run.method == run.name else f"{run.method}, "
     return Table(
         title=f"{run.name}: {method}value at each rank and AURAC ± standard error",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aurac.analysis.power import StudyPlan
 from aurac.report.numbers import MISSING, value_text
-from aurac.report.table import Cell, Table
+from aurac.report.table import Table, TableCell
 
 
 def power_table(made: StudyPlan) -> Table:
@@ -24,7 +24,7 @@ def power_table(made: StudyPlan) -> Table:
             cells.append(MISSING if plan.power is None else f"{plan.power:.0%}")
         if effect:
             cells.append(MISSING if plan.needed is None else f"{plan.needed:,}")
-        rows.append(tuple(map(Cell, cells)))
+        rows.append(tuple(map(TableCell, cells)))
     return Table("What a comparison can show, in points", tuple(columns), tuple(rows), power_notes(made))
 
 

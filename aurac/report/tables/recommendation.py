@@ -9,7 +9,7 @@ from aurac.analysis.adequacy import Adequacy, RankEvidence
 from aurac.analysis.compared import MACRO
 from aurac.analysis.recommended import EVERY_TASK, RecommendedRank
 from aurac.report.numbers import MISSING, p_text, value_text, with_error
-from aurac.report.table import Cell, Table
+from aurac.report.table import Table, TableCell
 from aurac.report.tables.cost import cost_table
 
 _VERDICTS = {
@@ -90,27 +90,29 @@ def _json_cost(made: RecommendedRank, rank: int) -> dict[str, object]:
 
 
 def _answer(made: RecommendedRank) -> Table:
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[TableCell, ...]] = []
     for task, test in made.tests.items():
         unit = _unit(test)
         found = next(e for e in test.evidence if e.rank == test.rank)
         stopped = _stopped(test)
         rows.append(
             (
-                Cell(task, bold=task == made.basis),
-                Cell(str(test.rank), bold=task == made.basis),
-                Cell(_share(made, test.rank)),
-                Cell(_loss(found, unit)),
-                Cell(MISSING if found.p_value is None else value_text(found.upper, found.stderr, unit=unit)),
-                Cell(_p(found.p_value)),
-                Cell(MISSING if stopped is None else f"{stopped.rank} (p {_p(stopped.p_value)})"),
-                Cell(MISSING if stopped is None else value_text(stopped.detectable, stopped.stderr, unit=unit)),
+                TableCell(task, bold=task == made.basis),
+                TableCell(str(test.rank), bold=task == made.basis),
+                TableCell(_share(made, test.rank)),
+                TableCell(_loss(found, unit)),
+                TableCell(MISSING if found.p_value is None else value_text(found.upper, found.stderr, unit=unit)),
+                TableCell(_p(found.p_value)),
+                TableCell(MISSING if stopped is None else f"{stopped.rank} (p {_p(stopped.p_value)})"),
+                TableCell(MISSING if stopped is None else value_text(stopped.detectable, stopped.stderr, unit=unit)),
             )
         )
     if sum(task != MACRO for task in made.tests) > 1:
         rank, bold = made.every_task, made.basis == EVERY_TASK
-        blank = [Cell(MISSING)] * 5
-        rows.append((Cell(EVERY_TASK, bold=bold), Cell(str(rank), bold=bold), Cell(_share(made, rank)), *blank))
+        blank = [TableCell(MISSING)] * 5
+        rows.append(
+            (TableCell(EVERY_TASK, bold=bold), TableCell(str(rank), bold=bold), TableCell(_share(made, rank)), *blank)
+        )
     return Table(
         title=f"{made.run.name}: recommended rank {made.rank} of {made.max_rank} ({_margin(made)})",
         columns=("task", "rank", "size", "loss ± SE", "loss at most", "p", "not certified", "MDE"),
@@ -127,15 +129,15 @@ def _evidence(made: RecommendedRank, task: str, test: Adequacy) -> Table:
         reference = e.p_value is None
         rows.append(
             (
-                Cell(str(e.rank), bold=e.rank == test.rank),
-                Cell(_share(made, e.rank)),
-                Cell(value_text(e.accuracy, digits, unit=unit)),
-                Cell(_loss(e, unit)),
-                Cell(MISSING if reference else value_text(e.upper, digits, unit=unit)),
-                Cell(_p(e.p_value)),
-                Cell(MISSING if reference else value_text(e.detectable, digits, unit=unit)),
-                Cell(str(e.deviating)),
-                Cell(_VERDICTS[e.status], bold=e.rank == test.rank),
+                TableCell(str(e.rank), bold=e.rank == test.rank),
+                TableCell(_share(made, e.rank)),
+                TableCell(value_text(e.accuracy, digits, unit=unit)),
+                TableCell(_loss(e, unit)),
+                TableCell(MISSING if reference else value_text(e.upper, digits, unit=unit)),
+                TableCell(_p(e.p_value)),
+                TableCell(MISSING if reference else value_text(e.detectable, digits, unit=unit)),
+                TableCell(str(e.deviating)),
+                TableCell(_VERDICTS[e.status], bold=e.rank == test.rank),
             )
         )
     return Table(

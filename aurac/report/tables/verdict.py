@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aurac.analysis.compared import MACRO, ComparedRuns
 from aurac.report.numbers import value_text, with_error
-from aurac.report.tables.cells import unit
+from aurac.report.tables.table_cells import unit
 
 
 def verdict(comparison: ComparedRuns) -> str:

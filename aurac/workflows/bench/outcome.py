@@ -11,9 +11,9 @@ from typing import Any
 
 from aurac.report.base import Report
 from aurac.report.numbers import MISSING, value_text
-from aurac.report.table import Cell, Table
+from aurac.report.table import Table, TableCell
 from aurac.results import load
-from aurac.results.layout import DOCUMENTS, RUN_JSON
+from aurac.results.files import DOCUMENTS, RUN_JSON
 from aurac.workflows.bench.choice import macro
 from aurac.workflows.bench.plan import Scoring
 from aurac.workflows.bench.recipe import GRID
@@ -99,7 +99,7 @@ def _table(title: str, found: list[Mapping[str, Any]]) -> Table:
         columns=("curve", "setting", "seeds", "macro", *tasks, *(["regret"] if regret else [])),
         rows=tuple(
             tuple(
-                Cell(text)
+                TableCell(text)
                 for text in (
                     row["curve"],
                     row["setting"],

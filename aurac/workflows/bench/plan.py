@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aurac.errors import RecordError
-from aurac.results.layout import NESTED
+from aurac.results.files import NESTED
 from aurac.workflows.bench.kinds import Adapter, Study, make_adapter
 from aurac.workflows.bench.recipe import MethodSpec, Recipe, Setting, Values
 
@@ -75,7 +75,7 @@ class Scoring:
 
     def is_done(self) -> bool:
         """Tell whether the record is complete."""
-        from aurac.results.layout import RUN_JSON, read_run_json
+        from aurac.results.files import RUN_JSON, read_run_json
 
         if not (self.out / RUN_JSON).is_file():
             return False

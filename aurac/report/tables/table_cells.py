@@ -7,7 +7,7 @@ from string import ascii_lowercase
 
 from aurac.analysis.compared import MACRO, ComparedRuns, Result
 from aurac.report.numbers import MISSING, p_text, with_error
-from aurac.report.table import Cell
+from aurac.report.table import TableCell
 from aurac.results import Run
 
 
@@ -34,13 +34,13 @@ def letters(compared: ComparedRuns) -> Mapping[str, str]:
     return dict(zip((run.name for run in compared.ordered()), ascii_lowercase, strict=False))
 
 
-def run_cell(compared: ComparedRuns, run: Run) -> Cell:
+def run_cell(compared: ComparedRuns, run: Run) -> TableCell:
     """Return the run's name, with its letter where there are letters."""
     letter = letters(compared).get(run.name)
-    return Cell(run.name if letter is None else f"{run.name} ({letter})")
+    return TableCell(run.name if letter is None else f"{run.name} ({letter})")
 
 
-def value_cell(compared: ComparedRuns, run: Run, task: str) -> Cell:
+def value_cell(compared: ComparedRuns, run: Run, task: str) -> TableCell:
     """Return AURAC ± SE, bold unless a run is significantly better, marked with the runs that are significantly worse.
 
     Without tests the best value is bold, ties too.
@@ -49,9 +49,9 @@ def value_cell(compared: ComparedRuns, run: Run, task: str) -> Cell:
     text = with_error(result.value, result.stderr, unit=unit(compared, task))
     tiers, names = compared.tiers(task), letters(compared)
     if tiers is None:
-        return Cell(text, bold=compared.has_best_value(run.name, task))
+        return TableCell(text, bold=compared.has_best_value(run.name, task))
     beaten = "".join(names[other] for other in names if compared.beats(task, run.name, other))
-    return Cell(text, bold=tiers.places[run.name][0] == 1, superscript=beaten)
+    return TableCell(text, bold=tiers.places[run.name][0] == 1, superscript=beaten)
 
 
 def place_text(compared: ComparedRuns, run: Run, task: str) -> str:
@@ -60,13 +60,13 @@ def place_text(compared: ComparedRuns, run: Run, task: str) -> str:
     return MISSING if tiers is None else tiers.label(run.name)
 
 
-def delta_cells(result: Result, factor: float) -> list[Cell]:
+def delta_cells(result: Result, factor: float) -> list[TableCell]:
     """Return difference ± SE, adjusted p, and wins/ties/losses."""
     d = result.difference
     if d is None:
-        return [Cell(MISSING)] * 3
+        return [TableCell(MISSING)] * 3
     return [
-        Cell(with_error(d.value, d.stderr, unit=factor, sign=True)),
-        Cell(p_text(result.p_holm)),
-        Cell(f"{d.wins}/{d.ties}/{d.losses}"),
+        TableCell(with_error(d.value, d.stderr, unit=factor, sign=True)),
+        TableCell(p_text(result.p_holm)),
+        TableCell(f"{d.wins}/{d.ties}/{d.losses}"),
     ]
