@@ -66,6 +66,14 @@ def test_the_name_of_an_adapter_inside_a_key_is_left_out(name: str) -> None:
     assert f"adapter name {name!r} left out (3 of 3 keys)" in found.note
 
 
+def test_the_note_lists_what_was_left_out_in_the_order_of_the_keys() -> None:
+    note = clean_keys([f"module._orig_mod.{CLEAN[0]}", f"module._orig_mod.{CLEAN[1]}"], "file").note
+    assert note is not None
+    assert note.endswith(
+        "module. of DDP or DataParallel left out (2 of 2 keys), _orig_mod. of torch.compile left out (2 of 2 keys)."
+    )
+
+
 @pytest.mark.parametrize(
     ("key", "clean"),
     [

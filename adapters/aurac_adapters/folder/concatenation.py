@@ -18,7 +18,7 @@ _LAYERS = 32
 """So many layers are looked at, taken evenly."""
 _ALIKE, _ALIKE_ALONE, _TIMES = 0.5, 0.9, 2.0
 """Least mean |cosine| of rows that have one start; chance gives about 1 / sqrt(width). The first where there are other
-distances, which must be so many times less alike; the second where there are none, since training makes rows alike too."""
+distances, which must be so many times less alike; the second where there are none: training makes rows alike too."""
 _STEP, _SPREADS = 1.2, 8.0
 """Blocks of another weight differ by this factor in the length of their rows, and by so many spreads inside a block."""
 

@@ -116,7 +116,7 @@ def _clean(key: str, changes: _Changes, where: object) -> str:
     parts = key.split(".")
     kept = [part for part in parts if part not in WRAPPERS]
     # One change for each key, however often a wrapper stands in it.
-    changes.counts.update(f"{part}. of {WRAPPERS[part]} left out" for part in set(parts) & WRAPPERS.keys())
+    changes.counts.update(f"{part}. of {WRAPPERS[part]} left out" for part in dict.fromkeys(parts) if part in WRAPPERS)
     inner = _without_prefix(kept, key, changes, where)
     at = next((number for number, part in enumerate(inner) if part in _FACTORS), None)
     inner = _other(inner, changes, key, where) if at is None else _factor(inner, at, changes, key, where)
@@ -143,7 +143,7 @@ def _without_prefix(parts: Sequence[str], key: str, changes: _Changes, where: ob
     others = [part for n, part in enumerate(before) if not {n, n - 1} & set(starts)]
     if unknown := next((part for part in others if part not in _BEFORE_THE_PREFIX), None):
         raise AdapterError(f"{where}: the key {key} {_UNKNOWN.format(unknown)}")
-    changes.counts.update(f"{part}. before {PREFIX} left out" for part in set(others))
+    changes.counts.update(f"{part}. before {PREFIX} left out" for part in dict.fromkeys(others))
     if len(starts) > 1:
         changes.counts[f"doubled {PREFIX} left out"] += 1
     return list(parts[starts[-1] + 2 :])
