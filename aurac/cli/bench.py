@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from aurac.cli.options import positive
+from aurac.errors import RecipeError
 from aurac.report.formats import FORMATS
 
 
@@ -24,6 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("recipe", metavar="RECIPE", type=Path, help="TOML file")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of adapters and records")
+    parser.add_argument(
+        "--copy",
+        action="append",
+        default=[],
+        metavar="MODEL=DIR",
+        help="a copy of one of the recipe's base models on this machine, used instead; may be repeated",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what is to be done, and do nothing")
     parser.add_argument(
         "--jobs",
@@ -43,16 +51,26 @@ def run(args: argparse.Namespace) -> int:
     from aurac.workflows.bench.running import check_folder, run_recipe
 
     recipe = read_recipe(args.recipe)
-    lines = plan_lines(recipe, studies(recipe, args.out))
+    copies = dict(map(_copy, args.copy))
+    lines = plan_lines(recipe, studies(recipe, args.out, copies))
     check_folder(args.out, recipe)
     print("\n".join(lines), file=sys.stdout if args.dry_run else sys.stderr, flush=True)
     if args.dry_run:
         return 0
     failed: dict[str, str] = {}
-    for outcome, errors in run_recipe(recipe, args.out, jobs=args.jobs):
+    for outcome, errors in run_recipe(recipe, args.out, jobs=args.jobs, copies=copies):
         failed |= errors
         if outcome is not None:
             print(outcome.render(args.format), end="")
     for label, error in failed.items():
         print(f"failed: {label}: {error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _copy(text: str) -> tuple[str, str]:
+    name, given, folder = text.partition("=")
+    if not (name and given and Path(folder).is_dir()):
+        raise RecipeError(
+            f"--copy {text}: {folder or 'nothing'} is no folder. Give MODEL=DIR, the model as in the recipe."
+        )
+    return name, folder

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aurac.results.files import read_run_json
 from aurac.workflows.bench import plan
 from aurac.workflows.bench.choice import choose, chosen_settings
 from aurac.workflows.bench.kinds import Study
 from aurac.workflows.bench.recipe import Recipe
+
+if TYPE_CHECKING:
+    from aurac_adapters.training.config import TrainingConfig
 
 
 def plan_lines(recipe: Recipe, found: list[Study]) -> list[str]:
@@ -14,7 +22,75 @@ def plan_lines(recipe: Recipe, found: list[Study]) -> list[str]:
     for study in found:
         first, others = _counts(recipe, study)
         lines += [f"{study.title}:", f"  grid with seed {recipe.seeds[0]}: {first}", f"  chosen settings: {others}"]
-    return lines
+    line = hours_line(recipe, found)
+    return [*lines, line] if line else lines
+
+
+def hours_line(recipe: Recipe, found: Sequence[Study]) -> str | None:
+    """Return how many hours are left, from what was done so far; None where nothing was done, or nothing is left.
+
+    What is left takes what the mean of the done ones took; how many trainings the other seeds need is known at most,
+    before the settings are chosen.
+    """
+    trained, scored, to_train, to_score = [], [], 0, 0
+    for study in found:
+        done, left = _trainings(recipe, study)
+        trained += [_train_seconds(config) for config in done]
+        to_train += left
+        records, left = _scorings(recipe, study)
+        scored += [_score_seconds(scoring) for scoring in records]
+        to_score += left
+    parts = [
+        f"{left} {what}: {'unknown' if not seconds else _hours(sum(seconds) / len(seconds) * left)}"
+        for what, seconds, left in (("trainings", trained, to_train), ("scorings", scored, to_score))
+        if left
+    ]
+    if not parts or not (trained or scored):
+        return None
+    return f"left, at most, one at a time: {'; '.join(parts)}"
+
+
+def _hours(seconds: float) -> str:
+    return f"about {seconds / 3600:.1f} h" if seconds >= 360 else f"about {seconds / 60:.0f} min"
+
+
+def _trainings(recipe: Recipe, study: Study) -> tuple[list[TrainingConfig], int]:
+    """Return the trainings that are done, and how many are left at most."""
+    grid = plan.grid(recipe, study)
+    configs = plan.trainings(grid)
+    further = plan.most_trainings(recipe, study)
+    if all(scoring.is_done() for scoring in grid):
+        every = plan.trainings(plan.chosen(recipe, study, chosen_settings(choose(grid))))
+        configs, further = [*configs, *(c for c in every if c.out not in {known.out for known in configs})], 0
+    done = [config for config in configs if plan.is_trained(config)]
+    return done, len(configs) - len(done) + further
+
+
+def _scorings(recipe: Recipe, study: Study) -> tuple[list[plan.Scoring], int]:
+    """Return the scorings that are done, and how many are left."""
+    grid = plan.grid(recipe, study)
+    done = [scoring for scoring in grid if scoring.is_done()]
+    left = len(grid) - len(done)
+    if left:
+        return done, left + _n_final(recipe, study)
+    known = {scoring.out for scoring in grid}
+    final = [s for s in plan.chosen(recipe, study, chosen_settings(choose(grid))) if s.out not in known]
+    more = [scoring for scoring in final if scoring.is_done()]
+    return [*done, *more], len(final) - len(more)
+
+
+def _n_final(recipe: Recipe, study: Study) -> int:
+    """Return how many scorings the chosen settings take beyond the grid."""
+    of_grid = 0 if study.data.selection else 1
+    return len(plan.curves(recipe)) * (len(recipe.seeds) * len(study.data.suites) - of_grid)
+
+
+def _train_seconds(config: TrainingConfig) -> float:
+    return float(json.loads((config.out / "training.json").read_text(encoding="utf-8")).get("train_seconds", 0.0))
+
+
+def _score_seconds(scoring: plan.Scoring) -> float:
+    return sum(float(cell.get("seconds") or 0.0) for cell in read_run_json(scoring.out)["cells"])
 
 
 def _counts(recipe: Recipe, study: Study) -> tuple[str, str]:
@@ -23,7 +99,7 @@ def _counts(recipe: Recipe, study: Study) -> tuple[str, str]:
     trained, scored = sum(map(plan.is_trained, configs)), sum(scoring.is_done() for scoring in grid)
     first = f"{len(configs)} trainings ({trained} done), {len(grid)} scorings ({scored} done)"
     if scored < len(grid):
-        n_scorings = len(plan.curves(recipe)) * (len(recipe.seeds) * len(study.data.suites) - 1)
+        n_scorings = _n_final(recipe, study)
         most = plan.most_trainings(recipe, study)
         return first, f"at most {most} further trainings, {n_scorings} further scorings"
     final = plan.chosen(recipe, study, chosen_settings(choose(grid)))

@@ -25,12 +25,19 @@ class Study:
         data: Training data.
         rank: Maximal rank.
         root: Folder of everything that belongs to it.
+        copy: Folder of a copy of the base model that is used instead; None to use it by its name.
     """
 
     model: str
     data: DataSpec
     rank: int
     root: Path
+    copy: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the base model is loaded from."""
+        return self.copy or self.model
 
     @property
     def title(self) -> str:
@@ -124,7 +131,7 @@ def _training(
     if ranks:
         fields["train_ranks"] = ranks
     training = {key: known[key].fit(value) for key, value in options.items()}
-    training |= {"model": study.model, "data": study.data.source, "out": out, "seed": seed}
+    training |= {"model": study.place, "data": study.data.source, "out": out, "seed": seed}
     return training_config(method, rank, training=training, fields=fields)
 
 

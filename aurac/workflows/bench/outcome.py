@@ -71,10 +71,13 @@ class Outcome(Report):
 
     found: Sequence[Mapping[str, Any]]
     title: str
+    choice: Mapping[str, Any] | None = None
+    selection: str | None = None
 
     def tables(self) -> list[Table]:
-        """Return one table a suite."""
-        return [_table(self.title, list(suite)) for suite in _by_suite(self.found)]
+        """Return one table a suite, and one of all settings with the score that chose among them."""
+        made = [_table(self.title, list(suite), self.selection) for suite in _by_suite(self.found)]
+        return made if self.choice is None else [*made, _settings(self.choice)]
 
     def records(self) -> list[dict[str, Any]]:
         """Return one flat dictionary for each suite, curve, task and seed."""
@@ -86,11 +89,31 @@ class Outcome(Report):
         ]
 
     def content(self) -> dict[str, Any]:
-        """Return the study's name and the rows."""
-        return {"study": self.title, "rows": list(self.found)}
+        """Return the study's name, the rows, and what was chosen from which numbers."""
+        return {"study": self.title, "rows": list(self.found), "choice": self.choice}
 
 
-def _table(title: str, found: list[Mapping[str, Any]]) -> Table:
+def _settings(choice: Mapping[str, Any]) -> Table:
+    """Return the score of every setting of every curve, in the order of the grid: score against learning rate."""
+    return Table(
+        title=f"Every setting, seed {choice['seed']}, {choice['suite']}",
+        columns=("curve", "setting", "macro", "chosen"),
+        rows=tuple(
+            (
+                TableCell(name),
+                TableCell(setting),
+                TableCell(
+                    MISSING if numbers is None else value_text(numbers["macro"], 0.01), bold=setting == about["chosen"]
+                ),
+                TableCell("yes" if setting == about["chosen"] else ""),
+            )
+            for name, about in choice["curves"].items()
+            for setting, numbers in about["candidates"].items()
+        ),
+    )
+
+
+def _table(title: str, found: list[Mapping[str, Any]], selection: str | None) -> Table:
     tasks = [name for name in found[0]["aurac"] if name != "macro"]
     regret = any(row["regret"] is not None for row in found)
     ordered = sorted(found, key=lambda row: statistics.fmean(row["aurac"]["macro"]), reverse=True)
@@ -113,10 +136,16 @@ def _table(title: str, found: list[Mapping[str, Any]]) -> Table:
         ),
         notes=(
             "AURAC (log2 axis, trapezoid) in points: mean ± standard deviation over the seeds of the training. "
-            "Settings were chosen with the first seed, whose scores are therefore optimistic.",
+            + _chosen_on(selection),
             *([_REGRET] if regret else []),
         ),
     )
+
+
+def _chosen_on(selection: str | None) -> str:
+    if selection is None:
+        return "Settings were chosen with the first seed, whose scores are therefore optimistic."
+    return f"Settings were chosen with the first seed on {selection}, whose documents are not scored here."
 
 
 _REGRET = f"Regret: macro AURAC of {GRID}, one LoRA trained for every rank, minus that of the curve, seed by seed."

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aurac.errors import RecordError
+from aurac.errors import RecordError, UnknownNameError
 from aurac.results.files import NESTED
 from aurac.workflows.bench.kinds import Adapter, Study, make_adapter
 from aurac.workflows.bench.recipe import MethodSpec, Recipe, Setting, Values
@@ -83,14 +83,27 @@ class Scoring:
         return bool(cells) and all(cell.get("status") == "done" for cell in cells)
 
 
-def studies(recipe: Recipe, out: Path) -> list[Study]:
-    """Return every combination of base model, data and rank, with a folder of its own where there are several."""
+def studies(recipe: Recipe, out: Path, copies: Mapping[str, str] | None = None) -> list[Study]:
+    """Return every combination of base model, data and rank, with a folder of its own where there are several.
+
+    Args:
+        recipe: The recipe.
+        out: Folder of all of them.
+        copies: Base model, as the recipe calls it -> folder of a copy that is used instead.
+
+    Raises:
+        UnknownNameError: If the recipe has no such model.
+    """
+    copies = copies or {}
+    for name in copies:
+        if name not in recipe.models:
+            raise UnknownNameError("base model of the recipe", name, recipe.models)
     several = (len(recipe.models) > 1, len(recipe.data) > 1, len(recipe.ranks) > 1)
     found = []
     for model, data, rank in product(recipe.models, recipe.data, recipe.ranks):
         parts = (re.sub(r"[^\w.-]+", "-", model.strip("/")), data.name, f"rank-{rank}")
         root = out.joinpath(*(part for part, varies in zip(parts, several, strict=True) if varies))
-        found.append(Study(model, data, rank, root))
+        found.append(Study(model, data, rank, root, copies.get(model)))
     return found
 
 
@@ -102,7 +115,7 @@ def curves(recipe: Recipe) -> list[Curve]:
 def grid(recipe: Recipe, study: Study) -> list[Scoring]:
     """Return every setting of every curve with the first seed, on the suite that decides."""
     return [
-        _scoring(recipe, study, curve, setting, recipe.seeds[0], study.data.suites[0])
+        _scoring(recipe, study, curve, setting, recipe.seeds[0], study.data.deciding)
         for curve in curves(recipe)
         for setting in curve.spec.settings
     ]
@@ -153,7 +166,8 @@ def most_trainings(recipe: Recipe, study: Study) -> int:
 
 def _scoring(recipe: Recipe, study: Study, curve: Curve, setting: Setting, seed: int, suite: str) -> Scoring:
     adapter = make_adapter(recipe, study, curve.spec, setting, seed)
-    parts = [NESTED, curve.inference, suite if len(study.data.suites) > 1 else None]
+    several = len(study.data.suites) > 1 or study.data.selection is not None
+    parts = [NESTED, curve.inference, suite if several else None]
     return Scoring(
         adapter=adapter,
         curve=curve.name,
@@ -161,7 +175,7 @@ def _scoring(recipe: Recipe, study: Study, curve: Curve, setting: Setting, seed:
         seed=seed,
         suite=suite,
         tasks=recipe.suites[suite],
-        base=study.model,
+        base=study.place,
         ranks=study.eval_ranks(recipe),
         inference=curve.inference,
         options=recipe.scoring,

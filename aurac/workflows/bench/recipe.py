@@ -76,14 +76,22 @@ class DataSpec:
     Attributes:
         name: What folders call it.
         source: A named set, or a JSONL file.
-        suites: Names of the suites that adapters trained on it are scored on; the first one decides the choice.
+        suites: Names of the suites that adapters trained on it are scored on.
         training: Settings of the training that hold for these data only.
+        selection: Name of the suite that decides the choice and is scored for nothing else; None to let the first of
+            `suites` decide.
     """
 
     name: str
     source: str
     suites: tuple[str, ...]
     training: Values
+    selection: str | None = None
+
+    @property
+    def deciding(self) -> str:
+        """The suite that decides the choice."""
+        return self.selection or self.suites[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +124,15 @@ class Recipe:
 
     def fixed(self) -> dict[str, Any]:
         """Return what a folder of results may not change; methods, seeds, models and ranks may be added to it."""
-        data = {spec.name: {"source": spec.source, "suites": spec.suites, **spec.training} for spec in self.data}
+        data = {
+            spec.name: {
+                "source": spec.source,
+                "suites": spec.suites,
+                **({"selection": spec.selection} if spec.selection else {}),
+                **spec.training,
+            }
+            for spec in self.data
+        }
         flat: dict[str, Any] = {"train_ranks": self.train_ranks, "eval_ranks": self.eval_ranks, "seed": self.seeds[0]}
         for section, values in (("training", self.training), ("scoring", self.scoring), ("suites", self.suites)):
             flat |= {f"{section}.{key}": value for key, value in values.items()}
@@ -194,14 +210,21 @@ def _recipe(content: Values) -> Recipe:
 
 def _data(name: str, values: Values, suites: Values) -> DataSpec:
     where = f"data.{name}"
-    _check_keys(where, values, ("source", "suites", *shared_options()))
-    chosen = _list(f"{where}.suites", values.get("suites", list(suites)), str)
-    for suite in chosen:
+    about = ("source", "suites", "selection")
+    _check_keys(where, values, (*about, *shared_options()))
+    selection = values.get("selection")
+    rest = [suite for suite in suites if suite != selection]
+    chosen = _list(f"{where}.suites", values.get("suites", rest), str)
+    for suite in (*chosen, *([] if selection is None else [selection])):
         if suite not in suites:
-            raise UnknownNameError(f"suite in [{where}]", suite, suites)
-    own = {key: value for key, value in values.items() if key not in ("source", "suites")}
+            raise UnknownNameError(f"suite in [{where}]", str(suite), suites)
+    if selection in chosen:
+        raise RecipeError(
+            f"[{where}] selection {selection} is among its suites; choose on other documents, or leave it out."
+        )
+    own = {key: value for key, value in values.items() if key not in about}
     _check_values(where, own, shared_options())
-    return DataSpec(name=name, source=values.get("source", name), suites=chosen, training=own)
+    return DataSpec(name=name, source=values.get("source", name), suites=chosen, training=own, selection=selection)
 
 
 def _methods(tables: Values) -> tuple[MethodSpec, ...]:

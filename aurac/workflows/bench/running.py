@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aurac.errors import RecordError
 from aurac.workflows.bench import outcome, plan
 from aurac.workflows.bench.choice import choose, chosen_settings, write_choice
+from aurac.workflows.bench.counting import hours_line
+from aurac.workflows.bench.kinds import Study
 from aurac.workflows.bench.outcome import Outcome
 from aurac.workflows.bench.recipe import Recipe
 from aurac.workflows.bench.work import processes, work_off
@@ -18,13 +21,16 @@ RECIPE_FILE = "recipe.json"
 """What of the recipe a folder was made with, and may not change."""
 
 
-def run_recipe(recipe: Recipe, out: Path, *, jobs: int = 1) -> Iterator[tuple[Outcome | None, dict[str, str]]]:
+def run_recipe(
+    recipe: Recipe, out: Path, *, jobs: int = 1, copies: Mapping[str, str] | None = None
+) -> Iterator[tuple[Outcome | None, dict[str, str]]]:
     """Train, score and choose; what is done is left as it is, what failed is done again.
 
     Args:
         recipe: From `read_recipe`.
         out: Folder of adapters and records.
         jobs: Trainings or scorings at a time, each a process.
+        copies: Base model, as the recipe calls it -> folder of a copy that is used instead.
 
     Yields:
         For each study its table, None where nothing could be scored, and label -> error of what failed.
@@ -35,16 +41,22 @@ def run_recipe(recipe: Recipe, out: Path, *, jobs: int = 1) -> Iterator[tuple[Ou
     check_folder(out, recipe)
     _write_recipe(out, recipe)
     with processes(jobs) as pool:
-        for study in plan.studies(recipe, out):
+        studies = plan.studies(recipe, out, copies)
+        for study in studies:
             grid = plan.grid(recipe, study)
-            failed = work_off(grid, pool)
+            failed = work_off(grid, pool, tell=lambda: _tell(recipe, studies))
             choice = choose(grid)
             write_choice(study.root, choice)
             final = plan.chosen(recipe, study, chosen_settings(choice))
             failed |= work_off(final, pool)
             outcome.publish(study.root, final)
             found = outcome.rows(final)
-            yield (Outcome(found, study.title) if found else None), failed
+            yield (Outcome(found, study.title, choice, study.data.selection) if found else None), failed
+
+
+def _tell(recipe: Recipe, studies: Sequence[Study]) -> None:
+    if line := hours_line(recipe, studies):
+        print(line, file=sys.stderr, flush=True)
 
 
 def check_folder(out: Path, recipe: Recipe) -> None:

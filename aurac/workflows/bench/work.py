@@ -62,12 +62,15 @@ def processes(n: int) -> Iterator[ProcessPoolExecutor | None]:
         pool.shutdown(cancel_futures=True)
 
 
-def work_off(scorings: Sequence[Scoring], pool: ProcessPoolExecutor | None) -> dict[str, str]:
+def work_off(
+    scorings: Sequence[Scoring], pool: ProcessPoolExecutor | None, *, tell: Callable[[], None] = lambda: None
+) -> dict[str, str]:
     """Train and score what is not done.
 
     Args:
         scorings: What is to be scored; their trainings come first.
         pool: The processes that share the work; None for this one alone.
+        tell: Called after the first training and after the first scoring, when it is known what they take.
 
     Returns:
         Label -> error of what failed, and of what could not be done because of it.
@@ -82,7 +85,9 @@ def work_off(scorings: Sequence[Scoring], pool: ProcessPoolExecutor | None) -> d
         ("scored", lambda: [_scoring_job(scoring) for scoring in todo if not _lacks(scoring.adapter, broken)]),
     ]
     for verb, jobs in stages:
-        for job, outcome in run_jobs(jobs(), verb, pool):
+        for number, (job, outcome) in enumerate(run_jobs(jobs(), verb, pool)):
+            if number == 0 and not outcome.error:
+                tell()
             if outcome.error:
                 failed[f"{job.label} {verb}"] = broken[job.key] = outcome.error
     for scoring in todo:
