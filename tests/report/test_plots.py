@@ -91,6 +91,11 @@ def test_a_figure_has_one_panel_a_task_and_one_legend(make_run: Make) -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["a", r"b\$c_d"]
 
 
+def test_runs_of_several_tasks_get_a_panel_each(make_run: Make) -> None:
+    runs = [make_run(name, curve("arc", 1), curve("hella", 2)) for name in ("a", "b")]
+    assert [ax.get_title() for ax in plot_curves(runs).figure.axes] == ["arc", "hella"]
+
+
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
 def test_the_same_runs_give_the_same_bytes(suffix: str, make_run: Make, tmp_path: Path) -> None:
     runs = [make_run("a", curve("arc", 1))]
@@ -109,12 +114,11 @@ def test_nothing_to_plot_is_an_error() -> None:
         plot_curves([])
 
 
-def test_a_run_of_several_tasks_needs_to_know_which(make_run: Make) -> None:
-    with pytest.raises(
-        CurveError,
-        match=r"run 'a' has 2 tasks \(arc, hella\); say which with task=, or draw a panel for each with .*_curves",
-    ):
-        plot_curves(make_run("a", curve("arc", 1), curve("hella", 2)))
+def test_a_run_of_several_tasks_on_given_axes_needs_to_know_which(make_run: Make) -> None:
+    import matplotlib.pyplot as plt
+
+    with pytest.raises(CurveError, match=r"run 'a' has 2 tasks \(arc, hella\); say which with task=\."):
+        plot_curves(make_run("a", curve("arc", 1), curve("hella", 2)), ax=plt.subplots()[1])
 
 
 def line_style(index: int) -> dict[str, Any]:

@@ -32,8 +32,7 @@ def curve_of(item: Run | RankAccuracyCurve, task: str | None) -> RankAccuracyCur
         return item
     if task is None and len(item.tasks) != 1:
         raise CurveError(
-            f"run {item.name!r} has {len(item.tasks)} tasks ({', '.join(item.tasks)}); say which with task=, or draw a "
-            "panel for each with `aurac plot`, in Python aurac.report.plots.curves.figure_curves(runs, tasks=[...])."
+            f"run {item.name!r} has {len(item.tasks)} tasks ({', '.join(item.tasks)}); say which with task=."
         )
     return item.curve(item.tasks[0] if task is None else task).named(item.name)
 

@@ -19,6 +19,7 @@ from aurac.report.plots.axes import (
 )
 from aurac.report.plots.looks import looks as looks_of
 from aurac.report.plots.rank_axis import RankAxis, rank_axis
+from aurac.results import Run
 from aurac.statistics.bands import curve_band
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def plot_curves(
 
     Args:
         runs: Runs, paths of runs, or curves; one or several.
-        task: Which task of the runs; needed when they have more than one.
+        task: Which task of the runs; by default all that every run has, a panel each.
         axis: What the curves are drawn over, a name in `aurac.quadrature.AXES` or a cost in
             `aurac.analysis.costs.COSTS`, for runs.
         confidence_level: Of each band.
@@ -58,10 +59,11 @@ def plot_curves(
         ax: Axes to draw into; by default new ones, one paper column wide.
 
     Returns:
-        The axes. Accuracies are shown in points, other metrics as they are.
+        The axes; of several panels the first, and its `.figure` is all of them. Accuracies are shown in points, other
+        metrics as they are.
 
     Raises:
-        CurveError: If a run has several tasks and none was chosen.
+        CurveError: If runs have several tasks and none was chosen for `ax` or `base`, or have no task in common.
 
     Example:
         >>> ax = plot_curves(RankAccuracyCurve([1, 2, 4], [0.25, 0.5, 0.75]))
@@ -71,6 +73,9 @@ def plot_curves(
     import matplotlib.pyplot as plt
 
     items = items_of(runs)
+    if task is None and ax is None and base is None and len(tasks := _shared_tasks(items)) > 1:
+        options: dict[str, Any] = {"axis": axis, "confidence_level": confidence_level, "reference": reference}
+        return figure_curves(items, tasks=tasks, **options).axes[0]
     curves, along = [curve_of(item, task) for item in items], rank_axis(items, axis)
     with plt.rc_context(style.RC):
         ax = new_axes(ax)
@@ -94,6 +99,14 @@ def plot_curves(
         if len(ax.get_legend_handles_labels()[1]) > 1 or any(banded):
             ax.legend(title=_title(confidence_level, curves) if any(banded) else None)
     return ax
+
+
+def _shared_tasks(items: Sequence[Run | RankAccuracyCurve]) -> list[str]:
+    """Return the tasks that all runs have, in the order of the first one; none where a curve is among them."""
+    if not all(isinstance(item, Run) for item in items):
+        return []
+    runs = [item for item in items if isinstance(item, Run)]
+    return [task for task in runs[0].tasks if all(task in run.tasks for run in runs)]
 
 
 def _common_base(curves: Sequence[RankAccuracyCurve]) -> float | None:
