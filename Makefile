@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow goldens lint wheel docs leaderboard validate soak clean
+.PHONY: demo test test-slow goldens lint pyright wheel docs leaderboard validate soak clean
 
 demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
 	$(BIN)/aurac demo --out demo
@@ -23,6 +23,10 @@ lint: $(INSTALLED)  ## formatting, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+pyright: $(INSTALLED)  ## a second look at the types; needs Node.js and, the first time, a network
+	$(BIN)/python -m pip install --quiet pyright==1.1.414
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 wheel: $(INSTALLED)  ## build the wheel, install it elsewhere, import it from there
 	rm -rf dist build/elsewhere

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 
 import aurac
 import aurac_adapters
+
+# Written out: a name that is gone or renamed breaks other people's programs, so it must not happen by accident.
+NAMES = {
+    aurac: """
+        AuracError AuracScore Comparison RankAccuracyCurve Run compare compute load plot_critical_difference plot_curves
+        plot_difference plot_intervals plot_pareto recommend score smallest_rank weights
+    """,
+    aurac_adapters: """
+        AdapterFacts AdapterFolder DyLora LearnedMatryoshka Lora METHODS MatryoshkaLora NestedAdapter NestedMethod
+        RetrainedAdapter SvdLora at_rank attach convert_checkpoint convert_method export_merged export_slice
+        load_adapter load_ranked read_adapter read_facts read_ranked save_adapter svd_rotate
+    """,
+}
+
+
+@pytest.mark.parametrize("package", NAMES)
+def test_the_public_names_are_these(package: ModuleType) -> None:
+    assert package.__all__ == NAMES[package].split()
 
 
 @pytest.mark.parametrize("package", [aurac, aurac_adapters])

@@ -16,6 +16,7 @@ _PUBLIC = {
     "AdapterFacts": "aurac_adapters.folder.facts",
     "AdapterFolder": "aurac_adapters.folder.folder",
     "DyLora": "aurac_adapters.methods.dylora",
+    "LearnedMatryoshka": "aurac_adapters.methods.learned",
     "Lora": "aurac_adapters.methods.lora",
     "MatryoshkaLora": "aurac_adapters.methods.matryoshka",
     "NestedAdapter": "aurac_adapters.layer.nested",
