@@ -1,4 +1,4 @@
-"""What `sweep_speed.py` measures on: real questions and shots, a tokenizer trained on them, a random Llama."""
+"""What `sweep_speed.py` measures on: real questions and shots, and a model folder or a random Llama."""
 
 from __future__ import annotations
 
@@ -17,12 +17,23 @@ if TYPE_CHECKING:
 
 os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
 
-DATASETS = ("allenai/ai2_arc", "Rowan/hellaswag", "cais/mmlu", "openai/gsm8k")
+DATASETS = (
+    "allenai/ai2_arc",
+    "Rowan/hellaswag",
+    "cais/mmlu",
+    "openai/gsm8k",
+    "baber/piqa",
+    "EleutherAI/lambada_openai",
+)
 # What lm-eval is asked for. GSM8K's texts end at the length of an average reference answer: a random model never
 # ends them.
 ANSWER_TOKENS = 128
 # Short name -> lm-eval's tasks, shots, and whether every document gets the same shots (else they are drawn for each).
 TASKS: dict[str, tuple[tuple[str, ...], int, bool]] = {
+    "arc-easy-0": (("arc_easy",), 0, False),
+    "hellaswag-0": (("hellaswag",), 0, False),
+    "piqa-0": (("piqa",), 0, False),
+    "lambada-0": (("lambada_openai",), 0, False),
     "arc": (("arc_challenge",), 25, False),
     "hellaswag": (("hellaswag",), 10, False),
     "mmlu": (("mmlu_abstract_algebra",), 5, True),
@@ -86,18 +97,21 @@ def training_text(shared: Path, folder: Path) -> Iterator[str]:
             yield json.dumps(row, ensure_ascii=False)
 
 
-def build_adapter(shape: str, *, max_rank: int, device: str, dtype: str) -> NestedAdapter:
-    """A Llama with random weights and a LoRA on all linear layers whose B is not zero."""
+def build_adapter(shape: str, *, max_rank: int, device: str, dtype: str, folder: Path | None = None) -> NestedAdapter:
+    """The model of a folder, or a Llama with random weights, and a LoRA on all linear layers whose B is not zero."""
     import torch
     from peft import get_peft_model
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
     from aurac_adapters import Lora, attach
 
     torch.manual_seed(0)
-    config = LlamaConfig(**SHAPES[shape], bos_token_id=0, eos_token_id=1)
     method = Lora(max_rank=max_rank)
-    model = get_peft_model(LlamaForCausalLM(config).to(getattr(torch, dtype)), method.lora_config())
+    if folder is None:
+        base = LlamaForCausalLM(LlamaConfig(**SHAPES[shape], bos_token_id=0, eos_token_id=1))
+    else:
+        base = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
+    model = get_peft_model(base.to(getattr(torch, dtype)), method.lora_config())
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.02)
@@ -136,14 +150,17 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 def prepare(args: Namespace) -> Any:
-    """Lay out the data sets and train the tokenizer, unless an earlier run did; return the tokenizer."""
-    from transformers import PreTrainedTokenizerFast
+    """Lay out the data sets, and train the tokenizer for random models, unless an earlier run did; return it."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    folder = args.hub / "tokenizer"
-    if not folder.exists():
+    if not all((args.hub / name).exists() for name in DATASETS):
         script = args.shared / "data" / "make_offline_hub.py"
         subprocess.run(
             [sys.executable, str(script), str(args.hub), "--only", *DATASETS], check=True, stdout=subprocess.DEVNULL
         )
+    if args.model is not None:
+        return AutoTokenizer.from_pretrained(args.model)
+    folder = args.hub / "tokenizer"
+    if not folder.exists():
         train_tokenizer(args.shared, args.hub).save_pretrained(folder)
     return PreTrainedTokenizerFast.from_pretrained(folder)

@@ -2,16 +2,18 @@ r"""Measure a sweep with the engine against a loop of lm-eval's own HFLM over th
 
     python benchmarks/sweep_speed.py --shared ../shared                        # CPU, about 40 minutes on 2 cores
     python benchmarks/sweep_speed.py --shared ../shared --tasks arc --documents 4 --repeats 1 --ranks 1
+    python benchmarks/sweep_speed.py --shared ../shared --model SMOLLM2 --tasks arc-easy-0 --documents 60 --no-memory
     python benchmarks/sweep_speed.py --shared ../shared --shape llama-3.2-1b --device cuda --dtype bfloat16 \
-        --ranks 1 2 4 8 16 32 64 128 256 --documents 200 --hflm-batch-size 16
+        --ranks 1 2 4 8 16 32 64 128 256 --documents 200 --hflm-batch-sizes 16 64
 
-Real questions and shots, a randomly initialised Llama with a LoRA of the largest rank, and a 32k BPE trained on the
-questions' text. The engine's sweep builds the requests once, plans them once, sets each rank (merged in float32, by
-the gate otherwise) and answers; the loop builds the requests for every rank, as `simple_evaluate` does, sets the rank
-by the gate, and lets HFLM answer. Neither loads the model. At each rank the engine runs, then HFLM; "ratio" is the
+Real questions and shots, and a LoRA of the largest rank with random weights on the model of a folder (`--model`), or
+on a randomly initialised Llama with a 32k BPE trained on the questions' text. The engine's sweep builds the requests
+once, plans them once, sets each rank (merged in float32, by the gate otherwise) and answers; the loop builds the
+requests for every rank, as `simple_evaluate` does, sets the rank by the gate, and lets HFLM answer, at each of
+several batch sizes. Neither loads the model. At each rank the engine runs, then HFLM at each size; "ratio" is the
 median over these pairs of the time to answer, "whole" the median over repeats of loop by sweep, building and setting
-ranks included. Seconds are process CPU time on the CPU, which other programs on the machine disturb little, and
-wall-clock time on a GPU.
+ranks included, each for the batch size that is HFLM's best. Seconds are process CPU time on the CPU, which other
+programs on the machine disturb little, and wall-clock time on a GPU.
 """
 
 from __future__ import annotations
@@ -44,26 +46,36 @@ class Measured:
     documents: int
     requests: int = 0
     engine_seconds: list[float] = field(default_factory=list)
-    hflm_seconds: list[float] = field(default_factory=list)
+    hflm_seconds: dict[int, list[float]] = field(default_factory=dict)
     sweep_seconds: list[float] = field(default_factory=list)
-    loop_seconds: list[float] = field(default_factory=list)
+    loop_seconds: dict[int, list[float]] = field(default_factory=dict)
     largest_difference: float = 0.0
     flips: int = 0
     work: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def ratios(self) -> dict[int, float]:
+        """Batch size -> median over repeats and ranks of HFLM's seconds per second of the engine, answering only."""
+        return {size: median_ratio(seconds, self.engine_seconds) for size, seconds in self.hflm_seconds.items()}
+
+    @property
     def ratio(self) -> float:
-        """Median over repeats and ranks of HFLM's seconds per second of the engine, answering only."""
-        return statistics.median(h / e for h, e in zip(self.hflm_seconds, self.engine_seconds, strict=True))
+        """The ratio at HFLM's best batch size."""
+        return min(self.ratios.values())
 
     @property
     def whole(self) -> float:
-        """Median over repeats of the loop's seconds per second of the sweep."""
-        return statistics.median(h / e for h, e in zip(self.loop_seconds, self.sweep_seconds, strict=True))
+        """Median over repeats of the loop's seconds per second of the sweep, at HFLM's best batch size."""
+        return min(median_ratio(seconds, self.sweep_seconds) for seconds in self.loop_seconds.values())
 
     def record(self) -> dict[str, Any]:
         """Everything, and the medians."""
-        return asdict(self) | {"ratio": self.ratio, "whole": self.whole}
+        return asdict(self) | {"ratios": self.ratios, "ratio": self.ratio, "whole": self.whole}
+
+
+def median_ratio(slower: list[float], faster: list[float]) -> float:
+    """Median of the quotients of pairs that were measured one after the other."""
+    return statistics.median(a / b for a, b in zip(slower, faster, strict=True))
 
 
 class Ranks:
@@ -94,32 +106,35 @@ def measure(task: str, lms: tuple[Any, Any], args: argparse.Namespace, ranks: Ra
     for repeat in range(args.repeats):
         engine.forget_plans()
         pairs, sweep = timed(partial(build_requests, task, result.documents, args.hub), args.device)
-        loop, kind = 0.0, pairs[0][1].request_type
+        loop = dict.fromkeys(args.hflm_batch_sizes, 0.0)
         result.requests = len(pairs)
-        hflm.batch_size_per_gpu = args.hflm_generation_batch_size if kind == "generate_until" else args.hflm_batch_size
         for rank in args.ranks:
             _, setting = timed(partial(ranks.for_engine, rank), args.device)
             ours, answering = timed(partial(ask, engine, pairs), args.device)
             sweep += setting + answering
-            again, building = timed(partial(build_requests, task, result.documents, args.hub), args.device)
-            ranks.for_hflm(rank)
-            theirs, waiting = timed(partial(ask, hflm, again), args.device)
-            loop += building + waiting
             result.engine_seconds.append(answering)
-            result.hflm_seconds.append(waiting)
-            difference, flips = compare(pairs, ours, theirs)
-            result.largest_difference = max(result.largest_difference, difference)
-            result.flips += flips
-            print(
-                f"{task} repeat {repeat + 1} rank {rank}: engine {answering:.1f} s, HFLM {waiting:.1f} s, difference "
-                f"{difference:.1e}, flips {flips}",
-                file=sys.stderr,
-                flush=True,
-            )
             result.work = result.work or engine.work.to_dict()  # the counts are the same at every rank
             engine.reset_work()
+            again, building = timed(partial(build_requests, task, result.documents, args.hub), args.device)
+            ranks.for_hflm(rank)
+            for size in args.hflm_batch_sizes:
+                hflm.batch_size_per_gpu = size
+                theirs, waiting = timed(partial(ask, hflm, again), args.device)
+                loop[size] += building + waiting
+                result.hflm_seconds.setdefault(size, []).append(waiting)
+                difference, flips = compare(pairs, ours, theirs)
+                result.largest_difference = max(result.largest_difference, difference)
+                # Texts of several prompts at a time go on until every row has stopped; one at a time are compared.
+                result.flips += flips if size == 1 or not isinstance(ours[0], str) else 0
+                print(
+                    f"{task} repeat {repeat + 1} rank {rank}: engine {answering:.1f} s, HFLM {waiting:.1f} s in "
+                    f"batches of {size}, difference {difference:.1e}, flips {flips}",
+                    file=sys.stderr,
+                    flush=True,
+                )
         result.sweep_seconds.append(sweep)
-        result.loop_seconds.append(loop)
+        for size, seconds in loop.items():
+            result.loop_seconds.setdefault(size, []).append(seconds)
     return result
 
 
@@ -227,7 +242,7 @@ def table(results: list[Measured]) -> str:
         w = r.work
         lines.append(
             f"{r.task:<18} {r.documents:>4} {statistics.median(r.engine_seconds):>9.1f}"
-            f" {statistics.median(r.hflm_seconds):>8.1f} {r.ratio:>6.1f}x {r.whole:>6.1f}x"
+            f" {min(map(statistics.median, r.hflm_seconds.values())):>8.1f} {r.ratio:>6.2f}x {r.whole:>6.2f}x"
             f" {w['tokens_over_limit']:>13.3f} {w['padding_share']:>8.1%}"
             f" {w['rows_projected'] / w['rows_asked']:>11.2f} {r.largest_difference:>7.0e} {r.flips:>6}"
         )
@@ -253,8 +268,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     ask.add_argument("--shape", choices=list(SHAPES), default="small")
     ask.add_argument("--device", default="cpu")
     ask.add_argument("--dtype", default="float32")
-    ask.add_argument("--hflm-batch-size", type=int, default=1, help="for log-likelihoods; 1 is the fastest on a CPU")
-    ask.add_argument("--hflm-generation-batch-size", type=int, default=8)
+    ask.add_argument("--model", type=Path, metavar="FOLDER", help="a real model instead of a random one of --shape")
+    ask.add_argument("--hflm-batch-sizes", nargs="+", type=int, default=[1, 8, 32], help="the best one counts")
     ask.add_argument("--threads", type=int, default=1)
     ask.add_argument("--low-precision", type=int, default=8, metavar="N", help="documents of the bfloat16 comparison")
     ask.add_argument("--no-memory", action="store_true", help="leave out the comparison of peak memory")
@@ -285,14 +300,15 @@ def main(argv: list[str] | None = None) -> int:
         return HFLM(pretrained=model, tokenizer=tokenizer, batch_size=size, softmax_dtype="float32")
 
     shape = "small-128k" if args.memory_of else args.shape
-    nested = build_adapter(shape, max_rank=max(args.ranks), device=args.device, dtype=args.dtype)
+    nested = build_adapter(shape, max_rank=max(args.ranks), device=args.device, dtype=args.dtype, folder=args.model)
     model = nested.model
     if args.memory_of:
         print(memory_of((engine_of if args.memory_of == "engine" else hflm_of)(model, 4), args.hub))
         return 0
-    ranks, lms = Ranks(nested), (engine_of(model), hflm_of(model, args.hflm_batch_size))
-    settings = {k: v for k, v in vars(args).items() if k not in {"shared", "hub", "out", "memory_of"}}
-    record: dict[str, Any] = {"settings": settings, "shape": SHAPES[args.shape], "hardware": hardware(args.device)}
+    ranks, lms = Ranks(nested), (engine_of(model), hflm_of(model, args.hflm_batch_sizes[0]))
+    settings = {k: v for k, v in vars(args).items() if k not in {"shared", "hub", "out", "memory_of", "model"}}
+    shape_or_model = {"model": args.model.name} if args.model else {"shape": SHAPES[args.shape]}
+    record: dict[str, Any] = {"settings": settings, **shape_or_model, "hardware": hardware(args.device)}
     results: list[Measured] = []
     for task in args.tasks:
         results.append(measure(task, lms, args, ranks))

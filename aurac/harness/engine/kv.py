@@ -42,12 +42,6 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         """Return the number of positions in use."""
         return 0 if self.keys is None else int(self.keys.shape[2])
 
-    def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Keep these rows of the batch only."""
-        used = self.get_seq_length()
-        self._key_buffer, self._value_buffer = self._key_buffer[indices], self._value_buffer[indices]
-        self.keys, self.values = self._key_buffer[:, :, :used], self._value_buffer[:, :, :used]
-
 
 def new_cache(room: int, *, header: Cache | None = None, rows: int = 1) -> Cache:
     """Return a cache with room for `room` positions, starting with a header of one row repeated over `rows` rows."""

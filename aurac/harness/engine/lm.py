@@ -19,12 +19,13 @@ from aurac.harness.engine.batches import automatic_budget
 from aurac.harness.engine.capability import Capability, counts_keys, inspect_model
 from aurac.harness.engine.fallback import Method, by_hflm
 from aurac.harness.engine.forward import make_forward, masks_allowed
-from aurac.harness.engine.generate import generate, make_stop
+from aurac.harness.engine.generate import generate
 from aurac.harness.engine.greedy import cut_text, no_room, not_greedy, prompt_queries, prompt_tokens
 from aurac.harness.engine.plan import Plan, make_plan
 from aurac.harness.engine.processes import Processes, current_processes
 from aurac.harness.engine.queries import Query, encode_pairs, make_query
 from aurac.harness.engine.score import Answers, score
+from aurac.harness.engine.stopping import make_stop
 from aurac.harness.engine.trial import NotNumbersError, try_out
 from aurac.harness.engine.work import Work
 from aurac.harness.quiet import building

@@ -30,6 +30,7 @@ class Work:
         rows_asked: Different positions whose next-token distribution the requests ask for.
         rows_projected: Hidden rows that were multiplied with the vocabulary.
         forward_calls: Calls of the model.
+        decode_calls: Those that appended a token to each row in use.
         backed_off: How often the token budget was halved after an out-of-memory error.
         token_budget: Token positions a batch may hold; the smallest one in use.
         seconds: Wall-clock seconds by phase: plan, trial, header, document (whole), context and continuation (of
@@ -51,6 +52,7 @@ class Work:
     rows_asked: int = 0
     rows_projected: int = 0
     forward_calls: int = 0
+    decode_calls: int = 0
     backed_off: int = 0
     token_budget: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
