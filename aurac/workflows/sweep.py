@@ -60,6 +60,11 @@ def score(adapter: str | os.PathLike[str], **options: Any) -> Run | None:
 
 def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run | None:
     """Do what `score` does, with the options as one object."""
+    from aurac.harness.protocols import parse_tasks
+    from aurac.harness.task_names import check_names
+
+    # Before anything that imports torch.
+    check_names(parse_tasks(options.tasks, protocol=options.protocol), include_path=options.include_path)
     from aurac_adapters import read_ranked
 
     join_processes(options.engine)
