@@ -23,7 +23,9 @@ def test_tasks_groups_and_tags_pass(tasks: str) -> None:
     check_names(parse_tasks(tasks))
 
 
-@pytest.mark.parametrize("text", ["task: task_of_nobody\n", "group: many\ntask:\n  - task_of_nobody\n", '{"task": "task_of_nobody"}'])
+@pytest.mark.parametrize(
+    "text", ["task: task_of_nobody\n", "group: many\ntask:\n  - task_of_nobody\n", '{"task": "task_of_nobody"}']
+)
 def test_own_tasks_pass_with_their_folder_only(text: str, tmp_path: Path) -> None:
     (tmp_path / "file.yaml").write_text(text)
     check_names(parse_tasks("task_of_nobody"), include_path=tmp_path)
