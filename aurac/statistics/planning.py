@@ -152,9 +152,8 @@ def _check(*, sd: float, n_documents: int, alpha: float, power: float, seed_sd: 
             raise CurveError(f"{name} {value:g} is not between 0 and 1.")
     for name, value in (("sd", sd), ("seed_sd", seed_sd)):
         if not 0 <= value < math.inf:
-            raise CurveError(
-                f"{name} {value:g} is negative or not a number, or infinite. Give a standard deviation, such as 0.3."
-            )
+            what = "infinite" if value == math.inf else "negative or not a number"
+            raise CurveError(f"{name} {value:g} is {what}. Give a standard deviation, such as 0.3.")
     if n_documents < 2:
         raise CurveError(f"{n_documents} documents show no spread. Plan with at least 2.")
     if n_seeds is not None and n_seeds < 2:
