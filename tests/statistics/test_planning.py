@@ -119,9 +119,9 @@ def test_power_is_what_a_simulated_paired_test_finds() -> None:
         (lambda: minimal_effect(0.3, 100, seed_sd=0.1), "seed_sd needs n_seeds"),
         (lambda: seed_floor(0.1, 1), "1 seed shows no spread"),
         (lambda: seed_floor(0.1, 2), "2 seeds of each method make no test.*Plan with at least 3"),
-        (lambda: minimal_effect(0.3, 100, seed_sd=float("inf"), n_seeds=3), "seed_sd inf is .* infinite"),
+        (lambda: minimal_effect(0.3, 100, seed_sd=float("inf"), n_seeds=3), "seed_sd inf is infinite"),
         (lambda: minimal_effect(0.3, 100, seed_sd=float("nan"), n_seeds=3), "seed_sd nan is negative or not a number"),
-        (lambda: minimal_effect(float("inf"), 100), "sd inf is .* infinite"),
+        (lambda: minimal_effect(float("inf"), 100), "sd inf is infinite"),
     ],
 )
 def test_impossible_plans_say_why(call: Any, message: str) -> None:
