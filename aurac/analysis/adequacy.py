@@ -69,6 +69,9 @@ class Adequacy:
         n_documents: Documents, over all tasks.
         bounded: Whether scores are fractions, which are printed as points.
         evidence: One entry a rank, from full rank down.
+        target: What is random: "docs" (this adapter), or "docs+seeds" (the method) for curves with several seeds.
+        n_seeds: Trainings behind the curves.
+        n_clusters: Passages that the documents of all tasks share, None where documents stand alone.
     """
 
     rank: int
@@ -78,6 +81,9 @@ class Adequacy:
     n_documents: int
     bounded: bool
     evidence: tuple[RankEvidence, ...]
+    target: str = "docs"
+    n_seeds: int = 1
+    n_clusters: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary that JSON can hold."""
@@ -152,7 +158,19 @@ def smallest_rank(source: Any, *, margin: float = 0.01, alpha: float = 0.05, tas
         evidence.append(replace(found, status=status))
     adequate = [e.rank for e in evidence if e.status in {"reference", "certified"}]
     n_documents = sum(curve.n_documents or 0 for curve in curves)
-    return Adequacy(adequate[-1], ranks[0], margin, alpha, n_documents, curves[0].bounded, tuple(evidence))
+    seeds, clusters = [curve.seeds for curve in curves], [curve.clusters for curve in curves]
+    return Adequacy(
+        adequate[-1],
+        ranks[0],
+        margin,
+        alpha,
+        n_documents,
+        curves[0].bounded,
+        tuple(evidence),
+        target="docs+seeds" if over_seeds(curves) else "docs",
+        n_seeds=min((len(s.labels) for s in seeds if s is not None), default=1),
+        n_clusters=sum(len(set(labels)) for labels in clusters if labels is not None) or None,
+    )
 
 
 def _decide(p_value: float | None, going: bool, alpha: float) -> tuple[bool, str]:

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import Any
 
 from aurac.analysis.compared import MACRO, ComparedRuns, Result
 from aurac.analysis.compute import compute
 from aurac.analysis.cost_axes import common_axis
+from aurac.analysis.equality import equivalences
+from aurac.analysis.families import FAMILIES, with_families
 from aurac.analysis.flat import flat_notes
 from aurac.analysis.grouping import BY, as_run, by_method, check_target, pool
 from aurac.analysis.joining import check_allowed, common_tasks, distinct, find_baseline, join
 from aurac.analysis.macro import add_macro
+from aurac.analysis.other_axis import with_other_axis
+from aurac.analysis.pairs import all_pairs
 from aurac.analysis.settings import Settings
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError
 from aurac.results import Run, load
-from aurac.statistics.multiplicity import holm
-from aurac.statistics.pairwise import Pairwise, pairwise
+from aurac.statistics.equivalence import check_margin
+from aurac.statistics.pairwise import Pairwise
 from aurac.statistics.refused import check_name
 
 _TWO_SEEDS = (
@@ -41,6 +44,9 @@ def compare(
     n_resamples: int = 9999,
     seed: int = 12345,
     allow: Sequence[str] = (),
+    ranks: str | None = None,
+    family: str = "task",
+    margin: float | None = None,
 ) -> ComparedRuns:
     """Compare runs with a baseline, and with each other, on the documents that all of them have.
 
@@ -57,6 +63,9 @@ def compare(
         n_resamples: Sign patterns of the sign-flip test, where they cannot all be enumerated.
         seed: Of those patterns.
         allow: Signature keys that may differ between runs ("shots", "task"); the tables then say so.
+        ranks: "common" to compare on the ranks that all runs have; by default different ranks are an error.
+        family: What p-values are adjusted over: "task" (the rows compared on a task) or "all" (over all tasks too).
+        margin: Also test whether each run equals the baseline within this difference, a fraction.
 
     Raises:
         ComparisonError: If tasks, ranks, metrics, shots or documents do not fit, or a method has too few seeds; the
@@ -67,13 +76,15 @@ def compare(
     members = _members(runs, by)
     target = check_target(members, by if not isinstance(runs, Mapping) else "method", target)
     along = common_axis(axis, [as_run(name, group, group[0].curves) for name, group in members.items()])
-    settings, allowed = Settings(axis, rule, confidence_level, n_resamples, seed, target, along), check_allowed(allow)
+    check_name("family of tests", family, FAMILIES)
+    settings = Settings(axis, rule, confidence_level, n_resamples, seed, target, along, family)
+    allowed = check_allowed(allow)
     chosen, every = find_baseline(members, baseline), [run for group in members.values() for run in group]
     names, notes = common_tasks(every, tasks)
-    joined = {task: join(every, task, options=settings.area, allow=allowed) for task in names}
+    joined = {task: join(every, task, options=settings.area, allow=allowed, ranks=ranks) for task in names}
     curves = {task: _pooled(members, found.curves) for task, found in joined.items()}
     tested = [task for task in names if joined[task].paired and len(members) > 1 and target != "benchmark"]
-    pairs = {task: _pairs(curves[task], chosen, settings) for task in tested}
+    pairs = {task: all_pairs(curves[task], chosen, settings) for task in tested}
     results = _results(curves, pairs, chosen, settings)
     notes += [note for found in joined.values() for note in found.notes]
     if len(names) > 1:
@@ -82,7 +93,10 @@ def compare(
     if any(r.difference is not None and r.difference.p_value is None for r in results.values()):
         notes.append(_TWO_SEEDS)
     rows = tuple(as_run(name, group, {task: curves[task][name] for task in names}) for name, group in members.items())
-    return ComparedRuns(rows, names, chosen, _with_holm(results), tuple(dict.fromkeys(notes)), pairs, settings)
+    adjusted, family_pairs = with_families(results, pairs, family, MACRO)
+    made = ComparedRuns(rows, names, chosen, adjusted, tuple(dict.fromkeys(notes)), family_pairs, settings)
+    made = replace(made, equal_within=None if margin is None else equivalences(made, check_margin(margin)))
+    return with_other_axis(made, curves)
 
 
 def _members(
@@ -122,22 +136,3 @@ def _results(
                 score.value, score.value_linear, score.stderr, score.interval, score, difference
             )
     return results
-
-
-def _pairs(curves: Mapping[str, RankAccuracyCurve], baseline: str, settings: Settings) -> Pairwise:
-    """Return the tests of all pairs; the baseline comes last, so that it is the subtrahend of all its pairs."""
-    order = [*(name for name in curves if name != baseline), baseline]
-    options: dict[str, Any] = {"target": settings.target, "confidence_level": settings.confidence_level}
-    if settings.target == "docs":
-        options |= {"n_resamples": settings.n_resamples, "test": "auto"}
-    return pairwise({name: curves[name] for name in order}, seed=settings.seed, **settings.area, **options)
-
-
-def _with_holm(results: dict[tuple[str, str], Result]) -> dict[tuple[str, str], Result]:
-    adjusted = dict(results)
-    for task in dict.fromkeys(task for _, task in results):
-        known = {key: r.difference.p_value for key, r in results.items() if key[1] == task and r.difference}
-        family = {key: p for key, p in known.items() if p is not None}
-        p_values = holm(list(family.values()))
-        adjusted |= {key: replace(results[key], p_holm=p) for key, p in zip(family, p_values, strict=True)}
-    return adjusted

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from aurac.analysis.score import AuracScore
 from aurac.analysis.settings import Settings
 from aurac.results import Run
+from aurac.statistics.equivalence import Equivalence
 from aurac.statistics.estimate import Interval
 from aurac.statistics.over_seeds import are_paired
 from aurac.statistics.paired import PairedDifference, smallest_found
@@ -42,6 +43,19 @@ class Result:
     p_holm: float | None = None
 
 
+@dataclass(frozen=True)
+class EqualWithin:
+    """Tests of equivalence to the baseline.
+
+    Attributes:
+        margin: Largest difference that counts as none, a fraction for accuracies.
+        tests: (run, task) -> two one-sided tests (Schuirmann 1987); pairs without a test are left out.
+    """
+
+    margin: float
+    tests: Mapping[tuple[str, str], Equivalence]
+
+
 @dataclass(frozen=True, repr=False)
 class ComparedRuns:
     """Runs compared on their common documents.
@@ -54,6 +68,9 @@ class ComparedRuns:
         notes: What a reader has to know, printed under the tables.
         pairs: Task -> tests of all pairs as one family; tasks whose documents cannot be joined are left out.
         settings: How it was made.
+        other_axis: The other axis of ranks on which pairs were tested too, None for costs and without tests.
+        other_pairs: As `pairs`, on that axis.
+        equal_within: Tests of equivalence to the baseline, where a margin was given.
     """
 
     runs: tuple[Run, ...]
@@ -63,6 +80,9 @@ class ComparedRuns:
     notes: tuple[str, ...]
     pairs: Mapping[str, Pairwise]
     settings: Settings
+    other_axis: str | None = None
+    other_pairs: Mapping[str, Pairwise] = field(default_factory=dict)
+    equal_within: EqualWithin | None = None
 
     @property
     def headline(self) -> str:
@@ -75,7 +95,9 @@ class ComparedRuns:
         return (*self.tasks, MACRO) if self.headline == MACRO else self.tasks
 
     def ordered(self) -> list[Run]:
-        """Return the runs from best to worst in the headline column."""
+        """Return the runs from best to worst in the headline column; as given where their ranks differ."""
+        if self.grids_differ(self.headline):
+            return list(self.runs)
         best_last = self.higher_is_better(self.headline)
         return sorted(self.runs, key=lambda run: self.results[run.name, self.headline].value, reverse=best_last)
 
@@ -98,6 +120,16 @@ class ComparedRuns:
         tested = task in self.pairs and self.pairs[task].p_adjusted
         return self.pairs[task].tiers(self.settings.alpha) if tested else None
 
+    def other_tiers(self, task: str) -> Tiers | None:
+        """Return the places on the other axis, None where there are no tests on it."""
+        tested = task in self.other_pairs and self.other_pairs[task].p_adjusted
+        return self.other_pairs[task].tiers(self.settings.alpha) if tested else None
+
+    def grids_differ(self, task: str) -> bool:
+        """Tell whether runs were scored at different ranks: their scores are different metrics, without an order."""
+        tasks = self.tasks if task == MACRO else (task,)
+        return any(len({self.score(run.name, t).curve.ranks for run in self.runs}) > 1 for t in tasks)
+
     def beats(self, task: str, name: str, other: str) -> bool:
         """Tell whether a run is significantly better than another in the tests of all pairs."""
         pairs = self.pairs[task]
@@ -109,6 +141,8 @@ class ComparedRuns:
 
     def has_best_value(self, run: str, task: str) -> bool:
         """Tell whether no run has a better number on a task, whatever its error; ties are all best."""
+        if self.grids_differ(task):
+            return False
         values = [self.results[other.name, task].value for other in self.runs]
         best = max(values) if self.higher_is_better(task) else min(values)
         return len(values) > 1 and abs(self.results[run, task].value - best) < 1e-12

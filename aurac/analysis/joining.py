@@ -13,6 +13,7 @@ from aurac.errors import ComparisonError, UnknownNameError
 from aurac.results import Run
 from aurac.results.files import NESTED
 from aurac.statistics.alignment import align
+from aurac.statistics.refused import check_name
 
 _MAY_DIFFER = {"n", "docs"}
 
@@ -89,14 +90,18 @@ def check_allowed(allow: Sequence[str]) -> frozenset[str]:
     return frozenset(allow)
 
 
-def join(runs: Sequence[Run], task: str, *, options: Mapping[str, Any], allow: frozenset[str]) -> Joined:
+def join(
+    runs: Sequence[Run], task: str, *, options: Mapping[str, Any], allow: frozenset[str], ranks: str | None = None
+) -> Joined:
     """Return each run's curve on the common documents, or on what it has where documents are not known.
+
+    With ranks "common" the curves are those at the ranks that all runs have.
 
     Raises:
         ComparisonError: If signatures differ in a key that is not allowed to, or no document is common.
     """
-    curves = [run.curve(task).named(run.name) for run in runs]
-    notes = _differing_keys(curves, task, options, allow)
+    curves, on_ranks = _at_ranks([run.curve(task).named(run.name) for run in runs], task, ranks)
+    notes = [*on_ranks, *_differing_keys(curves, task, options, allow)]
     named = {str(curve.name): curve for curve in curves}
     if any(curve.documents is None for curve in curves):
         why = f"{task}: not every run has per-document scores, so there is no paired difference."
@@ -104,7 +109,7 @@ def join(runs: Sequence[Run], task: str, *, options: Mapping[str, Any], allow: f
     try:
         aligned = align(curves, missing="drop")
     except ComparisonError:
-        if not notes:
+        if len(notes) == len(on_ranks):
             raise
         why = f"{task}: what differs leaves no common documents and ranks, so there is no paired difference."
         return Joined(named, False, (*notes, why))
@@ -115,6 +120,23 @@ def join(runs: Sequence[Run], task: str, *, options: Mapping[str, Any], allow: f
     if n < 2:
         notes.append(f"{task}: one common document has no spread, so there is no error and no test.")
     return Joined({str(curve.name): curve for curve in aligned}, n > 1, tuple(notes))
+
+
+def _at_ranks(
+    curves: list[RankAccuracyCurve], task: str, ranks: str | None
+) -> tuple[list[RankAccuracyCurve], list[str]]:
+    """Return the curves at the ranks that were asked for, and a note where some are left out."""
+    if ranks is None:
+        return curves, []
+    check_name("choice of ranks", ranks, ("common",))
+    common = sorted(set.intersection(*(set(curve.ranks) for curve in curves)))
+    if not common:
+        listed = "; ".join(f"{curve.name}: {'-'.join(map(str, curve.ranks))}" for curve in curves)
+        raise ComparisonError(f"{task}: the runs have no rank in common ({listed}). Score them at the same ranks.")
+    if all(list(curve.ranks) == common for curve in curves):
+        return curves, []
+    note = f"{task}: compared at the ranks that all runs have, {'-'.join(map(str, common))}; others are left out."
+    return [curve.select_ranks(common) for curve in curves], [note]
 
 
 def _differing_keys(
@@ -139,6 +161,7 @@ def _differing_keys(
                 raise ComparisonError(
                     f"{pair} are not comparable on {task}: {key} is {a} and {b}. Score both with the same ranks, "
                     f"metric, shots and task version, or allow {key} to differ (--allow {key})."
+                    + (" Or compare on the ranks that all have (--ranks common)." if key == "ranks" else "")
                 )
     return notes
 

@@ -34,7 +34,7 @@ def add_macro(
     names = list(curves[next(iter(curves))])
     values = {name: math.fsum(results[name, task].value for task in curves) / len(curves) for name in names}
     if all(task in pairs for task in curves):
-        pairs[MACRO] = _macro_pairs(values, pairs, curves, settings)
+        pairs[MACRO] = macro_pairs(values, pairs, curves, settings)
     for name in names:
         parts = [results[name, task] for task in curves]
         linear = [part.value_linear for part in parts if part.value_linear is not None]
@@ -64,7 +64,7 @@ def _macro_error(
     return Estimate(made.value, made.stderr, made.df), interval
 
 
-def _macro_pairs(
+def macro_pairs(
     values: Mapping[str, float],
     pairs: Mapping[str, Pairwise],
     curves: Mapping[str, Mapping[str, RankAccuracyCurve]],

@@ -9,6 +9,8 @@ from typing import Any
 from aurac.analysis.adapter_size import full_rank
 from aurac.analysis.adequacy import Adequacy, smallest_rank
 from aurac.analysis.compared import MACRO
+from aurac.analysis.grouping import as_run, by_method, pool
+from aurac.analysis.joining import common_tasks, distinct, join
 from aurac.analysis.recommended import RecommendedRank
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError
@@ -17,7 +19,7 @@ from aurac.statistics.equivalence import check_margin
 
 
 def recommend(
-    run: Run | str | PathLike[str],
+    run: Run | str | PathLike[str] | Sequence[Run | str | PathLike[str]],
     *,
     margin: float = 0.01,
     alpha: float = 0.05,
@@ -29,7 +31,8 @@ def recommend(
     """Find the smallest rank that is not worse than full rank by `margin` or more, on each task and on their mean.
 
     Args:
-        run: A run or the path of a run record.
+        run: A run or the path of a run record; or several, the trainings of one method with different seeds: the rank
+            is then the one to serve for the next training, with documents and seeds both random.
         margin: Largest acceptable loss; a fraction, 0.01 is one point. In the metric's own unit where it is unbounded.
         alpha: Chance to declare an inadequate rank, at most.
         tasks: Which tasks; by default all that have a curve.
@@ -42,7 +45,7 @@ def recommend(
         UnknownNameError: If the run has no such task.
     """
     check_margin(margin)
-    loaded = run if isinstance(run, Run) else load(run)
+    loaded = _method(run, tasks) if isinstance(run, Sequence) and not isinstance(run, str) else _loaded(run)
     notes = [f"{task}: {problem}" for task, problem in loaded.problems.items() if tasks is None]
     curves = {task: loaded.curve(task) for task in (loaded.tasks if tasks is None else tasks)}
     tests = _tests(curves, notes, margin, alpha)
@@ -50,6 +53,30 @@ def recommend(
         raise CurveError(f"no rank of run {loaded.name!r} can be recommended. {' '.join(notes) or 'It has no curve.'}")
     size: dict[str, Any] = {"parameters": parameters, "n_bytes": n_bytes, "profile": profile}
     return RecommendedRank(loaded, margin, alpha, tests, full_rank(loaded), notes=tuple(notes), **size)
+
+
+def _loaded(run: Run | str | PathLike[str]) -> Run:
+    return run if isinstance(run, Run) else load(run)
+
+
+def _method(runs: Sequence[Run | str | PathLike[str]], tasks: Sequence[str] | None) -> Run:
+    """Return the trainings as one run of curves that hold all seeds."""
+    members = distinct([_loaded(run) for run in runs])
+    if len(members) == 1:
+        return members[0]
+    names, _ = common_tasks(members, tasks)
+    methods = by_method(members)
+    if len(methods) > 1:
+        raise ComparisonError(
+            f"the runs are of {len(methods)} methods or settings ({', '.join(methods)}). Give the trainings of one, "
+            "which differ in their seed alone."
+        )
+    name = next(iter(methods))
+    curves = {}
+    for task in names:
+        joined = join(members, task, options={}, allow=frozenset())
+        curves[task] = pool(name, members, [joined.curves[run.name] for run in members])
+    return as_run(name, members, curves)
 
 
 def _tests(

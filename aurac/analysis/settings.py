@@ -38,6 +38,7 @@ class Settings:
         n_resamples: Sign patterns of the sign-flip test, where they cannot all be enumerated.
         seed: Of those patterns.
         target: What errors and tests are about, a name in `aurac.statistics.seeds.TARGETS`.
+        family: What p-values are adjusted over, a name in `aurac.analysis.families.FAMILIES`.
         along: The axis itself, where it is a cost that the runs have in common (`aurac.analysis.cost_axes.axis_of`).
     """
 
@@ -48,6 +49,7 @@ class Settings:
     seed: int = field(default=12345, metadata={"option": False})
     target: str = field(default="docs", metadata={"option": False})
     along: Axis | None = field(default=None, metadata={"option": False})
+    family: str = field(default="task", metadata={"option": False})
 
     @property
     def alpha(self) -> float:

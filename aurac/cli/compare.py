@@ -6,6 +6,7 @@ Examples:
   aurac compare runs/lora runs/matryoshka --tasks arc --axis linear --plot curves.pdf
   aurac compare runs/lora runs/matryoshka --prose
   aurac compare runs/*/seed-* --by method --baseline lora
+  aurac compare runs/first runs/second --margin 1 --full
   aurac compare lora=runs/a,runs/b dylora=runs/c,runs/d
 
 A terminal shows verdict and leaderboard; --full adds tests, the value at every rank, notes and signatures.
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from aurac.analysis.families import FAMILIES
 from aurac.cli.options import add_by, add_integration, integration, rows
 from aurac.report.formats import FORMATS
 from aurac.statistics.seeds import TARGETS
@@ -44,6 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow",
         metavar="KEY,...",
         help="signature keys that may differ, such as shots; the tables then say so",
+    )
+    parser.add_argument(
+        "--ranks",
+        choices=("common",),
+        help="common: compare on the ranks that all runs have (default: must be the same)",
+    )
+    parser.add_argument(
+        "--family", choices=FAMILIES, default="task", help="all: adjust p-values over the tasks too (default: task)"
+    )
+    parser.add_argument(
+        "--margin", type=float, metavar="POINTS", help="also test whether runs equal the baseline within this"
     )
     parser.add_argument(
         "--full", action="store_true", help="terminal: also the tests, the value at every rank, notes and signatures"
@@ -78,6 +91,9 @@ def run(args: argparse.Namespace) -> int:
         **integration(args),
         seed=args.seed,
         allow=args.allow.split(",") if args.allow else (),
+        ranks=args.ranks,
+        family=args.family,
+        margin=None if args.margin is None else args.margin / 100,
     )
     if args.format == "terminal" and not (args.full or args.prose):
         print(comparison.summary())

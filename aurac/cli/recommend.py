@@ -4,10 +4,12 @@ Examples:
   aurac recommend runs/matryoshka
   aurac recommend runs/matryoshka --margin 0.5 --tasks arc
   aurac recommend runs/matryoshka --margin 2 --format json
+  aurac recommend runs/matryoshka/seed-*
 
 Ranks are tested from full rank down until the first that fails, so the chance to name a rank that loses the margin or
 more is at most ALPHA. "Not significantly different from full rank" has no such property. Times of `aurac profile` that
-lie in the record's folder are printed too.
+lie in the record's folder are printed too. With several training seeds of one method the answer is the rank to serve
+for its next training: documents and seeds are both random.
 """
 
 from __future__ import annotations
@@ -20,7 +22,12 @@ from aurac.report.formats import FORMATS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("record", metavar="RUN", help="folder of a run record, or of a scored adapter")
+    parser.add_argument(
+        "record",
+        nargs="+",
+        metavar="RUN",
+        help="folder of a run record, or of a scored adapter; several are trainings of one method with other seeds",
+    )
     parser.add_argument(
         "--margin",
         type=float,
@@ -41,16 +48,16 @@ def run(args: argparse.Namespace) -> int:
     from aurac.report.recommendation import recommend
     from aurac.results import load, read_profile
 
-    record = load(args.record)
+    record = load(args.record[0])
     found = size(record)
     made = recommend(
-        record,
+        record if len(args.record) == 1 else args.record,
         margin=args.margin / 100,
         alpha=args.alpha,
         tasks=args.tasks.split(",") if args.tasks else None,
         parameters=None if found is None else found.parameters,
         n_bytes=None if found is None else found.bytes,
-        profile=read_profile(record),
+        profile=read_profile(record) if len(args.record) == 1 else None,
     )
     print(made.render(args.format), end="")
     return 0

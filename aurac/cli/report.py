@@ -34,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run or method that others are compared with, where a group has it once (default: lora, else the first)",
     )
     parser.add_argument(
-        "--margin", type=float, default=1.0, metavar="POINTS", help="of the rank to deploy (default: 1.0)"
+        "--margin",
+        type=float,
+        default=1.0,
+        metavar="POINTS",
+        help="of the rank to deploy, beside 1, 2 and 5 (default: 1.0)",
     )
     add_integration(parser)
 

@@ -91,3 +91,13 @@ def rounded(content: Any) -> Any:
     if isinstance(content, (list, tuple)):
         return [rounded(value) for value in content]
     return content
+
+
+def at_most_half(p: float | None) -> str:
+    """Print the p-value of a one-sided test; one whose estimate is on the wrong side has no other.
+
+    Example:
+        >>> at_most_half(0.5), at_most_half(0.0412)
+        ('≥.5', '.041')
+    """
+    return "≥.5" if p is not None and p >= 0.5 else p_text(p)

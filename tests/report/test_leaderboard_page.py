@@ -115,7 +115,7 @@ def test_a_run_without_documents_has_no_rank_to_deploy(make_run: Make) -> None:
     table = next(
         b for b in leaderboard_page([SuiteRuns("x", (bare,), ())]) if "Smallest rank" in getattr(b, "title", "")
     )
-    assert [cell.text for cell in table.rows[0]] == ["bare", "–", "–", "–", "–"]  # type: ignore[union-attr]
+    assert [cell.text for cell in table.rows[0]] == ["bare", *["–"] * 5]  # type: ignore[union-attr]
     assert any("no per-document scores" in note for note in table.notes)  # type: ignore[union-attr]
 
 

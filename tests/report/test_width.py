@@ -93,6 +93,6 @@ def test_compare_is_short_by_default_and_says_how_to_see_more(capsys: pytest.Cap
 
     short, full = printed(), printed("--full")
     assert short.startswith("dylora leads on the mean over 3 tasks")
-    assert len(short.splitlines()) <= 12
+    assert len(short.splitlines()) <= 16
     assert short.endswith("More: --full (tests, each rank, how to read it, signatures), --format, --plot.\n")
     assert len(full.splitlines()) > 60

@@ -35,7 +35,7 @@ def leaderboard_page(
     Args:
         suites: From `aurac.analysis.collection.collect`.
         baseline: Name or method of the baseline where a suite has it once; otherwise its first run is the baseline.
-        margin: Largest acceptable loss for the rank to deploy, a fraction.
+        margin: Largest acceptable loss for the rank to deploy, a fraction, beside those in `MARGINS`.
         **options: As for `aurac.compare`: axis, rule, confidence_level.
     """
     check_margin(margin)
@@ -103,45 +103,39 @@ def _setting(runs: Sequence[Run]) -> str:
     return ", ".join(parts) + "."
 
 
+MARGINS = (0.01, 0.02, 0.05)
+"""Losses to full rank for which every leaderboard says which rank to deploy."""
+
+
 def _deployment(comparison: ComparedRuns, margin: float) -> Table:
+    margins = sorted({*MARGINS, margin})
     rows, notes = [], []
     for run in comparison.ordered():
+        options: dict[str, Any] = {"alpha": comparison.settings.alpha, "tasks": comparison.tasks}
         try:
-            options: dict[str, Any] = {"alpha": comparison.settings.alpha, "tasks": comparison.tasks}
-            made = [recommend(one, margin=margin, **options) for one in run.seeds or (run,)]
+            made = [recommend(run, margin=each, **options) for each in margins]
         except CurveError as error:
-            rows.append((TableCell(run.name), *[TableCell(MISSING)] * 4))
+            rows.append((TableCell(run.name), *[TableCell(MISSING)] * (len(margins) + 2)))
             notes.append(str(error))
             continue
-        many = len(comparison.tasks) > 1
-        ranks = _range([one.rank for one in made])
-        share = f"{_range([float(f'{100 * one.rank / one.max_rank:.3g}') for one in made])} %"
-        every = _range([one.every_task for one in made]) if many else MISSING
-        rows.append(
-            (TableCell(run.name), TableCell(ranks), TableCell(share), TableCell(made[0].basis), TableCell(every))
-        )
+        every = " / ".join(str(one.every_task) for one in made) if len(comparison.tasks) > 1 else MISSING
+        ranks = [f"{one.rank} ({100 * one.rank / one.max_rank:.3g} %)" for one in made]
+        rows.append((TableCell(run.name), *map(TableCell, (*ranks, made[0].basis, every))))
     if any(run.seeds for run in comparison.runs):
-        notes.append("Methods with several training seeds: the smallest and largest rank over their seeds.")
+        notes.append(
+            "Methods with several training seeds: the rank to serve for the next training, with documents and seeds "
+            "both random."
+        )
     return Table(
-        title=f"Smallest rank that loses less than {100 * margin:.2f} points to full rank",
-        columns=("run", "rank", "size", "tested on", "on every task"),
+        title="Smallest rank that loses less than so many points to full rank, and its share of the parameters",
+        columns=("run", *(f"{100 * each:g} points" for each in margins), "tested on", "on every task"),
         rows=tuple(rows),
         notes=(
-            "Fixed-sequence non-inferiority, paired over documents: each rank is inadequate with a probability of at "
-            f"most {comparison.settings.alpha:g}. Evidence: aurac recommend RUN.",
+            "Fixed-sequence non-inferiority by the score test, paired over documents: each rank is inadequate with a "
+            f"probability of at most {comparison.settings.alpha:g}. Evidence: aurac recommend RUN.",
             *dict.fromkeys(notes),
         ),
     )
-
-
-def _range(values: Sequence[float]) -> str:
-    """Return one number, or the smallest and the largest.
-
-    Example:
-        >>> _range([8, 8]), _range([16, 4, 8])
-        ('8', '4 to 16')
-    """
-    return " to ".join(dict.fromkeys(f"{value:g}" for value in (min(values), max(values))))
 
 
 def _curves(name: str, comparison: ComparedRuns) -> Explorer:

@@ -68,9 +68,18 @@ def plot_critical_difference(
             low, high = high, low
         ax.set_xlim(low, high)
         ax.set_ylim(first_row - _ROW * rows, 0)
-        _dress(ax, f"AURAC on {style.label(task)}{' (points)' if factor == 100 else ''}, "
-                   f"bars: not told apart at level {comparison.settings.alpha:g}")  # fmt: skip
+        about = f"AURAC on {style.label(task)}{' (points)' if factor == 100 else ''}"
+        bars = f"bars: not told apart at level {comparison.settings.alpha:g}"
+        _dress(ax, f"{about}, {bars}{_elsewhere(comparison, task)}")
     return ax
+
+
+def _elsewhere(comparison: ComparedRuns, task: str) -> str:
+    """Return a line that says where the other axis of ranks gives other places."""
+    here, there = comparison.tiers(task), comparison.other_tiers(task)
+    if here is None or there is None or here.places == there.places:
+        return ""
+    return f"\n{comparison.other_axis} axis: other places, {' > '.join(map(style.label, there.order))}"
 
 
 def _limits(values: list[float]) -> tuple[float, float]:

@@ -72,8 +72,10 @@ def _about_tests(compared: ComparedRuns) -> list[str]:
     if not compared.pairs:
         return []
     settings, headline = compared.settings, compared.headline
-    family = len(compared.runs) - 1
+    together = len(compared.tasks) if settings.family == "all" else 1
+    family = (len(compared.runs) - 1) * together
     n_pairs = len(next(iter(compared.pairs.values())).differences)
+    over = "on each task" if together == 1 else f"over {together} tasks, the mean over them by itself"
     patterns = f" ({settings.n_resamples} patterns, or all)" if settings.target == "docs" else ""
     if not compared.tests_made():
         return [f"Δ: paired difference to {compared.baseline} on common documents, without a test."]
@@ -86,7 +88,7 @@ def _about_tests(compared: ComparedRuns) -> list[str]:
         )
     said.append(
         f"Δ: paired difference to {compared.baseline} on common documents. p: two-sided {_test(compared)}"
-        f"{patterns}, Holm, family of {family} on each task; where it is above the level, the interval holds 0. "
+        f"{patterns}, Holm, family of {family} {over}; where it is above the level, the interval holds 0. "
         "wins/ties/losses: "
         "documents on which the run's AURAC is higher, equal, lower."
     )

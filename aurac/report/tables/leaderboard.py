@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aurac.analysis.compared import MACRO, ComparedRuns, Result
-from aurac.report.numbers import MISSING, p_text, value_text, with_error
+from aurac.analysis.compared import MACRO, ComparedRuns, EqualWithin, Result
+from aurac.report.numbers import MISSING, at_most_half, p_text, value_text, with_error
 from aurac.report.table import Table, TableCell
 from aurac.report.tables.footnotes import footnotes
 from aurac.report.tables.gain import gains
@@ -16,6 +16,7 @@ from aurac.report.tables.table_cells import (
     unit,
     value_cell,
 )
+from aurac.results import Run
 
 _LONG = 16
 """Characters of a baseline's name that fit into a heading; the footnotes name it in any case."""
@@ -33,6 +34,8 @@ def tables(compared: ComparedRuns) -> list[Table]:
     made = leaderboard(compared)
     if any(result.difference is not None for result in compared.results.values()):
         made.append(_differences(compared))
+    if compared.equal_within is not None:
+        made.append(_equality(compared, compared.equal_within))
     return made + [_accuracies(compared, task) for task in compared.tasks] + gains(compared)
 
 
@@ -53,7 +56,7 @@ def _places(compared: ComparedRuns, columns: tuple[str, ...]) -> Table:
                 run_cell(compared, run),
                 TableCell(place_text(compared, run, compared.headline)),
                 *(value_cell(compared, run, task) for task in columns),
-                TableCell(value_text(headline.value_linear, headline.stderr, unit=factor)),
+                _on_other_axis(compared, run, headline, factor),
                 *delta_cells(headline, factor),
             )
         )
@@ -62,12 +65,25 @@ def _places(compared: ComparedRuns, columns: tuple[str, ...]) -> Table:
         columns=(
             *("run", "place"),
             *(heading(compared, task) for task in columns),
-            *("linear", f"Δ to {compared.baseline if len(compared.baseline) <= _LONG else 'baseline'}"),
+            *(
+                "log2 place" if compared.other_axis == "log2" else "linear",
+                f"Δ to {compared.baseline if len(compared.baseline) <= _LONG else 'baseline'}",
+            ),
             *("p", "wins/ties/losses"),
         ),
         rows=tuple(rows),
         notes=footnotes(compared),
     )
+
+
+def _on_other_axis(compared: ComparedRuns, run: Run, result: Result, factor: float) -> TableCell:
+    """Return the score on the linear axis and the place there; on the linear axis itself the place on the other one."""
+    tiers = compared.other_tiers(compared.headline)
+    place = "" if tiers is None else tiers.label(run.name).removesuffix(" tied")
+    if compared.other_axis == "log2":
+        return TableCell(place or MISSING)
+    value = value_text(result.value_linear, result.stderr, unit=factor)
+    return TableCell(f"{value} ({place})" if place else value)
 
 
 def _by_task(compared: ComparedRuns) -> Table:
@@ -107,6 +123,27 @@ def _differences(compared: ComparedRuns) -> Table:
         title=f"Paired difference to {compared.baseline}",
         columns=("run", "task", "Δ", f"{100 * level:.4g}% interval", "p", "p (Holm)", "wins/ties/losses", "MDE"),
         rows=tuple(rows),
+    )
+
+
+def _equality(compared: ComparedRuns, equal: EqualWithin) -> Table:
+    rows = []
+    for run in compared.ordered():
+        for task in compared.columns:
+            if (test := equal.tests.get((run.name, task))) is None:
+                continue
+            factor = unit(compared, task)
+            verdict = "equal" if test.p_value <= compared.settings.alpha else "not shown"
+            cells = (run.name, task, value_text(test.value, test.margin / 10, unit=factor, sign=True))
+            rows.append(tuple(map(TableCell, (*cells, at_most_half(test.p_value), verdict))))
+    return Table(
+        title=f"Equal to {compared.baseline} within {100 * equal.margin:.2f} points",
+        columns=("run", "task", "Δ", "p", f"verdict at level {compared.settings.alpha:g}"),
+        rows=tuple(rows),
+        notes=(
+            "Two one-sided tests against a difference of the margin or more (Schuirmann 1987), not adjusted. Not shown "
+            "is no proof of a difference, and no significant difference is no proof of equality.",
+        ),
     )
 
 

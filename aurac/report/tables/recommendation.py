@@ -8,9 +8,10 @@ from typing import Any
 from aurac.analysis.adequacy import Adequacy, RankEvidence
 from aurac.analysis.compared import MACRO
 from aurac.analysis.recommended import EVERY_TASK, RecommendedRank
-from aurac.report.numbers import MISSING, p_text, value_text, with_error
+from aurac.report.numbers import MISSING, at_most_half, value_text, with_error
 from aurac.report.table import Table, TableCell
 from aurac.report.tables.cost import cost_table
+from aurac.statistics.seeds import TARGETS
 
 _VERDICTS = {
     "reference": "reference",
@@ -53,6 +54,8 @@ def _record(made: RecommendedRank, task: str, test: Adequacy, e: RankEvidence) -
         "status": e.status,
         "margin": made.margin,
         "alpha": made.alpha,
+        "target": test.target,
+        "n_seeds": test.n_seeds,
     }
 
 
@@ -77,7 +80,8 @@ def content(made: RecommendedRank) -> dict[str, Any]:
 
 def _json_test(made: RecommendedRank, test: Adequacy) -> dict[str, object]:
     evidence = [{**asdict(e), "share": e.rank / made.max_rank} for e in test.evidence]
-    return {"rank": test.rank, "max_rank": test.max_rank, "n_documents": test.n_documents, "evidence": evidence}
+    about = {"rank": test.rank, "max_rank": test.max_rank, "n_documents": test.n_documents}
+    return {**about, "target": test.target, "n_seeds": test.n_seeds, "passages": test.n_clusters, "evidence": evidence}
 
 
 def _json_cost(made: RecommendedRank, rank: int) -> dict[str, object]:
@@ -102,8 +106,8 @@ def _answer(made: RecommendedRank) -> Table:
                 TableCell(_share(made, test.rank)),
                 TableCell(_loss(found, unit)),
                 TableCell(MISSING if found.p_value is None else value_text(found.upper, found.stderr, unit=unit)),
-                TableCell(_p(found.p_value)),
-                TableCell(MISSING if stopped is None else f"{stopped.rank} (p {_p(stopped.p_value)})"),
+                TableCell(at_most_half(found.p_value)),
+                TableCell(MISSING if stopped is None else f"{stopped.rank} (p {at_most_half(stopped.p_value)})"),
                 TableCell(MISSING if stopped is None else value_text(stopped.detectable, stopped.stderr, unit=unit)),
             )
         )
@@ -134,7 +138,7 @@ def _evidence(made: RecommendedRank, task: str, test: Adequacy) -> Table:
                 TableCell(value_text(e.accuracy, digits, unit=unit)),
                 TableCell(_loss(e, unit)),
                 TableCell(MISSING if reference else value_text(e.upper, digits, unit=unit)),
-                TableCell(_p(e.p_value)),
+                TableCell(at_most_half(e.p_value)),
                 TableCell(MISSING if reference else value_text(e.detectable, digits, unit=unit)),
                 TableCell(str(e.deviating)),
                 TableCell(_VERDICTS[e.status], bold=e.rank == test.rank),
@@ -197,15 +201,30 @@ def _explanations(made: RecommendedRank) -> list[str]:
         "Fixed-sequence non-inferiority (Maurer, Hothorn and Lehmacher 1995): ranks are tested from full rank down at "
         f"level {made.alpha:g} until the first that fails, so each row names an inadequate rank with a probability of "
         f"at most {made.alpha:g}. Loss: full rank minus this rank, paired over documents; at most: its one-sided "
-        f"{1 - made.alpha:.0%} bound. Target: docs (this adapter, new documents of this kind). Size: share of the "
-        "adapter's parameters."
+        f"{1 - made.alpha:.0%} bound. {_target(made)} Size: share of the adapter's parameters."
     ]
+    if passages := sum(test.n_clusters or 0 for task, test in made.tests.items() if task != MACRO):
+        said.append(f"Documents that share a passage count together: {passages} passages.")
     if any(e.p_value is not None and e.stderr == 0 for test in made.tests.values() for e in test.evidence):
         said.append("± ?: all documents lose the same; what their number leaves open is in at most, p and MDE.")
     measured = max(test.max_rank for test in made.tests.values())
     if measured < made.max_rank:
         said.append(f"The reference is rank {measured}, the largest that was measured, not {made.max_rank}.")
     return said
+
+
+def _target(made: RecommendedRank) -> str:
+    """Say what is random."""
+    tests = list(made.tests.values())
+    target = "docs+seeds" if all(test.target == "docs+seeds" for test in tests) else "docs"
+    if target == "docs":
+        return "Target: docs (this adapter, new documents of this kind)."
+    n_seeds = min(test.n_seeds for test in tests)
+    few = " Two seeds leave one or two degrees of freedom, and the bounds are as wide." if n_seeds == 2 else ""
+    return (
+        f"Target: docs+seeds ({TARGETS['docs+seeds']}), from {n_seeds} trainings: the rank to serve for the next one, "
+        f"whose own loss spreads around this mean.{few}"
+    )
 
 
 def _stopped(test: Adequacy) -> RankEvidence | None:
@@ -231,11 +250,6 @@ def _unit(test: Adequacy) -> float:
     return 100.0 if test.bounded else 1.0
 
 
-def _p(p: float | None) -> str:
-    """Print the p-value of a loss; one that is at the margin or above it has no other."""
-    return "≥.5" if p is not None and p >= 0.5 else p_text(p)
-
-
 def _equals(p: float | None) -> str:
-    text = _p(p)
+    text = at_most_half(p)
     return text if text.startswith(("<", "≥")) else f"= {text}"

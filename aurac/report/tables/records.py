@@ -20,6 +20,9 @@ def _record(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
     score, d, tiers = result.score, result.difference, compared.tiers(task)
     interval = result.interval
     first, last = tiers.places[run.name] if tiers else (None, None)
+    other, other_tiers = compared.other_pairs.get(task), compared.other_tiers(task)
+    there = other_tiers.places[run.name] if other_tiers else (None, None)
+    equal = compared.equal_within.tests.get((run.name, task)) if compared.equal_within else None
     row: dict[str, Any] = {
         "run": run.name,
         "method": run.method,
@@ -35,6 +38,10 @@ def _record(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
         "aurac_linear": result.value_linear,
         "place_first": first,
         "place_last": last,
+        "other_axis": compared.other_axis,
+        "aurac_other_axis": other.values[run.name] if other else None,
+        "place_first_other_axis": there[0],
+        "place_last_other_axis": there[1],
         "baseline": compared.baseline,
         "difference": d.value if d else None,
         "difference_stderr": d.stderr if d else None,
@@ -45,8 +52,11 @@ def _record(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
         "wins": d.wins if d else None,
         "ties": d.ties if d else None,
         "losses": d.losses if d else None,
+        "test": d.test if d and d.p_value is not None else None,
         "detectable": compared.detectable(d) if d else None,
     }
+    if compared.equal_within is not None:
+        row |= {"margin": compared.equal_within.margin, "p_equal": equal.p_value if equal else None}
     if score:
         row |= {
             f"rank_{rank}": float(value) for rank, value in zip(score.curve.ranks, score.curve.accuracies, strict=True)
@@ -93,7 +103,17 @@ def _pairs(compared: ComparedRuns) -> list[dict[str, Any]]:
             "stderr": d.stderr,
             "p_value": d.p_value,
             "p_adjusted": pairs.p_adjusted.get((a, b)),
+            **_elsewhere(compared, task, (a, b)),
         }
         for task, pairs in compared.pairs.items()
         for (a, b), d in pairs.differences.items()
     ]
+
+
+def _elsewhere(compared: ComparedRuns, task: str, pair: tuple[str, str]) -> dict[str, Any]:
+    """Return the difference and its adjusted p-value on the other axis."""
+    other = compared.other_pairs.get(task)
+    return {
+        "difference_other_axis": other.differences[pair].value if other else None,
+        "p_adjusted_other_axis": other.p_adjusted.get(pair) if other else None,
+    }

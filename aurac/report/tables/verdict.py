@@ -19,6 +19,8 @@ def verdict(comparison: ComparedRuns) -> str:
     value = f"{_value(comparison, best.name)}"
     if not others:
         return f"{best.name} has AURAC {value} {where}."
+    if comparison.grids_differ(comparison.headline):
+        return f"The runs were scored at different ranks, so their AURACs have no common order {where}."
     tiers = comparison.tiers(comparison.headline)
     if tiers is None:
         return f"{best.name} has the best AURAC {where}, {value}; whether that is more than chance was not tested."
