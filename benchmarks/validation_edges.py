@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from aurac.statistics.methods import method_contrast, method_interval, method_score
+from aurac.statistics.over_seeds import method_contrast, method_interval, method_score
 from validation_rows import COVERAGE, Row, covers
 from validation_world import NESTED, RANKS, Array, scores
 

@@ -6,7 +6,7 @@ One idea a file; everything is computed from per-document scores with numpy and 
 |---|---|
 | error of one score, its interval | `intervals`, `bca`, `chance` |
 | documents that share a passage | `clusters` |
-| several seeds, documents and seeds both random | `seeds`, `methods` |
+| several seeds, documents and seeds both random | `seeds`, `over_seeds` |
 | A or B, on the same documents | `alignment`, `sample`, `paired`, `contrast`, `sign_flip` |
 | few documents differ, or nearly all are right | `tilting`, `non_inferiority`, `score_interval` |
 | many methods, many tasks | `pairwise`, `multiplicity`, `tiers`, `macro`, `macro_score` |
