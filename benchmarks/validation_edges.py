@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from aurac.statistics.over_seeds import method_contrast, method_interval, method_score
 from validation_rows import COVERAGE, Row, covers
 from validation_world import NESTED, RANKS, Array, scores
 
@@ -21,6 +20,7 @@ from aurac.statistics.equivalence import t_loss_p
 from aurac.statistics.intervals import estimate_mean, t_interval
 from aurac.statistics.macro_score import macro_score
 from aurac.statistics.non_inferiority import loss_p
+from aurac.statistics.over_seeds import method_contrast, method_interval, method_score
 from aurac.statistics.planning import minimal_effect
 from aurac.statistics.sample import Sample
 from aurac.statistics.seeds import method_difference
