@@ -33,6 +33,8 @@ _ALIASES = {
     "target": "tg",
     "test": "te",
 }
+_COMPARED = ("seeds", "inference")
+"""Keys that say what is compared, not how it was measured."""
 _KEYS = {alias: key for key, alias in _ALIASES.items()}
 
 
@@ -77,10 +79,11 @@ class Signature:
     def differences(self, other: Signature) -> dict[str, tuple[str | None, str | None]]:
         """Return the keys that make two scores incomparable, each with both values; empty when they are comparable.
 
-        Seeds and versions of the same major number may differ, and the inference part moves only error bars.
+        Seeds, the adapters' inference rules and versions of the same major number may differ, and the inference part
+        moves only error bars.
         """
         keys = [*self.score, *(key for key in other.score if key not in self.score)]
-        pairs = {key: (self.score.get(key), other.score.get(key)) for key in keys if key != "seeds"}
+        pairs = {key: (self.score.get(key), other.score.get(key)) for key in keys if key not in _COMPARED}
         return {
             key: (a, b) for key, (a, b) in pairs.items() if a != b and not (key == "version" and _major(a) == _major(b))
         }
@@ -103,6 +106,7 @@ def curve_signature(
         "shots": None if curve.num_fewshot is None else str(curve.num_fewshot),
         "n": None if curve.n_documents is None else str(curve.n_documents),
         "docs": None if curve.documents is None else documents_hash(curve.documents),
+        "inference": curve.inference,
         "seeds": "1" if curve.seeds is None else str(len(curve.seeds.labels)),
         "agg": "none",
         "norm": "none",

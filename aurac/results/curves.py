@@ -19,6 +19,8 @@ from aurac.results.cells import Key, StoredCell
 
 BASE_RANK = 0
 """The rank of the cells of the base model without its adapter; they are never part of a curve."""
+_UNSAID = (None, "prefix", "trained", "full")
+"""Inference rules that signatures leave out, as they did before there were others."""
 _HEADLINES = ("acc", "exact_match", "bits_per_byte")
 _LOG = {"perplexity", "weighted_perplexity"}
 """Aggregations that exponentiate; their curves stay in the log domain (nats), where documents average."""
@@ -75,6 +77,7 @@ class Content:
             "task_version": self.run["tasks"][task].get("version"),
             "higher_is_better": self._setting(task, metric, "higher_is_better", True),
             "name": name,
+            "inference": self._inference(),
         }
         scores = self._scores(task, ranks, columns)
         if scores is None:
@@ -85,6 +88,11 @@ class Content:
         bounded = columns[0].weights is None and _is_fraction(scores, options)
         documents = _unique([f"{task}/{key}" for key in columns[0].documents])
         return RankAccuracyCurve.from_scores(ranks, scores, documents=documents, bounded=bounded, **options)
+
+    def _inference(self) -> str | None:
+        """Return the inference rule where signatures name it: not those that are older than the key."""
+        rule = self.run.get("identity", {}).get("adapter", {}).get("inference")
+        return None if rule in _UNSAID else rule
 
     def _base(
         self, task: str, metric: str, filter_name: str, aggregation: str, like: _Column | None
@@ -181,6 +189,7 @@ class Content:
             "task_version": settings.get("version"),
             "higher_is_better": members[0].higher_is_better,
             "name": name,
+            "inference": self._inference(),
         }
         pooled = bool(how.get("weight_by_size", True))
         sizes = [int(self.run["tasks"][member]["n_documents"]) for member in settings["members"]]

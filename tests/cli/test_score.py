@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from adapter_by_peft import TASKS, write_adapter
-from aurac import testbed
+from aurac import compute, testbed
 from aurac.results import load
 
 Call = Callable[..., Any]
@@ -180,6 +180,7 @@ def test_rule_and_gain_are_part_of_what_was_scored(call: Call, adapters: dict[st
     assert call(*common, "--inference", "projected", "--gain", "2", "--out", tmp_path / "run").status == 0
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["identity"]["adapter"]["inference"] == "projected-gain-2"
+    assert "|inference:projected-gain-2|" in str(compute(tmp_path / "run", task="facts").signature)
     other = call(*common, "--inference", "projected", "--out", tmp_path / "run")
     assert other.status == 1
     assert "projected-gain-2" in other.err

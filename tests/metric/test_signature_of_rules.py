@@ -1,0 +1,19 @@
+"""Signatures name the inference rules that came later, and comparing rules is no mistake."""
+
+from __future__ import annotations
+
+from aurac import compute
+from aurac.curve.curve import RankAccuracyCurve
+
+
+def test_the_rule_is_named_and_two_rules_may_be_compared() -> None:
+    plain = compute(RankAccuracyCurve([1, 2], [0.4, 0.5], task="arc")).signature
+    nearest = compute(RankAccuracyCurve([1, 2], [0.4, 0.5], task="arc", inference="projected-gain-2")).signature
+    assert "|inference:projected-gain-2|" in str(nearest)
+    assert "inference:" not in str(plain)
+    assert nearest.differences(plain) == {}
+
+
+def test_the_rule_stays_with_the_curve() -> None:
+    curve = RankAccuracyCurve([1, 2], [0.4, 0.5], inference="matched")
+    assert curve.select_ranks([2]).named("x").inference == "matched"
