@@ -48,7 +48,7 @@ def test_a_part_of_the_ranks_may_be_asked_for(call: Call, curve_csv: Path) -> No
         ("rank,accuracy\n1,40\n2,50\n", r"accuracy 40 at rank 1|above 1"),
         ("rank,accuracy\n1,0.4\n1,0.5\n", r"rank 1 "),
         ("rank,accuracy\n1,x\n", r"line 2"),
-        ("r,acc\n1,0.4\n", r"rank,accuracy"),
+        ("rank,precision\n1,0.4\n", r"rank,accuracy"),
         ("rank,accuracy\n0,0.4\n2,0.5\n", r"rank 0"),
         ("rank,accuracy\n1,nan\n2,0.5\n", r"nan"),
     ],

@@ -58,8 +58,10 @@ def export_slice(
         )
     inference = inference or found.inference
     rank = check_rank(rank, found.method.max_rank)
-    width = rank if pad_to is None else check_rank(pad_to, what="pad_to")
-    check_padding(rank, width)
+    width = rank
+    if pad_to is not None:
+        check_padding(rank, pad_to)
+        width = check_rank(pad_to, what="pad_to")
     layers = lora_layers_of(tensors)
     p = _diagonals(found, tensors, layers, rank, inference)  # (layers, rank)
     uniform = bool((p == p[0, 0]).all())
