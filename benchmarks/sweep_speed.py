@@ -166,7 +166,14 @@ def compare(pairs: list[tuple[Any, Any]], ours: list[Any], theirs: list[Any]) ->
     if isinstance(ours[0], str):
         return 0.0, sum(a != b for a, b in zip(ours, theirs, strict=True))
     difference = max(abs(a[0] - b[0]) for a, b in zip(ours, theirs, strict=True))
-    return difference, sum(a != b for a, b in zip(metrics(pairs, ours), metrics(pairs, theirs), strict=True))
+    return difference, sum(
+        decided(a) != decided(b) for a, b in zip(metrics(pairs, ours), metrics(pairs, theirs), strict=True)
+    )
+
+
+def decided(values: dict[str, Any]) -> dict[str, Any]:
+    """What a document's metrics say of right and wrong; LAMBADA's perplexity is the log-likelihood itself."""
+    return {name: value for name, value in values.items() if not isinstance(value, float) or value in (0.0, 1.0)}
 
 
 def metrics(pairs: list[tuple[Any, Any]], answers: list[Any]) -> list[Any]:
