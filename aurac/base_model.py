@@ -24,26 +24,28 @@ def read_config(name: str, explain: Explain, *, trust_remote_code: bool = False)
 
 
 def read_tokenizer(name: str, explain: Explain, *, trust_remote_code: bool = False) -> Any:
-    """Return the tokenizer of a base model."""
+    """Return the tokenizer of a base model, or the one that a trainer saved beside an adapter."""
     from transformers import AutoTokenizer
 
-    with _explained(name, explain):
+    with _explained(name, explain, adapter=(Path(name) / "tokenizer_config.json").is_file()):
         return AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
 
 
 def read_model(name: str, explain: Explain, *, trust_remote_code: bool = False, **options: Any) -> Any:
-    """Return a causal language model; weights must be safetensors, since a pickle can run code when it is read.
+    """Return a language model; weights must be safetensors, since a pickle can run code when it is read.
 
     Args:
         name: A folder, or a name on the hub.
         explain: Returns the error for what transformers raises.
         trust_remote_code: Whether code that comes with the model may run.
-        options: Of `AutoModelForCausalLM.from_pretrained`: `dtype`, `config`, `quantization_config`.
+        options: Of `AutoModelForCausalLM.from_pretrained`: `dtype`, `config`, `quantization_config`. With the `config`
+            of an encoder-decoder model, that is what is returned.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
+    both = getattr(options.get("config"), "is_encoder_decoder", False)
     with _explained(name, explain):
-        return AutoModelForCausalLM.from_pretrained(
+        return (AutoModelForSeq2SeqLM if both else AutoModelForCausalLM).from_pretrained(
             name, use_safetensors=True, trust_remote_code=trust_remote_code, **options
         )
 
@@ -71,8 +73,10 @@ def check_folder(name: str) -> None:
 
 
 @contextmanager
-def _explained(name: str, explain: Explain) -> Iterator[None]:
-    check_no_adapter(name)
+def _explained(name: str, explain: Explain, *, adapter: bool = False) -> Iterator[None]:
+    """Turn what transformers raises into the error of who asks; `adapter`: whether the folder may hold one."""
+    if not adapter:
+        check_no_adapter(name)
     try:
         yield
     except AuracError:

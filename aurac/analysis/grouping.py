@@ -19,7 +19,14 @@ BY = ("run", "method")
 """What a row of a comparison is: a run, or a method with all its training seeds."""
 _OF_A_TRAINING = {"path", "sha256", "seed", _EACH_RANK}
 """Keys of an adapter's identity that another seed changes."""
-_OF_A_MEASUREMENT = ("dtype", "chat_template_sha256", "system_instruction", "fewshot_as_multiturn")
+_OF_A_MEASUREMENT = (
+    "dtype",
+    "max_length",
+    "tokenizer_sha256",
+    "chat_template_sha256",
+    "system_instruction",
+    "fewshot_as_multiturn",
+)
 """Keys of a run's identity that change what an adapter is used for."""
 _SAID_ALONE = ("inference", "scaling")
 """Keys whose values say enough in a name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,9 @@ def load_base(
         ) from exc
 
 
-def hflm_engine(model: Any, tokenizer: PreTrainedTokenizerBase, *, batch_size: int | str = 8) -> LM:
+def hflm_engine(
+    model: Any, tokenizer: PreTrainedTokenizerBase, *, batch_size: int | str = 8, max_length: int | None = None
+) -> LM:
     """Return lm-eval's own model class around a loaded model: the plain path that others are compared with.
 
     Everything is left as lm-eval has it, except that the softmax is in float32 (in bfloat16 the sums over long answers
@@ -105,10 +108,26 @@ def hflm_engine(model: Any, tokenizer: PreTrainedTokenizerBase, *, batch_size: i
         model: The model, with or without an adapter, on its device.
         tokenizer: Its tokenizer.
         batch_size: Requests at a time, or "auto".
+        max_length: Tokens that the model reads; None for what its configuration says.
     """
     with building():
-        options = {"softmax_dtype": "float32", "logits_cache": False}
-        return _QuietHFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, **options)
+        options: dict[str, Any] = {"softmax_dtype": "float32", "logits_cache": False}
+        if max_length is not None:
+            options["max_length"] = max_length
+        with tied_as_it_is(model):
+            return _QuietHFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, **options)
+
+
+@contextlib.contextmanager
+def tied_as_it_is(model: Any) -> Iterator[None]:
+    """Keep HFLM from tying the weights of a loaded model again: it fails where an adapter wraps one of them."""
+    if isinstance(model, torch.nn.Module):
+        model.tie_weights = lambda *_, **__: None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if isinstance(model, torch.nn.Module):
+            del model.tie_weights
 
 
 class _QuietHFLM(HFLM):  # type: ignore[misc]
@@ -153,6 +172,12 @@ def model_error(name_or_path: str, exc: Exception) -> ModelError:
             return ModelError(
                 f"{name_or_path} holds its weights as pickles (.bin), which can run code when they are read. Convert "
                 "them to safetensors (model.save_pretrained writes them)."
+            )
+        if cause.startswith("Unrecognized configuration class"):
+            kind = cause.partition("'")[2].partition("'")[0].rpartition(".")[2].removesuffix("Config")
+            return ModelError(
+                f"{name_or_path} is a {kind} model, and transformers has no language model of text alone for it. If it "
+                "reads images too, its text part can be scored, saved as a model of its own (save_pretrained)."
             )
         return ModelError(f"the model in {name_or_path} cannot be loaded: {cause}.")
     if path.is_absolute() or name_or_path.startswith(".") or name_or_path.count("/") > 1:

@@ -23,7 +23,14 @@ Cells = list[tuple[str, int]]
 
 
 def run_identity(
-    suite: Suite, *, adapter: Mapping[str, Any], base: Mapping[str, Any], dtype: str, engine: str
+    suite: Suite,
+    *,
+    adapter: Mapping[str, Any],
+    base: Mapping[str, Any],
+    dtype: str,
+    engine: str,
+    max_length: int | None = None,
+    tokenizer: str | None = None,
 ) -> dict[str, Any]:
     """Return what changes the numbers of every cell of a run; two runs that differ in it never share a folder.
 
@@ -33,9 +40,13 @@ def run_identity(
         base: From `aurac.harness.identity.base_identity`.
         dtype: Of the weights, resolved.
         engine: A name in `aurac.harness.ENGINES`.
+        max_length: Tokens that the model reads, where it was asked for.
+        tokenizer: Hash of a tokenizer that is not the base model's.
     """
     drawn = {"fewshot_seed": suite.fewshot_seed, "limit": suite.limit, **suite.chat.identity()}
-    return {"adapter": dict(adapter), "base": dict(base), "dtype": dtype, "engine": engine, **drawn}
+    others = {"max_length": max_length, "tokenizer_sha256": tokenizer}
+    asked = {name: value for name, value in others.items() if value is not None}
+    return {"adapter": dict(adapter), "base": dict(base), "dtype": dtype, "engine": engine, **drawn, **asked}
 
 
 def score_adapter(

@@ -8,31 +8,25 @@ from lm_eval.models.utils import normalize_gen_kwargs, resolve_max_length
 
 from aurac.errors import TaskError
 from aurac.harness.engine.greedy import no_room
-from aurac.harness.model import load_config, load_tokenizer
+from aurac.harness.model import load_tokenizer
 from aurac.harness.suite import Suite
 
 MAX_GEN_TOKS = 256  # what lm-eval takes where a task does not say
 
 
-def base_window(name_or_path: str, *, trust_remote_code: bool = False, config: Any = None) -> int | None:
+def base_window(name_or_path: str, config: Any, *, trust_remote_code: bool = False) -> int | None:
     """Return the tokens that a base model reads, as lm-eval finds them, without loading its weights.
 
-    Args:
-        name_or_path: Folder, or name on the hub.
-        trust_remote_code: Whether to run code that comes with the model.
-        config: Its config, where `load_config` has read it before.
-
-    Returns:
-        None for encoder-decoder models, which write into a window of their own.
+    None for encoder-decoder models, which write into a window of their own, and where the config has another shape.
     """
-    config = config or load_config(name_or_path, trust_remote_code=trust_remote_code)
     if getattr(config, "is_encoder_decoder", False):
         return None
     try:
-        return int(resolve_max_length(config, None, default=0)) or int(
-            resolve_max_length(config, load_tokenizer(name_or_path, trust_remote_code=trust_remote_code))
-        )
-    except (TypeError, ValueError):  # a config of another shape; lm-eval says so when the model is loaded
+        if window := int(resolve_max_length(config, None, default=0)):
+            return window
+        tokenizer = load_tokenizer(name_or_path, trust_remote_code=trust_remote_code)
+        return int(resolve_max_length(config, tokenizer))
+    except (TypeError, ValueError):  # lm-eval says what is wrong when the model is loaded
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
@@ -39,6 +40,12 @@ def check_positive(value: float) -> None:
         raise OptionError(f"{value:g} is not a positive number")
 
 
+def check_batch_size(value: int | str) -> None:
+    """Raise `OptionError` for what is no number from 1, nor "auto", nor lm-eval's "auto:N"."""
+    if value < 1 if isinstance(value, int) else re.fullmatch(r"auto(:[1-9]\d*)?", value) is None:
+        raise OptionError(f"{value!r} is neither a number from 1 nor auto, nor auto:N such as auto:4")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
     """Everything that decides what a scoring measures, and where the record goes.
@@ -53,10 +60,12 @@ class ScoreOptions:
         inference: Rule at sub-ranks (default: what the adapter says, else prefix).
         gain: Multiply the served update at every rank (default: the adapter's, 1).
         no_base: Do not measure the base model beside the adapter.
+        tokenizer: Tokenizer: folder or hub name (default: the adapter folder's where it has another, else the base's).
         include_path: Folder of your own lm-eval YAML tasks.
         protocol: What the short names stand for; authors: the paper's metrics.
         limit: First N documents of each task, or a fraction.
-        batch_size: Documents at a time, or "auto" (default: auto; hflm: 8).
+        batch_size: Documents at a time, or "auto" (default: auto; hflm: 8); auto:N as lm-eval takes it.
+        max_length: Tokens that the model reads; longer prompts are cut from the left (default: what its config says).
         device: Device, such as cpu, cuda or cuda:1 (default: cuda where there is one).
         dtype: Of the base model (default: auto, what its config says).
         seed: Of the draw of few-shot examples.
@@ -77,10 +86,12 @@ class ScoreOptions:
     inference: str | None = field(default=None, metadata={"metavar": inference_names, "check": check_inference})
     gain: float | None = field(default=None, metadata={"metavar": "C", "check": check_positive})
     no_base: bool = False
+    tokenizer: str | None = field(default=None, metadata={"metavar": "NAME"})
     include_path: str | None = field(default=None, metadata={"metavar": "DIR"})
     protocol: Literal["standard", "authors"] = "standard"
     limit: float | None = field(default=None, metadata={"metavar": "N"})
-    batch_size: int | Literal["auto"] | None = field(default=None, metadata={"minimum": 1})
+    batch_size: int | str | None = field(default=None, metadata={"check": check_batch_size, "metavar": "N|auto"})
+    max_length: int | None = field(default=None, metadata={"minimum": 1, "metavar": "N"})
     device: str | None = field(default=None, metadata={"metavar": "DEVICE"})
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     seed: int = 1234

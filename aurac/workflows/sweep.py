@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aurac.errors import ModelError, RefusedError, UnknownNameError
+from aurac.errors import AdapterError, ModelError, RefusedError, UnknownNameError
 from aurac.fields import options_of
 from aurac.results import Run
 from aurac.results.files import NESTED
@@ -90,23 +90,38 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
     from aurac.harness.identity import base_identity
     from aurac.harness.model import load_config, resolve_dtype
     from aurac.harness.scoring import run_identity
+    from aurac.harness.tokenizer import choose_tokenizer
+    from aurac.harness.window import base_window, check_room
     from aurac.results.writing import check_identity
 
+    check_writes_text(adapter)
     requests = parse_tasks(options.tasks, protocol=options.protocol)
     base = base_of(adapter, options)
     ranks = checked_ranks(adapter, options)
     config = load_config(base, trust_remote_code=options.trust_remote_code)
     dtype = resolve_dtype(base, options.dtype, config=config)
     base_is = base_identity(base)
-    suite = build(requests, base, options)
+    chosen = choose_tokenizer(base, adapter.path, options.tokenizer, trust_remote_code=options.trust_remote_code)
+    suite = build(requests, chosen.tokenizer, options)
+    check_room(suite, options.max_length or base_window(base, config, trust_remote_code=options.trust_remote_code))
     described = adapter_identity(adapter, inference_of(adapter, options))
-    identity = run_identity(suite, adapter=described, base=base_is, dtype=dtype, engine=options.engine)
+    identity = run_identity(
+        suite,
+        adapter=described,
+        base=base_is,
+        dtype=dtype,
+        engine=options.engine,
+        max_length=options.max_length,
+        tokenizer=chosen.sha256,
+    )
     check_identity(out, identity)
     if options.progress and os.environ.get("RANK", "0") == "0":
         for request in suite.requests:
             print(request, file=sys.stderr)
+        if chosen.note:
+            print(chosen.note, file=sys.stderr)
     measured: Run | None = score_adapter(
-        lambda: open_model(adapter, base, dtype, options, config),
+        lambda: open_model(adapter, base, dtype, options, config, chosen.tokenizer),
         suite,
         out=out,
         identity=identity,
@@ -115,6 +130,16 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
         progress=options.progress,
     )
     return measured
+
+
+def check_writes_text(adapter: RankedFolder) -> None:
+    """Raise `AdapterError` for an adapter of a classifier or an encoder, whose head is not that of a language model."""
+    kind = adapter.config.get("task_type")
+    if kind not in (None, "CAUSAL_LM", "SEQ_2_SEQ_LM"):
+        raise AdapterError(
+            f"{adapter.path} is an adapter for {kind} (task_type), not of a language model; lm-eval's tasks ask for "
+            "probabilities of texts, which it does not give. Give an adapter of task type CAUSAL_LM or SEQ_2_SEQ_LM."
+        )
 
 
 def base_of(adapter: RankedFolder, options: ScoreOptions) -> str:
@@ -159,7 +184,7 @@ def checked_ranks(adapter: RankedFolder, options: ScoreOptions) -> tuple[int, ..
     return tuple(ranks)
 
 
-def build(requests: Any, base: str, options: ScoreOptions) -> Suite:
+def build(requests: Any, tokenizer: Any, options: ScoreOptions) -> Suite:
     """Build the tasks."""
     from aurac.harness import build_suite
 
@@ -169,37 +194,41 @@ def build(requests: Any, base: str, options: ScoreOptions) -> Suite:
         limit=options.limit,
         fewshot_seed=options.seed,
         confirm_unsafe=options.confirm_unsafe,
-        chat=chat(base, options),
+        chat=chat(tokenizer, options),
     )
     return suite
 
 
-def chat(base: str, options: ScoreOptions) -> Chat:
-    """Return how prompts are wrapped; the tokenizer is loaded only for a template."""
+def chat(tokenizer: Any, options: ScoreOptions) -> Chat:
+    """Return how prompts are wrapped; the tokenizer is needed for a template only."""
     from aurac.harness.chat import Chat
-    from aurac.harness.model import load_tokenizer
 
     template = options.apply_chat_template
-    tokenizer = load_tokenizer(base, trust_remote_code=options.trust_remote_code) if template else None
-    return Chat(template, options.system_instruction, options.fewshot_as_multiturn, tokenizer)
+    wraps = tokenizer if template else None
+    return Chat(template, options.system_instruction, options.fewshot_as_multiturn, wraps)
 
 
 def open_model(
-    adapter: RankedFolder, base: str, dtype: str, options: ScoreOptions, config: Any = None
+    adapter: RankedFolder, base: str, dtype: str, options: ScoreOptions, config: Any = None, tokenizer: Any = None
 ) -> tuple[Any, Any]:
     """Load base model and adapter; returns the lm-eval model and the handle that sets the rank."""
     from aurac.harness import ENGINES
     from aurac.harness.model import load_base
     from aurac.harness.quiet import loading
+    from aurac.harness.tokenizer import fit_embedding
     from aurac_adapters import load_ranked
     from aurac_adapters.layer.merging import obstacle
     from aurac_adapters.layer.nested import NestedAdapter
 
     with loading(progress=options.progress):
         trusted = options.trust_remote_code
-        model, tokenizer = load_base(base, dtype, options.device, trust_remote_code=trusted, config=config)
+        model, own = load_base(base, dtype, options.device, trust_remote_code=trusted, config=config)
+    tokenizer = tokenizer or own
+    if (resized := fit_embedding(model, tokenizer, adapter.path)) is not None:
+        print(resized, file=sys.stderr)
     nested = load_ranked(model, adapter, inference=inference_of(adapter, options))
-    sizes = {} if options.batch_size is None else {"batch_size": options.batch_size}
+    sizes = {"batch_size": options.batch_size, "max_length": options.max_length}
+    sizes = {name: value for name, value in sizes.items() if value is not None}
     adapted: Any = nested
     mergeable = options.engine != "hflm" and not options.no_merge and isinstance(nested, NestedAdapter)
     if mergeable and obstacle(nested) is None:
@@ -208,12 +237,16 @@ def open_model(
 
 
 def merged_if_it_fits(nested: NestedAdapter) -> Any:
-    """Return the adapter merged rank by rank, or as it is where the memory for a copy of the weights is lacking."""
+    """Return the adapter merged rank by rank, or as it is where that is another function or memory is lacking."""
     from aurac.harness.engine.batches import is_out_of_memory
-    from aurac_adapters.layer.merging import MergedAdapter
+    from aurac_adapters.layer.merging import MergedAdapter, differs
 
     try:
-        return MergedAdapter(nested)
+        merged = MergedAdapter(nested)
+        if (why := differs(merged)) is None:
+            return merged
+        print(f"ranks are not merged: {why}", file=sys.stderr)
+        return nested
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

@@ -32,7 +32,7 @@ def rolling(text: str) -> Instance:
     return Instance("loglikelihood_rolling", doc={}, arguments=(text,), idx=0)
 
 
-def tiny_llama(vocabulary: int, *, seed: int = 0, attention: str = "sdpa") -> LlamaForCausalLM:
+def tiny_llama(vocabulary: int, *, seed: int = 0, attention: str = "sdpa", tied: bool = False) -> LlamaForCausalLM:
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=vocabulary,
@@ -46,6 +46,7 @@ def tiny_llama(vocabulary: int, *, seed: int = 0, attention: str = "sdpa") -> Ll
         bos_token_id=0,
         eos_token_id=1,
         attn_implementation=attention,
+        tie_word_embeddings=tied,
     )
     return LlamaForCausalLM(config).eval()
 

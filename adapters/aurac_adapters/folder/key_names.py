@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ _A, _B = ("lora_A", "lora_embedding_A"), ("lora_B", "lora_embedding_B")
 _FACTORS = (*_A, *_B)
 _PLAIN = re.compile(r"[\w.]+")
 # The other tensors with an adapter's name in them when they come from `model.state_dict()`, and what follows the name.
+_WHOLE = ".modules_to_save."
 _NAMED = {"modules_to_save": 1, "trainable_tokens_delta": 0}
 _EMBEDDINGS = (
     "embed_tokens", "wte", "wpe", "word_embeddings", "tok_embeddings", "embed_in", "embed_positions",
@@ -62,7 +63,7 @@ class _Changes:
     adapters: Counter[str] = field(default_factory=Counter)
 
 
-def clean_keys(keys: Iterable[str], where: object) -> CleanKeys:
+def clean_keys(keys: Collection[str], where: object) -> CleanKeys:
     """Return every key as PEFT writes it: `base_model.model.<layer>.lora_A.weight` and the like.
 
     Args:
@@ -78,7 +79,10 @@ def clean_keys(keys: Iterable[str], where: object) -> CleanKeys:
         {'_orig_mod.base_model.model.head.lora_A.default.weight': 'base_model.model.head.lora_A.weight'}
     """
     changes = _Changes()
-    names = {key: _clean(key, changes, where) for key in keys}
+    given = set(keys)
+    # Where tokens were added PEFT saves a layer that was trained whole twice: as such, and as the embedding that it is.
+    twice = {key for key in given if key.startswith(PREFIX) and key.replace(_WHOLE, ".") in given - {key}}
+    names = {key: key if key in twice else _clean(key, changes, where) for key in keys}
     if len(changes.adapters) > 1:
         listed = ", ".join(map(repr, sorted(changes.adapters)))
         raise AdapterError(f"{where} holds several adapters, {listed}. Save one of them alone (save_pretrained).")

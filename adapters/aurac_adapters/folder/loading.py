@@ -118,7 +118,9 @@ def check_complete(model: PeftModel, tensors: Mapping[str, torch.Tensor], path: 
             f"{path} lacks {len(missing)} tensors that its configuration asks for, the first {missing[0]}. It is "
             "incomplete or belongs to another base model; fetch or save it again."
         )
-    known = {*wanted, *model.state_dict()}  # PEFT saves whole embedding layers beside the adapter if they were resized
+    # PEFT saves whole embedding layers beside the adapter if they were resized, and factors that are tied to others.
+    held = model.state_dict()
+    known = {*wanted, *held, *(key.replace(f".{adapter_name}.", ".") for key in held)}
     if left_out := [key for key in tensors if key not in known]:
         raise AdapterError(
             f"{path} holds {len(left_out)} tensors that its configuration does not ask for, the first {left_out[0]}. "

@@ -14,6 +14,8 @@ from torch import nn
 from aurac.errors import AdapterError
 from aurac_adapters.layer.nested import NestedAdapter, lora_layers
 
+_TOLERANCE = 1e-2  # nats of one token in float32: far above the order of additions, far below what an adapter does
+
 
 class MergedAdapter:
     """Sets ranks by W = W0 + B diag(p) A, from a kept W0, so that no rank leaves rounding behind for the next.
@@ -66,6 +68,40 @@ class MergedAdapter:
                 if layer.merged_adapters:
                     layer.get_base_layer().weight.copy_(weight)
                     layer.merged_adapters.clear()
+
+
+def differs(merged: MergedAdapter) -> str | None:
+    """Say that merging changes the model's function, None where it does not; tried on a few tokens at the full rank.
+
+    A model that reads the weight of a layer itself, as Mamba and its kin do with `dt_proj`, never calls the layer, so
+    an attached adapter does nothing there; merged into the weight it would.
+    """
+    nested = merged.nested
+    called: set[str] = set()
+    layers = list(lora_layers(nested.model, nested.adapter_name))
+    handles = [layer.register_forward_hook(lambda *_, name=name: called.add(name)) for name, layer in layers]
+    try:
+        nested.set_rank(nested.max_rank)
+        attached = _log_probabilities(nested.model)
+        merged.set_rank(merged.max_rank)
+        off = float((_log_probabilities(nested.model) - attached).abs().max())
+    finally:
+        for handle in handles:
+            handle.remove()
+        merged.restore()
+    if off <= _TOLERANCE:
+        return None
+    unused = next((name for name, _ in layers if name not in called), None)
+    why = "" if unused is None else f"; the model never calls layer {unused}, it reads the weight itself"
+    return f"merged weights give other numbers than the adapter (off by {off:.2g} nats{why})"
+
+
+@torch.no_grad()
+def _log_probabilities(model: Any) -> torch.Tensor:
+    size = model.get_input_embeddings().weight.shape[0]
+    ids = torch.randint(size, (1, 16), generator=torch.Generator().manual_seed(0)).to(model.device)
+    decoder = {"decoder_input_ids": ids} if getattr(model.config, "is_encoder_decoder", False) else {}
+    return torch.log_softmax(model(input_ids=ids, **decoder).logits, dim=-1, dtype=torch.float32)
 
 
 def obstacle(nested: NestedAdapter) -> str | None:

@@ -18,7 +18,8 @@ def check_targets(config: Mapping[str, Any], layers: Sequence[Layer], where: obj
         layers: The layers of the weights.
         where: The file, for the message.
     """
-    if config.get("target_parameters"):  # names parameters, which other keys belong to
+    # Names of parameters have other keys; which layer is tied to a target, only the base model tells.
+    if config.get("target_parameters") or config.get("ensure_weight_tying"):
         return
     if left_out := [layer for layer in layers if not _is_target(config, layer.inner)]:
         raise AdapterError(

@@ -9,7 +9,7 @@ import numpy as np
 from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
 from transformers import GenerationConfig
 
-from aurac.harness.engine.queries import Query, Tokens, UnscorableRequestError
+from aurac.harness.engine.queries import Query, Tokens, UnscorableRequestError, check_ids
 
 # What a task's options may name without leaving greedy decoding, beside LOUD ones at their neutral value.
 PLAIN = {"until", "max_gen_toks", "do_sample"}
@@ -158,6 +158,7 @@ def prompt_queries(lm: Any, prompts: Sequence[str], longest: int) -> list[Query]
             )
         # The target is never read: a prompt asks for the distribution after its last token.
         queries.append(Query(tokens[-longest:], tokens[-1:], len(tokens) > longest))
+    check_ids(queries, lm.model.get_input_embeddings().weight.shape[0])
     return queries
 
 

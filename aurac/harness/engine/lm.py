@@ -23,11 +23,12 @@ from aurac.harness.engine.generate import generate
 from aurac.harness.engine.greedy import cut_text, no_room, not_greedy, prompt_queries, prompt_tokens
 from aurac.harness.engine.plan import Plan, make_plan
 from aurac.harness.engine.processes import Processes, current_processes
-from aurac.harness.engine.queries import Query, encode_pairs, make_query
+from aurac.harness.engine.queries import Query, check_ids, encode_pairs, make_query
 from aurac.harness.engine.score import Answers, score
 from aurac.harness.engine.stopping import make_stop
 from aurac.harness.engine.trial import NotNumbersError, try_out
 from aurac.harness.engine.work import Work
+from aurac.harness.model import tied_as_it_is
 from aurac.harness.quiet import building
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class AuracLM(HFLM):  # type: ignore[misc]
     """
 
     def __init__(self, *args: Any, token_budget: int | None = None, bars: bool = True, **kwargs: Any) -> None:
-        super().__init__(*args, **({"softmax_dtype": "float32", "logits_cache": False} | kwargs))
+        with tied_as_it_is(args[0] if args else kwargs.get("pretrained")):
+            super().__init__(*args, **({"softmax_dtype": "float32", "logits_cache": False} | kwargs))
         self.bars = bars
         self.work = Work()
         self._plans: dict[Any, Any] = {}
@@ -118,7 +120,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
             return scored
         pairs = [request.args for request in requests]
         plan = self._planned(("loglikelihood", *pairs), lambda: self._plan(self._queries(pairs)))
-        asked = _requests_of_slots(plan)
+        asked = plan.requests_of_slots()
 
         def report(answers: Answers, slots: list[int]) -> int:
             done = [i for slot in slots for i in asked[slot]]
@@ -136,7 +138,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
             return read
         texts = [request.args[0] for request in requests]
         owners, plan = self._planned(("rolling", *texts), lambda: self._plan_windows(texts))
-        asked = _requests_of_slots(plan)
+        asked = plan.requests_of_slots()
         answers = self._score(plan, len(owners), disable_tqdm, lambda _, slots: sum(len(asked[slot]) for slot in slots))
         totals = np.bincount(owners, weights=answers.total[list(plan.slots)], minlength=len(texts))
         for text, total in zip(texts, totals.tolist(), strict=True):
@@ -192,6 +194,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
         ]
 
     def _plan(self, queries: Sequence[Query]) -> Plan:
+        check_ids(queries, self._budget.vocabulary)
         found = self.capability
         if found.level != "shared":
             return make_plan(queries, share=False)
@@ -289,7 +292,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
         )
         processes = current_processes()
         self._count(plan, len(prompts), processes)
-        asked = _requests_of_slots(plan)
+        asked = plan.requests_of_slots()
         stop = make_stop(self, until=until, most=most)
         with self._bar(len(prompts), processes, disable_tqdm) as bar, masks_allowed(self.model):
 
@@ -327,21 +330,16 @@ class AuracLM(HFLM):  # type: ignore[misc]
         return by_hflm(self, method, requests, budget=self._budget, reason=why, disable_tqdm=disable_tqdm)
 
 
-def sweep_engine(model: Any, tokenizer: Any, *, batch_size: int | str = "auto") -> AuracLM:
+def sweep_engine(
+    model: Any, tokenizer: Any, *, batch_size: int | str = "auto", max_length: int | None = None
+) -> AuracLM:
     """Return the engine around a loaded model, without bars of its own: what the sweep uses.
 
     Args:
         model: The model, with or without an adapter, on its device.
         tokenizer: Its tokenizer.
         batch_size: "auto", or documents at a time.
+        max_length: Tokens that the model reads; None for what its configuration says.
     """
     with building():
-        return AuracLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, bars=False)
-
-
-def _requests_of_slots(plan: Plan) -> list[list[int]]:
-    """For each query slot, the requests that it answers."""
-    asked: list[list[int]] = [[] for _ in range(plan.queries)]
-    for i, slot in enumerate(plan.slots):
-        asked[slot].append(i)
-    return asked
+        return AuracLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, max_length=max_length, bars=False)

@@ -74,6 +74,13 @@ class Plan:
         """All documents of the plan."""
         return [document for family in self.root.walk() for document in family.documents]
 
+    def requests_of_slots(self) -> list[list[int]]:
+        """Return for each query slot the requests that it answers."""
+        asked: list[list[int]] = [[] for _ in range(self.queries)]
+        for i, slot in enumerate(self.slots):
+            asked[slot].append(i)
+        return asked
+
 
 def make_plan(
     queries: Sequence[Query],

@@ -10,7 +10,7 @@ import numpy as np
 from lm_eval.models.utils import has_bos_prefix
 from numpy.typing import NDArray
 
-from aurac.errors import TaskError
+from aurac.errors import ModelError, TaskError
 
 Tokens = NDArray[np.int32]
 Pair = tuple[Sequence[int], Sequence[int]]
@@ -70,6 +70,21 @@ def make_query(context: Sequence[int], continuation: Sequence[int], *, window: i
         )
     joined = np.asarray([*context, *continuation], dtype=np.int32)
     return Query(joined[-(window + 1) :][:-1], np.asarray(continuation, dtype=np.int32), len(joined) > window + 1)
+
+
+def check_ids(queries: Sequence[Query], rows: int) -> None:
+    """Raise `ModelError` if a token id lies beyond the model's embedding; padded embeddings may have more rows.
+
+    Args:
+        queries: What is about to be forwarded.
+        rows: Of the embedding.
+    """
+    largest = max((int(part.max()) for query in queries for part in (query.tokens, query.targets)), default=0)
+    if largest >= rows:
+        raise ModelError(
+            f"the prompts have the token id {largest}, and the model's embedding has {rows} rows. The tokenizer is "
+            "that of another model, or has tokens that were never added to this one; give the right one (--tokenizer)."
+        )
 
 
 def encode_all(lm: Any, strings: Iterable[str]) -> dict[str, list[int]]:
