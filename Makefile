@@ -17,7 +17,7 @@ test-slow: $(INSTALLED)  ## what the default suite leaves out
 	$(BIN)/python -m pytest -m slow
 
 goldens: $(INSTALLED)  ## write the golden files of help texts and reports again; read the difference before you commit it
-	AURAC_GOLDEN=write $(BIN)/python -m pytest tests/cli/test_help.py tests/report -k golden
+	AURAC_GOLDEN=write $(BIN)/python -m pytest tests/cli/test_help.py tests/report tests/adapters/test_docs.py -k golden
 
 lint: $(INSTALLED)  ## formatting, lint, types
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,27 @@ from aurac_adapters.methods.inference import INFERENCES
 from aurac_adapters.methods.scaling import SCALINGS
 from tiny import logits, nested, tiny_llama
 
-TEXT = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+def training_table() -> str:
+    """The rows that the methods themselves bring; one that brings none is described by its docstring."""
+    lines = ["| method | class | p in optimizer step t | by default |", "|---|---|---|---|"]
+    for name, method in METHODS.items():
+        for options, p, default in method.in_docs or (("", (method.__doc__ or "").partition(".")[0], ""),):
+            option = f", `{options}`" if options else ""
+            cells = (f"`{name}`{option}", f"`{method.__name__}`", p, default)
+            lines.append(f"| {' | '.join(cells)} |".replace("|  |", "| |"))
+    return "\n".join(lines)
+
+
+def test_the_golden_table_of_methods_is_what_the_methods_say_of_themselves() -> None:
+    table = re.search(r"\| method \| class \|.*?(?=\n\n)", TEXT, flags=re.S)
+    assert table is not None
+    if os.environ.get("AURAC_GOLDEN") == "write":
+        PAGE.write_text(TEXT.replace(table[0], training_table()), encoding="utf-8")
+    assert table[0] == training_table()
 
 
 @pytest.mark.parametrize("name", [*METHODS, *SCALINGS])

@@ -31,6 +31,20 @@ class DyLora(NestedMethod):
     """
 
     name: ClassVar[str] = "dylora"
+    in_docs: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("", "s_b · 1[i <= b], b drawn uniformly from S by (seed, t)", "rule `one`, S = powers of two and R"),
+        ("frozen=True", "the same p; only row b of A and column b of B get a gradient", "S = 1, 2, ..., R"),
+        (
+            "per_row=True",
+            "one p for each row of the batch: s_b · 1[i <= b], b drawn from S by (seed, t, row)",
+            "S = powers of two and R",
+        ),
+        (
+            "per_pass=True",
+            "s_b · 1[i <= b], b drawn for each forward pass, as in the code of the MatryoshkaLoRA authors",
+            "S = powers of two and R",
+        ),
+    )
 
     added_later: ClassVar[frozenset[str]] = frozenset({"per_row", "per_pass"})
 

@@ -27,6 +27,14 @@ class LearnedMatryoshka(Lora):
     """
 
     name: ClassVar[str] = "learned-matryoshka"
+    in_docs: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        (
+            "",
+            "Σ over j >= i of softplus(θ_j), θ learned with the factors: R numbers for all layers; p falls evenly from "
+            "s_R to s_R / R at first",
+            "rule `one`, inference `trained`",
+        ),
+    )
     default_inference: ClassVar[str] = "trained"
 
     def initial_parameters(self) -> Values:

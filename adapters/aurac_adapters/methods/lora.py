@@ -21,6 +21,7 @@ class Lora(NestedMethod):
     """
 
     name: ClassVar[str] = "lora"
+    in_docs: ClassVar[tuple[tuple[str, str, str], ...]] = (("", "s_R · 1", "rule `one`"),)
     has_train_ranks: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -24,6 +24,10 @@ class MatryoshkaLora(NestedMethod):
     """
 
     name: ClassVar[str] = "matryoshka"
+    in_docs: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("", "Σ over r in S of s_r · 1[i <= r]", "rule `sqrt`, S = powers of two and R"),
+        ("normalize=True", "the same sum divided by the number of train ranks", ""),
+    )
 
     scaling: str = "sqrt"
     normalize: bool = False

@@ -46,6 +46,8 @@ class NestedMethod(ABC):
     trainable: ClassVar[bool] = True
     default_inference: ClassVar[str] = "prefix"
     """The inference rule of an adapter that was trained with this method."""
+    in_docs: ClassVar[tuple[tuple[str, str, str], ...]] = ()
+    """Rows of docs/methods.md, which is generated: options, p in optimizer step t, what the defaults are."""
     added_later: ClassVar[frozenset[str]] = frozenset()
     """Fields that older sidecars lack; there they had the value that is the default."""
 

@@ -15,6 +15,9 @@ class SvdLora(Lora):
     """A trained adapter after `svd_rotate`; scaling is folded into its factors, so p = 1[i <= r]."""
 
     name: ClassVar[str] = "svd-lora"
+    in_docs: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("", "not trained: `aurac rotate` (`svd_rotate`) makes it from a trained adapter", "rule `one`"),
+    )
     trainable: ClassVar[bool] = False
 
     def training_diagonal(self, step: int) -> Diagonal:
