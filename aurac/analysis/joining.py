@@ -117,6 +117,10 @@ def join(
     dropped = max(c.n_documents or 0 for c in curves) - n
     if dropped:
         notes.append(f"{task}: {n} documents that all runs have; up to {dropped} left out.")
+    if (clusters := aligned[0].clusters) is not None and len(set(clusters)) > 1:
+        notes.append(
+            f"{task}: {n} documents share {len(set(clusters))} passages; errors and tests take each passage as a whole."
+        )
     if n < 2:
         notes.append(f"{task}: one common document has no spread, so there is no error and no test.")
     return Joined({str(curve.name): curve for curve in aligned}, n > 1, tuple(notes))

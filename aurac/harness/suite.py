@@ -22,6 +22,7 @@ from aurac.harness.catalogue import is_group, load, open_catalogue
 from aurac.harness.chat import PLAIN, Chat
 from aurac.harness.generators import FEWSHOT_SEED, evaluation_seeds
 from aurac.harness.gold import gold_metrics
+from aurac.harness.passages import passages
 from aurac.harness.protocols import TaskRequest
 from aurac.harness.quiet import building
 from aurac.results.curves import headline_metric
@@ -45,6 +46,7 @@ class Leaf:
     name: str
     task: Task = field(repr=False)
     documents: tuple[Document, ...] = field(repr=False)
+    cluster: str | None = None
 
     @property
     def instances(self) -> list[Instance]:
@@ -69,7 +71,9 @@ class Leaf:
     def to_record(self) -> dict[str, Any]:
         """Return what `run.json` says about the task."""
         config = self.task.config
+        shared = passages(self.name, {d.doc_id: d.instances[0].doc for d in self.documents}, self.cluster)
         return {
+            **({} if shared is None else {"clusters": shared}),
             "num_fewshot": config.num_fewshot or 0,
             "version": None if self.task.VERSION is None else str(self.task.VERSION),
             "output_type": str(self.task.OUTPUT_TYPE),
@@ -134,6 +138,7 @@ def build_suite(
     fewshot_seed: int = FEWSHOT_SEED,
     confirm_unsafe: bool = False,
     chat: Chat = PLAIN,
+    cluster: str | None = None,
     progress: bool = True,
 ) -> Suite:
     """Build every task once, and draw its prompts as `lm_eval.simple_evaluate` does; needs no model.
@@ -145,6 +150,7 @@ def build_suite(
         fewshot_seed: Of the draw of examples.
         confirm_unsafe: Whether to build tasks that run code which the model wrote.
         chat: How prompts are wrapped.
+        cluster: Field of the documents whose value they share with others, as for `aurac.harness.passages.passages`.
         progress: Whether to show a bar on standard error, where that is a terminal.
 
     Raises:
@@ -169,7 +175,7 @@ def build_suite(
                     if name in leaves:
                         raise TaskError(f"task {name!r} is asked for twice, the second time by {request.name!r}.")
                     _prepare(task, name, request, fewshot_seed, confirm_unsafe)
-                    leaves[name] = _build(task, name, limit, chat)
+                    leaves[name] = _build(task, name, limit, chat, cluster)
             groups |= {name: _group(group) for name, group in loaded["groups"].items()}
             members = [request] if is_group(manager, request.task) and groups[request.task]["metrics"] else None
             resolved += members or [
@@ -195,7 +201,7 @@ def _prepare(task: Task, name: str, request: TaskRequest, fewshot_seed: int, con
     task.set_fewshot_seed(seed=fewshot_seed)
 
 
-def _build(task: Task, name: str, limit: float | None, chat: Chat) -> Leaf:
+def _build(task: Task, name: str, limit: float | None, chat: Chat, cluster: str | None) -> Leaf:
     """Draw the prompts and hash the documents."""
     try:
         with building():
@@ -208,7 +214,7 @@ def _build(task: Task, name: str, limit: float | None, chat: Chat) -> Leaf:
     by_document: dict[int, list[Instance]] = {}
     for instance in task.instances:
         by_document.setdefault(instance.doc_id, []).append(instance)
-    return Leaf(name, task, tuple(_document(number, found) for number, found in by_document.items()))
+    return Leaf(name, task, tuple(_document(number, found) for number, found in by_document.items()), cluster)
 
 
 def _document(doc_id: int, instances: list[Instance]) -> Document:

@@ -87,6 +87,7 @@ class Content:
         self._check(task, ranks, scores.mean(axis=0), aggregated)
         bounded = columns[0].weights is None and _is_fraction(scores, options)
         documents = _unique([f"{task}/{key}" for key in columns[0].documents])
+        options["clusters"] = self._clusters(task, columns[0].ids)
         return RankAccuracyCurve.from_scores(ranks, scores, documents=documents, bounded=bounded, **options)
 
     def _inference(self) -> str | None:
@@ -143,6 +144,14 @@ class Content:
         if value is None:
             return math.nan
         return math.log(value) if aggregation in _LOG else float(value)
+
+    def _clusters(self, task: str, ids: Sequence[int]) -> list[str] | None:
+        """Return the passage of each document, None where the record has none, or was made before records had them."""
+        found = self.run["tasks"][task].get("clusters")
+        labels = found.get("labels") if isinstance(found, Mapping) else None
+        if not isinstance(labels, list) or len(labels) != len(ids) or list(ids) != sorted(ids):
+            return None
+        return [f"{task}/{label}" for label in labels]
 
     def _scores(self, task: str, ranks: Sequence[int], columns: Sequence[_Column]) -> npt.NDArray[np.float64] | None:
         """Return documents x ranks, or None where the metric exists for the corpus only."""
@@ -201,6 +210,7 @@ class Content:
         options |= {
             "documents": [key for member in members for key in member.documents or ()],
             "bounded": all(member.bounded for member in members),
+            "clusters": _joined_clusters(members),
         }
         of_base = [member.base_scores for member in members if member.base_scores is not None]
         base = np.concatenate(of_base) if len(of_base) == len(members) else None
@@ -246,6 +256,13 @@ class _Column:
             return self.values
         ratio = float(self.weights @ self.values) / float(self.weights.sum())
         return ratio + self.weights * (self.values - ratio) / float(self.weights.mean())
+
+
+def _joined_clusters(members: Sequence[RankAccuracyCurve]) -> list[str] | None:
+    """Return the passages of all members; documents of a member without passages stand alone."""
+    if all(member.clusters is None for member in members):
+        return None
+    return [label for member in members for label in member.clusters or member.documents or ()]
 
 
 def _is_fraction(values: npt.ArrayLike, options: Mapping[str, Any]) -> bool:

@@ -92,7 +92,7 @@ def _interval_warning(curve: RankAccuracyCurve, interval: Interval) -> list[str]
     value = float(np.mean(curve.accuracies))
     if n < 20:
         return [f"{n} documents: intervals of fewer than 20 are rough"]
-    if interval.method == "wilson" and ((n <= 200 and value > 0.93) or (n <= 30 and value < 0.07)):
+    if interval.method == "wilson" and n <= 200 and not 0.07 < value < 0.93:
         end = "1" if value > 0.5 else "0"
         level = f"{interval.confidence_level:.0%}"
         return [f"so near {end} the {level} interval over {n} documents covers about five points less"]

@@ -72,6 +72,7 @@ class ScoreOptions:
         apply_chat_template: Wrap prompts in the tokenizer's chat template; after ADAPTER_DIR.
         system_instruction: Comes before every prompt.
         fewshot_as_multiturn: With a chat template: examples are turns of the conversation (default: yes).
+        cluster: Field that documents share, such as passage or subject; none (default: passage, context, article ...).
         no_merge: Do not merge each rank into float32 base weights, which is faster.
         engine: Who answers: aurac, which shares work between prompts and ranks, or lm-eval's own model class.
         trust_remote_code: Run code that comes with the base model.
@@ -98,6 +99,7 @@ class ScoreOptions:
     apply_chat_template: bool | str = field(default=False, metadata={"metavar": "NAME"})
     system_instruction: str | None = None
     fewshot_as_multiturn: bool = True
+    cluster: str | None = field(default=None, metadata={"metavar": "FIELD"})
     no_merge: bool = False
     engine: str = field(default="aurac", metadata={"choices": engines})
     trust_remote_code: bool = False

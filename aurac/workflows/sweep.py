@@ -195,6 +195,7 @@ def build(requests: Any, tokenizer: Any, options: ScoreOptions) -> Suite:
         fewshot_seed=options.seed,
         confirm_unsafe=options.confirm_unsafe,
         chat=chat(tokenizer, options),
+        cluster=options.cluster,
     )
     return suite
 
