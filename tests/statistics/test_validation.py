@@ -17,12 +17,12 @@ def first_columns(page: str) -> list[list[str]]:
     return [line.split(" | ")[:2] for line in page.splitlines() if line.startswith("| ")]
 
 
-def test_every_bar_in_the_committed_table_is_kept_but_the_one_that_docs_metric_explains() -> None:
-    missed = [line for line in TABLE.read_text().splitlines() if "**missed**" in line]
-    assert [line.split(" | ")[1] for line in missed] == ["every rank loses the margin, n=1172"]
-    page = "\n".join(line for line in TABLE.read_text().splitlines() if line not in missed)
+def test_every_bar_in_the_committed_table_is_kept_or_the_tool_prints_a_caution_there() -> None:
+    lines = TABLE.read_text().splitlines()
+    assert not any("**missed**" in line for line in lines)
+    page = "\n".join(line for line in lines if "the tool says" not in line)
     bars = re.findall(r"\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|", page)
-    assert len(bars) > 30
+    assert len(bars) > 80
     for rate, error, low, high in bars:
         # The table has three digits.
         assert float(low) - 2 * float(error) - 0.001 <= float(rate) <= float(high) + 2 * float(error) + 0.001
