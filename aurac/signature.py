@@ -107,6 +107,7 @@ def curve_signature(
         "n": None if curve.n_documents is None else str(curve.n_documents),
         "docs": None if curve.documents is None else documents_hash(curve.documents),
         "inference": curve.inference,
+        "max_length": None if curve.max_length is None else str(curve.max_length),
         "seeds": "1" if curve.seeds is None else str(len(curve.seeds.labels)),
         "agg": "none",
         "norm": "none",

@@ -22,6 +22,7 @@ DATASETS = (
     "Rowan/hellaswag",
     "cais/mmlu",
     "openai/gsm8k",
+    "aps/super_glue",
     "baber/piqa",
     "EleutherAI/lambada_openai",
 )
@@ -33,6 +34,7 @@ TASKS: dict[str, tuple[tuple[str, ...], int, bool]] = {
     "arc-easy-0": (("arc_easy",), 0, False),
     "hellaswag-0": (("hellaswag",), 0, False),
     "piqa-0": (("piqa",), 0, False),
+    "boolq-0": (("boolq",), 0, False),
     "lambada-0": (("lambada_openai",), 0, False),
     "arc": (("arc_challenge",), 25, False),
     "hellaswag": (("hellaswag",), 10, False),

@@ -40,6 +40,7 @@ class RankAccuracyCurve:
         bounded: Whether values lie in [0, 1]; False for bits per byte and the like.
         name: What the curve is called in tables and plots.
         inference: The adapter's inference rule, for the signature.
+        max_length: Tokens that the model was allowed to read, where that was asked for; for the signature.
         seeds: For a method that was trained several times, the scores of every seed, of which `scores` is the mean;
             `from_seeds` makes such a curve.
         clusters: What each of n documents shares with others (a passage), so that errors take those together.
@@ -74,6 +75,7 @@ class RankAccuracyCurve:
         bounded: bool = True,
         name: str | None = None,
         inference: str | None = None,
+        max_length: int | None = None,
         seeds: SeedScores | None = None,
         clusters: Sequence[str] | None = None,
         strata: Strata | None = None,
@@ -101,7 +103,7 @@ class RankAccuracyCurve:
         self.base: float | None = None if base is None else float(np.mean(np.asarray(base, float)) / SCALES[scale])
         self.task, self.metric, self.num_fewshot, self.task_version = task, metric, num_fewshot, task_version
         self.higher_is_better, self.bounded, self.name = higher_is_better, bounded, name
-        self.inference = inference
+        self.inference, self.max_length = inference, max_length
 
     @classmethod
     def from_scores(cls, ranks: Sequence[int], scores: npt.ArrayLike, **options: Any) -> Self:
@@ -247,6 +249,7 @@ class RankAccuracyCurve:
             key: getattr(self, key)
             for key in (
                 *("task", "metric", "num_fewshot", "task_version", "higher_is_better", "bounded", "name", "inference"),
+                "max_length",
             )
         }
         labels["base"] = self.base if self.base_scores is None else self.base_scores

@@ -78,6 +78,7 @@ class Content:
             "higher_is_better": self._setting(task, metric, "higher_is_better", True),
             "name": name,
             "inference": self._inference(),
+            "max_length": self.run.get("identity", {}).get("max_length"),
         }
         scores = self._scores(task, ranks, columns)
         if scores is None:
@@ -199,6 +200,7 @@ class Content:
             "higher_is_better": members[0].higher_is_better,
             "name": name,
             "inference": self._inference(),
+            "max_length": self.run.get("identity", {}).get("max_length"),
         }
         pooled = bool(how.get("weight_by_size", True))
         sizes = [int(self.run["tasks"][member]["n_documents"]) for member in settings["members"]]
