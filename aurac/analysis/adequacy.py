@@ -231,7 +231,7 @@ def _test(samples: Sequence[Sample], estimate: Estimate, margin: float, alpha: f
 
 
 def _check(curves: Sequence[RankAccuracyCurve], margin: float, alpha: float) -> None:
-    check_margin(margin)
+    check_margin(margin, bounded=any(curve.bounded for curve in curves))
     if not 0 < alpha < 0.5:
         raise CurveError(f"alpha {alpha:g} is not between 0 and 0.5. Usual: 0.05.")
     if not curves:

@@ -95,7 +95,9 @@ def compare(
     rows = tuple(as_run(name, group, {task: curves[task][name] for task in names}) for name, group in members.items())
     adjusted, family_pairs = with_families(results, pairs, family, MACRO)
     made = ComparedRuns(rows, names, chosen, adjusted, tuple(dict.fromkeys(notes)), family_pairs, settings)
-    made = replace(made, equal_within=None if margin is None else equivalences(made, check_margin(margin)))
+    if margin is not None:
+        bounded = any(curve.bounded for by_name in curves.values() for curve in by_name.values())
+        made = replace(made, equal_within=equivalences(made, check_margin(margin, bounded=bounded)))
     return with_other_axis(made, curves)
 
 

@@ -48,6 +48,7 @@ def recommend(
     loaded = _method(run, tasks) if isinstance(run, Sequence) and not isinstance(run, str) else _loaded(run)
     notes = [f"{task}: {problem}" for task, problem in loaded.problems.items() if tasks is None]
     curves = {task: loaded.curve(task) for task in (loaded.tasks if tasks is None else tasks)}
+    check_margin(margin, bounded=any(curve.bounded for curve in curves.values()))
     tests = _tests(curves, notes, margin, alpha)
     if not tests:
         raise CurveError(f"no rank of run {loaded.name!r} can be recommended. {' '.join(notes) or 'It has no curve.'}")

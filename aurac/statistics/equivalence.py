@@ -85,8 +85,13 @@ def equivalence(differences: npt.ArrayLike, margin: float, *, bounded: bool = Tr
     return Equivalence(max(lower, upper), lower, upper, margin, float(d.mean()))
 
 
-def check_margin(margin: float) -> float:
-    """Return a positive margin, or raise `CurveError`."""
+def check_margin(margin: float, *, bounded: bool = False) -> float:
+    """Return a positive margin, below 1 where the metric is `bounded` to [0, 1], or raise `CurveError`."""
     if not 0 < margin < math.inf:
         raise CurveError(f"margin {margin:g} is not positive. Give the largest loss that is acceptable, such as 0.01.")
+    if bounded and margin >= 1:
+        raise CurveError(
+            f"margin {margin:g} ({100 * margin:g} points) is the whole range of a metric between 0 and 1, so every "
+            "rank would do. Give a fraction, such as margin=0.01, which on the command line is one point, --margin 1."
+        )
     return margin

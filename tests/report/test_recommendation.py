@@ -206,3 +206,20 @@ def test_a_run_that_lacks_a_task_has_no_smallest_rank_of_its_mean(make_run: Make
     with pytest.raises(CurveError, match=r"run 'a' has no curve on mmlu, so there is no mean .* task=: arc, hella"):
         smallest_rank(run)
     assert smallest_rank(run, task="arc").max_rank == 8
+
+
+@pytest.mark.parametrize("margin", [1, 5, 100.0])
+def test_a_margin_in_points_is_refused_where_fractions_are_meant(margin: float, make_run: Make) -> None:
+    run = make_run("a", curve("arc", 1))
+    for ask in (aurac.recommend, aurac.smallest_rank):
+        with pytest.raises(
+            CurveError, match=rf"margin {margin:g} \({100 * margin:g} points\) is the whole range .* --margin 1"
+        ):
+            ask(run, margin=margin)
+
+
+def test_a_margin_of_an_unbounded_metric_may_be_large(make_run: Make) -> None:
+    rng = np.random.default_rng(0)
+    scores = 50 + rng.normal(size=(40, 3))
+    run = make_run("a", RankAccuracyCurve.from_scores([1, 2, 4], scores, task="t", bounded=False))
+    assert aurac.smallest_rank(run, margin=5).rank == 1
