@@ -17,6 +17,7 @@ from aurac.analysis.joining import check_allowed, common_tasks, distinct, find_b
 from aurac.analysis.macro import add_macro
 from aurac.analysis.other_axis import with_other_axis
 from aurac.analysis.pairs import all_pairs
+from aurac.analysis.path_notes import path_notes
 from aurac.analysis.settings import Settings
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError
@@ -90,6 +91,7 @@ def compare(
     if len(names) > 1:
         notes += add_macro(results, pairs, curves, chosen, settings)
     notes += flat_notes(results, curves, chosen, alpha=settings.alpha, target=target, macro=MACRO)
+    notes += path_notes(every, names)
     if any(r.difference is not None and r.difference.p_value is None for r in results.values()):
         notes.append(_TWO_SEEDS)
     rows = tuple(as_run(name, group, {task: curves[task][name] for task in names}) for name, group in members.items())

@@ -221,3 +221,19 @@ def test_the_base_model_is_left_out_when_asked_to(call: Call, adapters: dict[str
     assert "base" not in done.out
     assert load(tmp_path / "run").curve("facts").base is None
     assert {cell["rank"] for cell in json.loads((tmp_path / "run" / "run.json").read_text())["cells"]} == {1, 2, 4}
+
+
+def test_texts_that_hflm_generated_are_said_to_depend_on_its_batch_size(
+    call: Call, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    tasks = tmp_path / "tasks"
+    copytree(testbed.TASKS, tasks)
+    beams = (tasks / "cipher.yaml").read_text().replace("  do_sample: false", "  do_sample: false\n  num_beams: 2")
+    (tasks / "cipher.yaml").write_text(beams)
+    options = ("--include-path", tasks, "--limit", "8", "--batch-size", "4", "--ranks", "4", "--no-base")
+    done = call("score", adapters["one"], "--tasks", "facts,cipher", *options, "--out", tmp_path / "run")
+    assert done.status == 0
+    assert (
+        "Slower path on cipher: generation with num_beams. Answered by HFLM's own code, 4 requests at a time. Texts "
+        "there depend on HFLM's padding with batch size 4."
+    ) in " ".join(done.out.split())
