@@ -37,8 +37,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 import aurac
+from aurac.ranks import default_ranks
 from aurac_adapters import METHODS, NestedMethod, attach
-from aurac_adapters.methods.method import powers_of_two
 
 METHODS_MEASURED = ("lora", "matryoshka", "dylora")
 RANKS = (32, 256)
@@ -204,7 +204,7 @@ class Bench:
 def measure_times(shape: Shape, device: torch.device, *, rounds: int, ranks: Sequence[int]) -> dict[str, Any]:
     """Return for every rank the ratios of the methods, of slices, and of the sweep."""
     bench = Bench(shape, device)
-    sweep = [bench.add_plain(rank) for rank in powers_of_two(max(ranks))]
+    sweep = [bench.add_plain(rank) for rank in default_ranks(max(ranks))]
     ours = [bench.add_nested(METHODS[name](max_rank=rank)) for rank in ranks for name in METHODS_MEASURED]
     slices = [bench.add_slices(rank) for rank in ranks]
     generator = torch.Generator().manual_seed(1)
@@ -235,7 +235,7 @@ def _of_rank(seen: list[dict[str, Times]], rank: int, tokens: int, *, on_gpu: bo
             "ratio_to_peft_wall": _quartiles([a.wall / b.wall for a, b in pairs]),
             "repeats": len(pairs),
         }
-    swept = [f"peft-{r}" for r in powers_of_two(rank)]
+    swept = [f"peft-{r}" for r in default_ranks(rank)]
     full = [times for times in seen if times.keys() >= set(swept)]
     sums = [sum(getattr(times[name], clock) for name in swept) for times in full]
     ratios = [getattr(times[f"matryoshka-{rank}"], clock) / total for times, total in zip(full, sums, strict=True)]
@@ -243,7 +243,7 @@ def _of_rank(seen: list[dict[str, Times]], rank: int, tokens: int, *, on_gpu: bo
         "clock": clock,
         "methods": rows,
         "sweep": {
-            "ranks": list(powers_of_two(rank)),
+            "ranks": list(default_ranks(rank)),
             "matryoshka_to_sweep": _quartiles(ratios),
             "repeats": len(ratios),
         },

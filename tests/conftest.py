@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.pop(
+    "COLUMNS", None
+)  # pytest-xdist tells its workers the width of the terminal; output would be folded to it
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 

@@ -43,7 +43,7 @@ def check_positive(value: float) -> None:
 def check_batch_size(value: int | str) -> None:
     """Raise `OptionError` for what is no number from 1, nor "auto", nor lm-eval's "auto:N"."""
     if value < 1 if isinstance(value, int) else re.fullmatch(r"auto(:[1-9]\d*)?", value) is None:
-        raise OptionError(f"{value!r} is neither a number from 1 nor auto, nor auto:N such as auto:4")
+        raise OptionError(f"{str(value)!r} is neither a number from 1 nor auto, nor auto:N such as auto:4")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from aurac.cli import main
 MISTAKES = {
     "scroe a --tasks arc": r"unknown command 'scroe'. Did you mean 'score'",
     "train --method matroshka --model m --data d --rank 4 --out o": (
-        "unknown value of --method 'matroshka'. Did you mean 'matryoshka'?"
+        "unknown value of --method 'matroshka'. Did you mean 'matryoshka'"
     ),
     "plot curve a": "unknown value of KIND 'curve'. Did you mean 'curves'?",
     "compare a --format latx": "unknown value of --format 'latx'. Did you mean 'latex'?",
