@@ -180,6 +180,7 @@ def test_the_short_table_has_the_note(measured: Make) -> None:
     assert "weights: yes for a, no for bb" in " ".join(made.summary().render("markdown").split())
 
 
+@pytest.mark.slow
 def test_the_committed_records_were_all_made_alike() -> None:
     for suite in ("testbed", "testbed-benchmark"):
         runs = [load(path.parent) for path in sorted((RESULTS / suite).glob("*/run.json"))]

@@ -66,6 +66,7 @@ def test_three_seeds_find_the_minimal_effect_as_often_as_it_says(n: int, seed_sd
     assert found / simulations == pytest.approx(0.81, rel=0.1)
 
 
+@pytest.mark.slow
 @given(st.floats(0.005, 0.1), st.floats(0.05, 0.5), st.floats(0.5, 0.99))
 def test_documents_needed_is_the_first_number_that_is_enough(effect: float, sd: float, power: float) -> None:
     n = documents_needed(effect, sd, power=power)

@@ -70,7 +70,7 @@ def test_an_option_that_there_is_not_is_answered_with_the_near_ones() -> None:
     ("options", "error", "message"),
     [
         ({"ranks": "1,2"}, OptionError, "ranks: '1,2' is no list of ranks such as 1,2,4"),
-        ({"batch_size": 0}, OptionError, "batch_size: 0 is neither a number from 1 nor auto"),
+        ({"batch_size": 0}, OptionError, "batch_size: '0' is neither a number from 1 nor auto"),
         ({"limit": "all"}, OptionError, "limit: 'all' is no number"),
         ({"inference": "prefixes"}, UnknownNameError, "unknown inference rule 'prefixes'. Did you mean 'prefix'"),
         ({"engine": "vlm"}, UnknownNameError, "unknown engine 'vlm'. Known: aurac, hflm"),
