@@ -219,7 +219,10 @@ def test_pickles_are_never_read(make_foreign: Make) -> None:
         ({"lora_bias": True}, r"uses lora_bias, which no rank indexes"),
         ({"kasa_config": {"beta": 1e-4}}, r"uses kasa_config, which is another layer than B A. Train without it"),
         ({"use_bdlora": {"nblocks": 2}}, r"uses use_bdlora, which is another layer than B A"),
-        ({"target_parameters": ["experts"]}, r"uses target_parameters, whose weights are no stack of ranks"),
+        (
+            {"target_parameters": ["experts"]},
+            r"uses target_parameters \(experts\): lora_A of a parameter stacks r rows",
+        ),
         (
             {"init_lora_weights": "pissa_niter_4"},
             r"was initialised with 'pissa_niter_4', which changes the base weights",

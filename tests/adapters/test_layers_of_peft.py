@@ -118,7 +118,7 @@ def test_expert_parameters_are_refused_since_their_rows_are_no_ranks() -> None:
     config = LoraConfig(r=4, lora_alpha=4, target_modules=[], target_parameters=["experts.weight"])
     model = nn.Sequential()
     model.add_module("experts", Experts())
-    with pytest.raises(AdapterError, match=r"uses target_parameters, whose weights are no stack of ranks"):
+    with pytest.raises(AdapterError, match=r"uses target_parameters \(experts.weight\): lora_A of a parameter stacks"):
         attach(get_peft_model(model, config), Lora(max_rank=4))
 
 

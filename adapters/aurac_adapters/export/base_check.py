@@ -13,6 +13,7 @@ from aurac_adapters.base.config import load_skeleton
 from aurac_adapters.folder.folder import AdapterFolder
 from aurac_adapters.folder.sidecar import WEIGHTS
 from aurac_adapters.folder.weights import check_fits
+from aurac_adapters.layer.experts import converted_by_peft
 
 
 def check_layers(found: AdapterFolder, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -24,7 +25,8 @@ def check_layers(found: AdapterFolder, tensors: Mapping[str, torch.Tensor]) -> N
     if found.base_model is None or not (Path(found.base_model) / "config.json").is_file():
         return
     skeleton = _skeleton(found.base_model)
-    if skeleton is not None:
+    # Where PEFT turns experts into parameters when it loads the adapter, the names in the file are no layers.
+    if skeleton is not None and not converted_by_peft(found.config, skeleton, found.path):
         check_fits(tensors, skeleton, found.path / WEIGHTS)
 
 

@@ -19,6 +19,7 @@ from aurac.errors import AdapterError
 from aurac_adapters.folder.folder import AdapterFolder, read_folder
 from aurac_adapters.folder.sidecar import CONFIG, WEIGHTS
 from aurac_adapters.folder.weights import check_fits
+from aurac_adapters.layer.experts import check_experts
 from aurac_adapters.layer.nested import NestedAdapter, attach
 
 
@@ -60,6 +61,7 @@ def load_read(
 ) -> NestedAdapter:
     """Do what `load_adapter` does with what `read_folder` returned."""
     base = model.get_base_model() if isinstance(model, PeftModel) else model
+    check_experts(found.config, base, found.path)
     check_fits(tensors, base, found.path / WEIGHTS)
     with _for_peft(found, tensors) as path:
         loaded = _load(model, path, adapter_name, is_trainable, found.path)

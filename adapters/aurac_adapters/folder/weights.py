@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from aurac_adapters.layer.keys import Layer, lora_layers_of
 from aurac_adapters.layer.targets import check_targets
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
+_EXPERT = re.compile(r"\bexperts\.\d+\.")
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,11 @@ def check_fits(tensors: Mapping[str, torch.Tensor], base: torch.nn.Module, path:
 
 def _why(name: str, base: torch.nn.Module) -> str:
     """Say what is wrong with the name of a layer: parts of it that are too many, or another base model."""
+    if _EXPERT.search(name) and any(_holds_experts_in_one(module) for module in base.modules()):
+        return (
+            "It holds its experts in one tensor, as transformers 5 does, and for this kind of model PEFT makes nothing "
+            "of an adapter of single experts. Use the transformers that it was trained with, or adapt other layers."
+        )
     parts, known = name.split("."), {module for module, _ in base.named_modules()}
     for end in range(1, len(parts)):  # a wrapper has one part or a few in a row
         for start in range(end):
@@ -112,6 +120,10 @@ def _why(name: str, base: torch.nn.Module) -> str:
                 wrapper = ".".join(parts[start:end])
                 return f"It has {rest}: {wrapper!r} is a wrapper that is not known. Take it out of the keys."
     return "The adapter belongs to another base model; give the right one with --base."
+
+
+def _holds_experts_in_one(module: torch.nn.Module) -> bool:
+    return {"gate_up_proj", "down_proj"} <= {name for name, _ in module.named_parameters(recurse=False)}
 
 
 def _check_layer(path: Path, tensors: Mapping[str, torch.Tensor], layer: Layer, rank: int) -> None:

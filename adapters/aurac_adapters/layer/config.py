@@ -8,6 +8,7 @@ from typing import Any
 
 from aurac.errors import AdapterError
 from aurac_adapters.layer.config_kinds import check_kinds
+from aurac_adapters.layer.experts import parameters_reason
 from aurac_adapters.layer.expressions import freedom
 from aurac_adapters.layer.peft_methods import way_out
 from aurac_adapters.methods.lora import Lora
@@ -21,7 +22,7 @@ _NOT_INDEXED_BY_RANK = {
     "update, so its function is no W + B A, and no prefix and no LoRA has it",
     "lora_bias": "",
 }
-_NO_STACK_OF_RANKS = ("target_parameters", "layer_replication", "megatron_config", "alora_invocation_tokens")
+_NO_STACK_OF_RANKS = ("layer_replication", "megatron_config", "alora_invocation_tokens")
 _CHANGES_BASE = "changes the base weights; a prefix would not belong to the base"
 _CONVERT = (
     "convert it to plain LoRA with PEFT (save_pretrained(path_initial_model_for_weight_conversion=...)) and then "
@@ -52,6 +53,8 @@ def check_config(config: Mapping[str, Any], where: object) -> None:
     for option, reason in _NOT_INDEXED_BY_RANK.items():
         if config.get(option):
             raise AdapterError(f"{where} uses {option}, which no rank indexes{reason}. Train with {option}=false.")
+    if names := config.get("target_parameters"):
+        raise AdapterError(f"{where} {parameters_reason([names] if isinstance(names, str) else names)}")
     for option in _NO_STACK_OF_RANKS:
         if config.get(option):
             raise AdapterError(f"{where} uses {option}, whose weights are no stack of ranks. Train without it.")

@@ -17,6 +17,7 @@ from torch import nn
 from aurac.errors import AdapterError
 from aurac_adapters.layer.base_only import check_can_be_base, switch
 from aurac_adapters.layer.config import check_config
+from aurac_adapters.layer.experts import parameters_reason
 from aurac_adapters.layer.factors import factor_a, factor_b
 from aurac_adapters.layer.gate import NestedEmbeddingVariant, NestedVariant, Ranks, RankState
 from aurac_adapters.layer.parameters import register_parameters
@@ -216,6 +217,8 @@ def _refuse_mixed_batch(*_: Any, **__: Any) -> torch.Tensor:
 
 def _check_layer(name: str, layer: Any, method: NestedMethod, adapter: str, strict: bool) -> None:
     kind = type(layer).__name__
+    if kind == "ParamWrapper":
+        raise AdapterError(f"the adapter {adapter!r} {parameters_reason([f'{name}.{layer.parameter_name}'])}")
     if kind not in _SUPPORTED:
         raise AdapterError(
             f"layer {name} is {kind}, which cannot be nested. Supported: {', '.join(sorted(_SUPPORTED))}."
