@@ -1,6 +1,7 @@
 """Score an adapter folder at every sub-rank: the library call behind `aurac score`.
 
-The folder is read first, then the tasks are built, and the model is loaded only if the record lacks a cell.
+The names of the tasks are looked up first, which takes a second, then the folder is read and the tasks are built, and
+the model is loaded only if the record lacks a cell.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import aurac
 from aurac.curve.curve import RankAccuracyCurve
@@ -11,6 +13,7 @@ from aurac.results import Run
 from runs_by_hand import curve
 
 Make = Callable[..., Run]
+RECORDS = Path(__file__).parents[2] / "results/testbed"
 
 
 def test_one_run_leads_where_it_is_better_than_each_other(make_run: Make) -> None:
@@ -18,6 +21,21 @@ def test_one_run_leads_where_it_is_better_than_each_other(make_run: Make) -> Non
     text = verdict(aurac.compare(runs))
     assert text.startswith("a leads on arc: AURAC ")
     assert text.endswith("points ahead of b, and better than each of the others at the 5 % level.")
+
+
+def test_a_leader_that_is_not_shown_to_beat_each_other_run_is_not_said_to(make_run: Make) -> None:
+    runs = [make_run(name, curve("arc", 1, 400, shift=shift)) for name, shift in (("a", 0.3), ("b", 0.0), ("c", -0.2))]
+    made = aurac.compare(runs)
+    pairs = made.pairs["arc"]
+    unsure = {pair: 0.5 if set(pair) == {"a", "c"} else p for pair, p in pairs.p_adjusted.items()}
+    text = verdict(replace(made, pairs={"arc": replace(pairs, p_adjusted=unsure)}))
+    assert text.startswith("a leads on arc")
+    assert text.endswith("and the only run that none is shown to be better than at the 5 % level.")
+
+
+def test_a_leader_on_the_other_axis_is_named() -> None:
+    runs = [aurac.load(RECORDS / name) for name in ("dylora", "svd-lora")]
+    assert verdict(aurac.compare(runs)).endswith("at the 5 % level. On the linear axis svd-lora has the best AURAC.")
 
 
 def test_runs_that_the_documents_do_not_tell_apart_share_the_first_place(make_run: Make) -> None:

@@ -11,6 +11,7 @@ from aurac.analysis.adapter_size import full_rank, size
 from aurac.analysis.compared import ComparedRuns
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.report.plots.axes import curve_of, unit_of, value_label
+from aurac.report.plots.curves import common_base
 from aurac.report.plots.looks import COLOURS
 from aurac.report.plots.looks import looks as looks_of
 from aurac.report.table import printable
@@ -43,8 +44,14 @@ def explorer_data(comparison: ComparedRuns) -> dict[str, Any]:
 
 
 def _task(comparison: ComparedRuns, task: str) -> dict[str, Any]:
-    curve = curve_of(comparison.runs[0], task)
-    return {"name": task, "label": printable(task), "value": printable(value_label([curve]))}
+    curves = [curve_of(run, task) for run in comparison.runs]
+    base = common_base(curves)
+    return {
+        "name": task,
+        "label": printable(task),
+        "value": printable(value_label(curves[:1])),
+        "base": None if base is None else _number(base * unit_of(curves[0])),
+    }
 
 
 def _curves(comparison: ComparedRuns, sizes: dict[str, int | None]) -> list[dict[str, Any]]:

@@ -128,7 +128,12 @@ def _deployment(comparison: ComparedRuns, margin: float) -> Table:
         )
     return Table(
         title="Smallest rank that loses less than so many points to full rank, and its share of the parameters",
-        columns=("run", *(f"{100 * each:g} points" for each in margins), "tested on", "on every task"),
+        columns=(
+            "run",
+            *(f"{100 * each:g} point{'s' * (each != 0.01)}" for each in margins),
+            "tested on",
+            "on every task",
+        ),
         rows=tuple(rows),
         notes=(
             "Fixed-sequence non-inferiority by the score test, paired over documents: each rank is inadequate with a "

@@ -92,7 +92,7 @@ def plot_curves(
             ranks |= set(points.ranks)
             x = rank_axis(items_of(reference), axis).x(0, points.ranks)
             ax.plot(x, points.accuracies * unit, label="retrained per rank", **style.REFERENCE)
-        if (base := _common_base(curves) if base is None else base) is not None:
+        if (base := common_base(curves) if base is None else base) is not None:
             ax.axhline(base * unit, label="base model", **style.BASE)
         along.dress(ax, sorted(ranks))
         ax.set_ylabel(value_label(curves))
@@ -109,7 +109,7 @@ def _shared_tasks(items: Sequence[Run | RankAccuracyCurve]) -> list[str]:
     return [task for task in runs[0].tasks if all(task in run.tasks for run in runs)]
 
 
-def _common_base(curves: Sequence[RankAccuracyCurve]) -> float | None:
+def common_base(curves: Sequence[RankAccuracyCurve]) -> float | None:
     """Return the score of the base model where all curves that know one agree, else None."""
     known = {round(curve.base, 9) for curve in curves if curve.base is not None}
     return known.pop() if len(known) == 1 else None

@@ -28,16 +28,30 @@ def verdict(comparison: ComparedRuns) -> str:
     level = f"at the {100 * comparison.settings.alpha:.3g} % level"
     if len(first) == 1:
         ahead = _gap(comparison, best.name, others[0].name)
-        return (
-            f"{best.name} leads {where}: AURAC {value}, {ahead} ahead of {others[0].name}, and better than "
-            f"{'it' if len(others) == 1 else 'each of the others'} {level}."
-        )
+        lead = f"{best.name} leads {where}: AURAC {value}, {ahead} ahead of {others[0].name}, and"
+        return f"{lead} {_shown(comparison, best.name, [run.name for run in others])} {level}.{_elsewhere(comparison)}"
     if len(first) == len(comparison.runs):
         return f"No run is shown to be better than another {where} {level}; {best.name} has the best AURAC, {value}."
     return (
         f"{_listed(first)} share the first place {where}: {best.name} has the best AURAC, {value}, and no run is shown "
         f"to be better than {'either' if len(first) == 2 else 'any'} of them {level}."
     )
+
+
+def _shown(comparison: ComparedRuns, best: str, others: Sequence[str]) -> str:
+    """Say what the tests show of the only run that none is better than; it need not beat each other one itself."""
+    if not all(comparison.beats(comparison.headline, best, other) for other in others):
+        return "the only run that none is shown to be better than"
+    return f"better than {'it' if len(others) == 1 else 'each of the others'}"
+
+
+def _elsewhere(comparison: ComparedRuns) -> str:
+    """Name the run that leads on the other axis, where it is another one."""
+    pairs = comparison.other_pairs.get(comparison.headline)
+    if pairs is None:
+        return ""
+    here, there = comparison.ordered()[0].name, pairs.tiers(comparison.settings.alpha).order[0]
+    return "" if here == there else f" On the {comparison.other_axis} axis {there} has the best AURAC."
 
 
 def _where(comparison: ComparedRuns) -> str:
