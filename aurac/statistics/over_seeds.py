@@ -58,6 +58,30 @@ def method_score(
     return _clean(method_estimate(values, common, seed_unit=seeds[0].unit, target=target))
 
 
+def seed_values(curves: Sequence[RankAccuracyCurve], rank_weights: Sequence[Vector]) -> dict[str, float]:
+    """Return training seed -> its AURAC on one task, or its unweighted mean over several; their mean is the method's.
+
+    Args:
+        curves: As for `method_score`.
+        rank_weights: As for `method_score`.
+
+    Raises:
+        CurveError: If a curve has no seeds, or the tasks have others.
+
+    Example:
+        >>> scores = np.array([[0.0, 0.2], [0.4, 0.6], [0.8, 1.0]])
+        >>> seeds = [RankAccuracyCurve([1], scores=scores[:, [s]], documents=list("abc")) for s in (0, 1)]
+        >>> values = seed_values([RankAccuracyCurve.from_seeds(seeds, ["42", "43"])], [np.ones(1)])
+        >>> {label: round(value, 2) for label, value in values.items()}
+        {'42': 0.4, '43': 0.6}
+    """
+    seeds = [_seeds(curve) for curve in curves]
+    if len({s.labels for s in seeds}) > 1:
+        raise CurveError("the tasks were scored with different training seeds. Give the same trainings on every task.")
+    values = np.mean([s.values.mean(axis=0) @ w for s, w in zip(seeds, rank_weights, strict=True)], axis=0)
+    return dict(zip(seeds[0].labels, values.tolist(), strict=True))
+
+
 def method_interval(
     estimate: SeedEstimate,
     curves: Sequence[RankAccuracyCurve],

@@ -284,6 +284,27 @@ def test_every_target_gives_tables_without_nan(runs: list[Run], target: str) -> 
     assert f"Target: {target} (" in text
 
 
+def test_every_training_seed_is_printed_with_its_own_score(runs: list[Run]) -> None:
+    comparison = compare(runs, by="method", baseline="lora")
+    alone = {run.name: [aurac.compute(run, task=task).value for task in TASKS] for run in runs}
+    found = {(each["run"], each["task"]): each["values"] for each in json.loads(comparison.to_json())["seeds"]}
+    for run in runs:
+        method, seed = run.name.split("-")
+        values = [found[method, task][seed] for task in (*TASKS, MACRO)]
+        assert values == pytest.approx([*alone[run.name], np.mean(alone[run.name])], rel=1e-9)  # 12 digits in JSON
+        printed = " | ".join(f"{100 * value:.1f}" for value in values)
+        assert f"| {method} | {seed} | {printed} |" in comparison.to_markdown()
+    for method in ("lora", "dylora"):
+        mean = np.mean(list(found[method, MACRO].values()))
+        assert mean == pytest.approx(comparison.results[method, MACRO].value, rel=1e-9)
+
+
+def test_single_runs_and_seeds_that_cannot_be_joined_have_no_table_of_seeds(runs: list[Run]) -> None:
+    assert json.loads(compare(runs).to_json())["seeds"] == []
+    assert "each training seed" not in compare(runs).to_markdown()
+    assert "AURAC of each training seed" in compare(runs[:3], by="method").to_markdown()
+
+
 def test_a_mapping_says_which_runs_are_a_method(runs: list[Run]) -> None:
     named = compare({"A": runs[:3], "B": runs[3:]})
     assert [run.name for run in named.runs] == ["A", "B"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aurac.analysis.compared import MACRO, ComparedRuns, EqualWithin, Result
 from aurac.report.numbers import MISSING, at_most_half, p_text, value_text, with_error
 from aurac.report.table import Table, TableCell
+from aurac.report.tables.each_seed import seed_table
 from aurac.report.tables.footnotes import footnotes
 from aurac.report.tables.gain import gains
 from aurac.report.tables.table_cells import (
@@ -30,12 +31,13 @@ def tables(compared: ComparedRuns) -> list[Table]:
     A single run needs no leaderboard: it gets one table with its tasks as rows. Gains over the base model come last.
     """
     if len(compared.runs) == 1:
-        return [_single(compared), *gains(compared)]
+        return [_single(compared), *seed_table(compared), *gains(compared)]
     made = leaderboard(compared)
     if any(result.difference is not None for result in compared.results.values()):
         made.append(_differences(compared))
     if compared.equal_within is not None:
         made.append(_equality(compared, compared.equal_within))
+    made += seed_table(compared)
     return made + [_accuracies(compared, task) for task in compared.tasks] + gains(compared)
 
 

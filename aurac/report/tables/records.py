@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from aurac.analysis.compared import MACRO, ComparedRuns
+from aurac.analysis.each_seed import every_seed
 from aurac.report.tables.gain import gain_of
 from aurac.results import Run
 
@@ -81,13 +83,14 @@ def _gain(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
 
 
 def content(compared: ComparedRuns) -> dict[str, Any]:
-    """Return records, tests of all pairs, signatures and notes."""
+    """Return records, tests of all pairs, values of every training seed, signatures and notes."""
     return {
         "baseline": compared.baseline,
         "target": compared.settings.target,
         "tasks": compared.tasks,
         "rows": records(compared),
         "pairs": _pairs(compared),
+        "seeds": [asdict(found) for found in every_seed(compared)],
         "signatures": {task: compared.signature_lines(task)[0] for task in compared.tasks},
         "notes": compared.notes,
     }
