@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from aurac.analysis.compared import MACRO, ComparedRuns
 from aurac.quadrature import weights
+from aurac.statistics.estimate import Interval
+from aurac.statistics.next_seed import next_seed_interval
 from aurac.statistics.over_seeds import seed_values
 
 
@@ -18,11 +20,13 @@ class EachSeed:
         run: Name of the method.
         task: Name of the task, or "macro".
         values: Training seed -> AURAC, on the documents that all have.
+        next: Where one more training will score; None below three seeds.
     """
 
     run: str
     task: str
     values: Mapping[str, float]
+    next: Interval | None
 
 
 def every_seed(compared: ComparedRuns) -> list[EachSeed]:
@@ -41,4 +45,8 @@ def _each_seed(compared: ComparedRuns, run: str, task: str) -> EachSeed | None:
     if None in labels or len(labels) > 1:
         return None
     rank_weights = [weights(curve.ranks, **compared.settings.area) for curve in curves]
-    return EachSeed(run, task, seed_values(curves, rank_weights))
+    settings = compared.settings
+    predicted = next_seed_interval(
+        curves, rank_weights, confidence_level=settings.confidence_level, target=settings.target
+    )
+    return EachSeed(run, task, seed_values(curves, rank_weights), predicted)

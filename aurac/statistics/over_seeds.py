@@ -100,11 +100,11 @@ def method_interval(
         rank_weights: As for `method_score`.
         confidence_level: Nominal coverage.
     """
-    df, target = effective_df(estimate, _n_seeds(curves)), estimate.target
+    df, target = effective_df(estimate, n_seeds_of(curves)), estimate.target
     if not all(curve.bounded for curve in curves):
         plain = Estimate(estimate.value, estimate.stderr, df)
         return t_interval(plain, confidence_level=confidence_level, target=target)
-    units = _n_seeds(curves) if estimate.target == "seeds" else min(_units(curve) for curve in curves)
+    units = n_seeds_of(curves) if estimate.target == "seeds" else min(_units(curve) for curve in curves)
     if estimate.stderr == 0:
         return replace(flat_interval(estimate.value, units, confidence_level=confidence_level), target=target)
     critical = quantile((1 + confidence_level) / 2, df)
@@ -161,7 +161,7 @@ def method_contrast(
     rank_weights = [weights(pair[0].ranks, axis, rule) for pair in aligned]
     samples = [sample_of(x, y, w, x.clusters) for (x, y), w in zip(aligned, rank_weights, strict=True)]
     estimate = _difference(aligned, rank_weights, target)
-    n_seeds = min(_n_seeds([curve]) for pair in aligned for curve in pair)
+    n_seeds = min(n_seeds_of([curve]) for pair in aligned for curve in pair)
     df = effective_df(estimate, n_seeds) if n_seeds < MIN_SEEDS else estimate.df
     plain = Estimate(estimate.value, estimate.stderr, df)
     interval, p_value = t_interval(plain, confidence_level=confidence_level, target=target), t_p(plain)
@@ -224,7 +224,8 @@ def _scores_of(curve: RankAccuracyCurve) -> Array:
     return curve.scores
 
 
-def _n_seeds(curves: Sequence[RankAccuracyCurve]) -> int:
+def n_seeds_of(curves: Sequence[RankAccuracyCurve]) -> int:
+    """Return the smallest number of training seeds of a curve."""
     return min(len(_seeds(curve).labels) for curve in curves)
 
 
