@@ -83,7 +83,8 @@ def show(runs: Sequence[Path], out: Path) -> None:
     comparison = compare(runs, baseline="lora")
     for name, output in (("leaderboard.md", "markdown"), ("leaderboard.csv", "csv"), ("leaderboard.json", "json")):
         (out / name).write_text(comparison.render(output), encoding="utf-8")
-    save_curves(comparison.runs, out / "curves.png", out / "curves.pdf", out / "curves.svg", tasks=comparison.tasks)
+    files = [out / f"curves.{ending}" for ending in ("png", "pdf", "svg")]
+    save_curves(comparison.runs, *files, tasks=comparison.tasks, comparison=comparison)
     print(comparison.summary())
     print(f"More: {out}/leaderboard.md, {out}/curves.png, or")
     print(f"  aurac compare {runs[0]} {runs[2]} --full")

@@ -3,6 +3,7 @@
 Examples:
   aurac power --documents 1172,10042
   aurac power --effect 1 --sd 30
+  aurac power --documents 300,1172 --effect 2 --plot power.pdf
   aurac power runs/lora runs/matryoshka --effect 1 --seeds 3 --seed-sd 0.4
 
 All numbers are in points. With two runs the spread of the differences is taken from them, as from a pilot study;
@@ -12,6 +13,7 @@ without runs and --sd three typical spreads are shown.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from aurac.cli.options import document_counts, fraction
 from aurac.report.formats import FORMATS
@@ -29,6 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--power", type=fraction, default=0.8, metavar="P", help="chance to find it (default: 0.8)")
     parser.add_argument("--alpha", type=fraction, default=0.05, metavar="P", help="level of the test (default: 0.05)")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="draw the power curves too (.png, .pdf, .svg); may be given again",
+    )
     parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
 
 
@@ -36,9 +46,12 @@ def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     from aurac.analysis.power import TYPICAL, Question, Spread, observed_spreads
     from aurac.errors import CurveError
+    from aurac.report.plots.style import check_suffix
     from aurac.report.power import power
     from aurac.results import load
 
+    for path in args.plot:
+        check_suffix(path)
     effect = None if args.effect is None else args.effect / 100
     question = Question(effect, args.power, args.alpha, args.seeds, args.seed_sd / 100)
     if args.runs and (len(args.runs) != 2 or args.sd is not None):
@@ -52,4 +65,8 @@ def run(args: argparse.Namespace) -> int:
         spreads, note = list(TYPICAL), "Spreads: as in this project's simulations. Two scored runs show your own."
     made = power(question, spreads, documents=args.documents, notes=[note] if note else [])
     print(made.render(args.format), end="")
+    if args.plot:
+        from aurac.report.plots.power import save_power
+
+        save_power(made, *args.plot)
     return 0

@@ -47,3 +47,17 @@ def test_mistakes_are_one_error_line(options: tuple[str, ...], message: str, cal
     done = call("power", *options)
     assert (done.status, done.out) == (1, "")
     assert message in done.error
+
+
+@pytest.mark.parametrize("options", [("--documents", "300,1172"), ("--effect", "2", "--seeds", "3", "--seed-sd", ".4")])
+def test_the_power_curves_are_drawn_when_asked_for(options: tuple[str, ...], call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "power.png"
+    done = call("power", *options, "--plot", file)
+    assert done.status == 0
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_plot_that_cannot_be_written_is_refused_before_anything_is_printed(call: Call) -> None:
+    done = call("power", "--documents", "300", "--plot", "power.gif")
+    assert (done.status, done.out) == (1, "")
+    assert "its ending is '.gif'" in done.error

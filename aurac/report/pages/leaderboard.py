@@ -150,7 +150,11 @@ def _curves(name: str, comparison: ComparedRuns) -> Explorer:
         f"Rank-accuracy curves of {name}",
         lambda path: style.write(
             lambda: figure_curves(
-                runs, tasks=comparison.tasks, axis=settings.axis, confidence_level=settings.confidence_level
+                runs,
+                tasks=comparison.tasks,
+                axis=settings.axis,
+                confidence_level=settings.confidence_level,
+                comparison=comparison,
             ),
             path,
         ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aurac.analysis.compared import ComparedRuns
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.report.plots import style
 from aurac.report.plots.axes import (
@@ -17,6 +18,7 @@ from aurac.report.plots.axes import (
     unit_of,
     value_label,
 )
+from aurac.report.plots.elsewhere import elsewhere
 from aurac.report.plots.looks import looks as looks_of
 from aurac.report.plots.rank_axis import RankAxis, rank_axis
 from aurac.results import Run
@@ -128,27 +130,33 @@ def figure_curves(
     confidence_level: float = 0.95,
     bases: Mapping[str, float] | None = None,
     reference: Plottable | None = None,
+    comparison: ComparedRuns | None = None,
 ) -> Figure:
-    """Draw one panel a task, all runs in each, one legend for the figure; arguments as for `plot_curves`."""
+    """Draw one panel a task, all runs in each, one legend for the figure; arguments as for `plot_curves`.
+
+    Where the places of `comparison` are others on the other axis of ranks, a line under the panel says so.
+    """
     loaded = items_of(runs)
     other = None if reference is None else items_of(reference)[0]
-    return panels(
-        tasks,
-        lambda ax, task: plot_curves(
-            loaded,
-            task=task,
-            axis=axis,
-            confidence_level=confidence_level,
-            base=(bases or {}).get(task),
-            reference=other,
-            ax=ax,
-        ),
-    )
+
+    def draw(ax: Axes, task: str) -> None:
+        options: dict[str, Any] = {"axis": axis, "confidence_level": confidence_level, "reference": other}
+        plot_curves(loaded, task=task, base=(bases or {}).get(task), ax=ax, **options)
+        if comparison is not None and task in comparison.tasks and elsewhere(comparison, task):
+            ax.set_xlabel(f"{ax.get_xlabel()}\nother places on the {comparison.other_axis} axis")
+
+    return panels(tasks, draw)
 
 
-def save_curves(runs: Sequence[Plottable], *paths: Path, tasks: Sequence[str], axis: str = "log2") -> None:
+def save_curves(
+    runs: Sequence[Plottable],
+    *paths: Path,
+    tasks: Sequence[str],
+    axis: str = "log2",
+    comparison: ComparedRuns | None = None,
+) -> None:
     """Draw `figure_curves` once and write it under every path (.png, .pdf, .svg)."""
-    style.write(lambda: figure_curves(runs, tasks=tasks, axis=axis), *paths)
+    style.write(lambda: figure_curves(runs, tasks=tasks, axis=axis, comparison=comparison), *paths)
 
 
 def _draw(

@@ -10,6 +10,7 @@ from aurac.analysis.compare import compare
 from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.grouping import by_method, widest_target
 from aurac.analysis.joining import common_tasks, distinct
+from aurac.analysis.other_axis import OTHER
 from aurac.errors import AuracError
 from aurac.registry import Registry
 from aurac.report.plots.axes import Plottable, unit_of
@@ -59,7 +60,9 @@ class PlotOptions:
         return {"tasks": self.tasks, "axis": self.axis, "confidence_level": self.confidence_level}
 
 
-def _curves(runs: Sequence[Run], options: PlotOptions) -> Figure:
+def _curves(given: ComparedRuns | Sequence[Run], options: PlotOptions) -> Figure:
+    comparison = given if isinstance(given, ComparedRuns) else _compared(given, options)
+    runs = given.runs if isinstance(given, ComparedRuns) else given
     tasks = options.tasks_of(runs)
     if unknown := [task for task in options.bases if task not in tasks]:
         raise AuracError(
@@ -73,7 +76,18 @@ def _curves(runs: Sequence[Run], options: PlotOptions) -> Figure:
         confidence_level=options.confidence_level,
         bases={task: shown / unit[task] for task, shown in options.bases.items()},
         reference=options.reference,
+        comparison=comparison,
     )
+
+
+def _compared(runs: Sequence[Run], options: PlotOptions) -> ComparedRuns | None:
+    """Return the comparison whose places may be others on the other axis; None where runs cannot be compared."""
+    if len(runs) < 2 or options.axis not in OTHER:
+        return None
+    try:
+        return compare(runs, **options.comparison)
+    except AuracError:  # curves of other documents or ranks can be drawn all the same
+        return None
 
 
 def _difference(runs: Sequence[Run], options: PlotOptions) -> Figure:
@@ -111,7 +125,9 @@ class Kind:
     compares: bool = False
 
 
-CURVES = Kind("rank-accuracy curves with bands that hold the whole curve", _curves, ("bases", "reference"))
+CURVES = Kind(
+    "rank-accuracy curves with bands that hold the whole curve", _curves, ("bases", "reference"), compares=True
+)
 DIFFERENCE = Kind("each run minus a baseline at every rank, with bands", _difference, ("baseline",))
 INTERVALS = Kind("AURAC with its interval on every task and on their mean", _intervals, compares=True)
 PLACES = Kind("critical-difference diagram, bars join runs that the tests cannot tell apart", _places, compares=True)

@@ -10,6 +10,7 @@ from aurac.analysis.compared import ComparedRuns
 from aurac.errors import ComparisonError
 from aurac.report.plots import style
 from aurac.report.plots.axes import Plottable, new_axes
+from aurac.report.plots.elsewhere import elsewhere
 from aurac.report.tables.table_cells import unit
 
 if TYPE_CHECKING:
@@ -70,16 +71,8 @@ def plot_critical_difference(
         ax.set_ylim(first_row - _ROW * rows, 0)
         about = f"AURAC on {style.label(task)}{' (points)' if factor == 100 else ''}"
         bars = f"bars: not told apart at level {comparison.settings.alpha:g}"
-        _dress(ax, f"{about}, {bars}{_elsewhere(comparison, task)}")
+        _dress(ax, f"{about}, {bars}{elsewhere(comparison, task)}")
     return ax
-
-
-def _elsewhere(comparison: ComparedRuns, task: str) -> str:
-    """Return a line that says where the other axis of ranks gives other places."""
-    here, there = comparison.tiers(task), comparison.other_tiers(task)
-    if here is None or there is None or here.places == there.places:
-        return ""
-    return f"\n{comparison.other_axis} axis: other places, {' > '.join(map(style.label, there.order))}"
 
 
 def _limits(values: list[float]) -> tuple[float, float]:
