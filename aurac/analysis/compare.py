@@ -9,6 +9,7 @@ from os import PathLike
 from aurac.analysis.compared import MACRO, ComparedRuns, Result
 from aurac.analysis.compute import compute
 from aurac.analysis.cost_axes import common_axis
+from aurac.analysis.documents_that_share import by_field
 from aurac.analysis.equality import equivalences
 from aurac.analysis.families import FAMILIES, with_families
 from aurac.analysis.flat import flat_notes
@@ -48,6 +49,7 @@ def compare(
     ranks: str | None = None,
     family: str = "task",
     margin: float | None = None,
+    cluster: str | None = None,
 ) -> ComparedRuns:
     """Compare runs with a baseline, and with each other, on the documents that all of them have.
 
@@ -67,6 +69,8 @@ def compare(
         ranks: "common" to compare on the ranks that all runs have; by default different ranks are an error.
         family: What p-values are adjusted over: "task" (the rows compared on a task) or "all" (over all tasks too).
         margin: Also test whether each run equals the baseline within this difference, a fraction.
+        cluster: Field of the tasks' documents that the records were scored with, such as "passage"; "none" takes every
+            document for itself. By default what the records say.
 
     Raises:
         ComparisonError: If tasks, ranks, metrics, shots or documents do not fit, or a method has too few seeds; the
@@ -74,7 +78,7 @@ def compare(
         UnknownNameError: For a baseline, task, target or signature key that does not exist.
     """
     check_name("row of a comparison", by, BY)
-    members = _members(runs, by)
+    members = _members(runs, by, cluster)
     target = check_target(members, by if not isinstance(runs, Mapping) else "method", target)
     along = common_axis(axis, [as_run(name, group, group[0].curves) for name, group in members.items()])
     check_name("family of tests", family, FAMILIES)
@@ -104,13 +108,16 @@ def compare(
 
 
 def _members(
-    runs: Sequence[Run | str | PathLike[str]] | Mapping[str, Sequence[Run | str | PathLike[str]]], by: str
+    runs: Sequence[Run | str | PathLike[str]] | Mapping[str, Sequence[Run | str | PathLike[str]]],
+    by: str,
+    cluster: str | None,
 ) -> dict[str, list[Run]]:
     """Return name of each row -> its runs, all of distinct names."""
     groups = list(runs.values()) if isinstance(runs, Mapping) else [runs]
     if not groups or any(isinstance(group, str) or not group for group in groups):
         raise ComparisonError("there is nothing to compare. Give a list of runs, or one for every method.")
     loaded = distinct([run if isinstance(run, Run) else load(run) for group in groups for run in group])
+    loaded = by_field(loaded, cluster)
     if isinstance(runs, Mapping):
         rest = iter(loaded)
         return {name: [next(rest) for _ in group] for name, group in runs.items()}

@@ -9,6 +9,7 @@ from typing import Any
 from aurac.analysis.adapter_size import full_rank
 from aurac.analysis.adequacy import Adequacy, smallest_rank
 from aurac.analysis.compared import MACRO
+from aurac.analysis.documents_that_share import by_field
 from aurac.analysis.grouping import as_run, by_method, pool
 from aurac.analysis.joining import common_tasks, distinct, join
 from aurac.analysis.recommended import RecommendedRank
@@ -27,6 +28,7 @@ def recommend(
     parameters: int | None = None,
     n_bytes: int | None = None,
     profile: Profile | None = None,
+    cluster: str | None = None,
 ) -> RecommendedRank:
     """Find the smallest rank that is not worse than full rank by `margin` or more, on each task and on their mean.
 
@@ -39,13 +41,17 @@ def recommend(
         parameters: Parameters of the adapter at full rank, for the table of costs.
         n_bytes: Bytes of the adapter at full rank, likewise.
         profile: Times of each rank, likewise.
+        cluster: Field that documents share, or "none", as for `compare`.
 
     Raises:
         CurveError: If margin or alpha are out of range, or no task can be tested; the message says why.
         UnknownNameError: If the run has no such task.
     """
     check_margin(margin)
-    loaded = _method(run, tasks) if isinstance(run, Sequence) and not isinstance(run, str) else _loaded(run)
+    several = isinstance(run, Sequence) and not isinstance(run, str)
+    given = run if isinstance(run, Sequence) and not isinstance(run, str) else [run]
+    members = by_field([_loaded(one) for one in given], cluster)
+    loaded = _method(members, tasks) if several else members[0]
     notes = [f"{task}: {problem}" for task, problem in loaded.problems.items() if tasks is None]
     curves = {task: loaded.curve(task) for task in (loaded.tasks if tasks is None else tasks)}
     check_margin(margin, bounded=any(curve.bounded for curve in curves.values()))
@@ -60,9 +66,9 @@ def _loaded(run: Run | str | PathLike[str]) -> Run:
     return run if isinstance(run, Run) else load(run)
 
 
-def _method(runs: Sequence[Run | str | PathLike[str]], tasks: Sequence[str] | None) -> Run:
+def _method(runs: Sequence[Run], tasks: Sequence[str] | None) -> Run:
     """Return the trainings as one run of curves that hold all seeds."""
-    members = distinct([_loaded(run) for run in runs])
+    members = distinct(runs)
     if len(members) == 1:
         return members[0]
     names, _ = common_tasks(members, tasks)

@@ -20,7 +20,7 @@ import argparse
 from pathlib import Path
 
 from aurac.analysis.families import FAMILIES
-from aurac.cli.options import add_by, add_integration, integration, rows
+from aurac.cli.options import add_by, add_cluster, add_integration, integration, rows
 from aurac.report.formats import FORMATS
 from aurac.statistics.seeds import TARGETS
 
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the errors are about (default: docs for runs, docs+seeds for methods)",
     )
     parser.add_argument("--baseline", metavar="NAME", help="run that the others are compared with (default: the first)")
+    add_cluster(parser)
     parser.add_argument("--tasks", help="comma-separated; default: all tasks that every run has")
     add_integration(parser)
     parser.add_argument(
@@ -88,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         target=args.target,
         baseline=args.baseline,
         tasks=args.tasks.split(",") if args.tasks else None,
+        cluster=args.cluster,
         **integration(args),
         seed=args.seed,
         allow=args.allow.split(",") if args.allow else (),
@@ -101,5 +103,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(comparison.prose() if args.prose else comparison.render(args.format), end="")
     if args.plot:
-        save_curves(comparison.runs, *args.plot, tasks=comparison.tasks, axis=comparison.settings.axis)
+        settings = comparison.settings
+        save_curves(comparison.runs, *args.plot, tasks=comparison.tasks, axis=settings.axis, comparison=comparison)
     return 0

@@ -47,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="base model, where lm_eval was given merged weights (default: as it says)",
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="FIELD",
+        help="field that documents share, such as passage or subject; none (default: passage, context, article ...)",
+    )
     parser.add_argument("--method", metavar="NAME", help="method that tables show, where there is no --adapter")
     add_integration(parser)
     parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
@@ -60,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
     folders = _folders(args)
     requests = parse_tasks(args.tasks, protocol=args.protocol) if args.tasks else None
-    record = import_lm_eval(folders, out=args.out, adapter=_adapter(args), base=args.base, requests=requests)
+    about: dict[str, Any] = {"adapter": _adapter(args), "base": args.base, "cluster": args.cluster}
+    record = import_lm_eval(folders, out=args.out, requests=requests, **about)
     for name, problem in record.problems.items():
         print(f"no curve for {name}: {problem}", file=sys.stderr)
     if record.tasks:

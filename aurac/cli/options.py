@@ -30,6 +30,15 @@ def add_by(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Declare by which field documents share a passage."""
+    parser.add_argument(
+        "--cluster",
+        metavar="FIELD",
+        help="field that documents share, as scored with; none: each for itself (default: as the record says)",
+    )
+
+
 def rows(arguments: list[str]) -> list[str] | dict[str, list[str]]:
     """Return the runs, or method -> runs where they were given as NAME=RUN,RUN.
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 
-from aurac.cli.options import fraction
+from aurac.cli.options import add_cluster, fraction
 from aurac.report.formats import FORMATS
 
 
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alpha", type=fraction, default=0.05, metavar="P", help="chance of naming an inadequate rank (default: 0.05)"
     )
+    add_cluster(parser)
     parser.add_argument("--tasks", help="comma-separated; default: all tasks of the run")
     parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
 
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
         margin=args.margin / 100,
         alpha=args.alpha,
         tasks=args.tasks.split(",") if args.tasks else None,
+        cluster=args.cluster,
         parameters=None if found is None else found.parameters,
         n_bytes=None if found is None else found.bytes,
         profile=read_profile(record) if len(args.record) == 1 else None,

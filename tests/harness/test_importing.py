@@ -127,6 +127,20 @@ def numbers(column: list[float | None]) -> Any:
     return np.array([np.nan if value is None else value for value in column])
 
 
+def test_documents_that_share_a_field_are_kept_as_the_sweep_keeps_them(
+    written: tuple[Path, Run], tmp_path: Path
+) -> None:
+    first = next((written[0] / "rank-2").rglob("samples_binary_*.jsonl"))
+    rows = [json.loads(line)["doc"] for line in first.read_text(encoding="utf-8").splitlines()]
+    field = next(name for name in rows[0] if 1 < len({str(row[name]) for row in rows}) < len(rows))
+    asked: dict[str, Any] = {"adapter": ADAPTER, "requests": parse_tasks("binary"), "cluster": field}
+    found = import_lm_eval(folders(written[0]), out=tmp_path / "theirs", **asked)
+    clusters = found.record["tasks"]["binary"]["clusters"]
+    assert clusters["field"] == field
+    assert len(set(clusters["labels"])) == len({str(row[field]) for row in rows})
+    assert found.curve("binary").clusters is not None
+
+
 def test_an_imported_run_is_joined_with_our_own_document_by_document(imported: Run, written: tuple[Path, Run]) -> None:
     made = compare([written[1], imported], tasks=["pooled", "spell"])
     difference = made.results[imported.name, "pooled"].difference

@@ -9,6 +9,7 @@ from typing import Any
 
 from aurac.errors import RecordError
 from aurac.harness.exchange.lm_eval_output import ResultsFile
+from aurac.harness.passages import passages
 from aurac.harness.per_document import Part, corpus_value, split
 from aurac.results import Cell
 from aurac.results.tables import DOCUMENT_COLUMNS
@@ -37,14 +38,23 @@ def make_cell(file: ResultsFile, task: str, samples: Samples) -> Cell:
     return Cell(task, file.rank, None, metrics, columns)
 
 
-def task_settings(file: ResultsFile, task: str, samples: Samples) -> dict[str, Any]:
-    """Return what `run.json` says about the task, as our own sweep writes it."""
+def task_settings(file: ResultsFile, task: str, samples: Samples, cluster: str | None = None) -> dict[str, Any]:
+    """Return what `run.json` says about the task, as our own sweep writes it.
+
+    Args:
+        file: Where it was measured.
+        task: A leaf task.
+        samples: With what the model was asked, and the documents.
+        cluster: Field of the documents that some share, as for `aurac.harness.passages.passages`.
+    """
     config, version = file.content["configs"][task], file.content["versions"].get(task)
     filters = list(dict.fromkeys(sample["filter"] for sample in samples))
     documents = [sample for sample in samples if sample["filter"] == filters[0]]
     higher = file.content.get("higher_is_better", {}).get(task, {})
     metrics = {metric: aggregation or "mean" for metric, aggregation in aggregations(file, task).items()}
+    shared = passages(task, {s["doc_id"]: s.get("doc", {}) for s in documents}, cluster)
     return {
+        **({} if shared is None else {"clusters": shared}),
         "num_fewshot": shots(file, task),
         "version": None if version in (None, "N/A") else str(version),
         "output_type": config.get("output_type"),

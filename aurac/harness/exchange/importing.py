@@ -28,6 +28,7 @@ def import_lm_eval(
     adapter: Mapping[str, Any],
     base: str | None = None,
     requests: Sequence[TaskRequest] | None = None,
+    cluster: str | None = None,
 ) -> Run:
     """Write a run record from lm-eval's output, and return it.
 
@@ -37,6 +38,7 @@ def import_lm_eval(
         adapter: What is known of the adapter: method, and sha256, max_rank ... where its folder is at hand.
         base: The base model, where lm_eval was given merged weights; by default what its results say.
         requests: Which tasks and headline metrics; by default every group, and every task of none.
+        cluster: Field of the documents that some share, such as passage; "none" for no passages.
 
     Raises:
         RecordError: If a file is missing, damaged, or contradicts another; if ranks differ in prompts or settings.
@@ -54,7 +56,7 @@ def import_lm_eval(
     tasks: dict[str, dict[str, Any]] = {}
     cells: list[Cell] = []
     for task in dict.fromkeys(leaf for names in leaves.values() for leaf in names):
-        tasks[task], found = _measured(outputs, task)
+        tasks[task], found = _measured(outputs, task, cluster)
         cells += found
     _check_metrics(chosen, tasks, cells)
     with RunRecord(out, identity) as record:
@@ -122,7 +124,7 @@ def _check_shots(outputs: Outputs, request: TaskRequest, leaves: Sequence[str]) 
                 )
 
 
-def _measured(outputs: Outputs, task: str) -> tuple[dict[str, Any], list[Cell]]:
+def _measured(outputs: Outputs, task: str, cluster: str | None) -> tuple[dict[str, Any], list[Cell]]:
     """Return the task's settings and its cells, after checking that every rank had the same prompts."""
     settings: dict[str, Any] = {}
     cells: list[Cell] = []
@@ -132,7 +134,7 @@ def _measured(outputs: Outputs, task: str) -> tuple[dict[str, Any], list[Cell]]:
         _check_scored(file, task)
         samples = file.samples(task, with_requests=first is None)
         if first is None:
-            first, settings = (file, samples), task_settings(file, task, samples)
+            first, settings = (file, samples), task_settings(file, task, samples, cluster)
         else:
             _check_same(task, *first, file, samples)
         cells.append(make_cell(file, task, samples))

@@ -59,7 +59,8 @@ class ResultsFile:
 
         Args:
             task: A leaf task.
-            with_requests: Keep `arguments`, what the model was asked, too; for long prompts that is gigabytes.
+            with_requests: Keep `arguments`, what the model was asked, and the document too; for long prompts that is
+                gigabytes.
 
         Raises:
             RecordError: If the file is missing, incomplete or damaged; the message names file, line and rank.
@@ -71,7 +72,7 @@ class ResultsFile:
                 f"rank {self.rank}: there is no {file}, so the scores of the documents are not known. {_LOG_SAMPLES}"
             )
         found: dict[tuple[str, int], dict[str, Any]] = {}
-        more = ("arguments",) if with_requests else ()
+        more = ("arguments", "doc") if with_requests else ()
         for line, whole in self._lines(file):
             sample = {key: whole[key] for key in (*_SAMPLE, *whole["metrics"], *more) if key in whole}
             key = (sample["filter"], sample["doc_id"])
