@@ -14,6 +14,7 @@ from aurac.errors import TaskError, UnknownNameError
 from aurac.harness.protocols import PROTOCOLS, TaskRequest
 from aurac.harness.quiet import building
 from aurac.harness.task_names import ADVICE
+from aurac.harness.templates import compile_once
 from aurac.home import unwritable_home
 
 
@@ -29,6 +30,7 @@ def open_catalogue(requests: Iterable[TaskRequest], *, include_path: str | Path 
         UnknownNameError: If a name is no task, group or tag; the message has the near names.
         TaskError: If `include_path` is no folder.
     """
+    compile_once()
     names = [request.task for request in requests]
     if include_path is not None:
         if not Path(include_path).is_dir():

@@ -37,6 +37,12 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Called]:
     return run
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`aurac score` without its plots, which are most of its time on a small model."""
+    monkeypatch.setattr("aurac.report.plots.curves.save_curves", lambda *_, **__: None)
+
+
 @pytest.fixture(scope="session")
 def adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("adapters")

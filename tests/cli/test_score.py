@@ -19,6 +19,12 @@ from aurac.results import load
 Call = Callable[..., Any]
 
 
+@pytest.fixture(autouse=True)
+def _undrawn(request: pytest.FixtureRequest) -> None:
+    if "plots" not in request.node.name:
+        request.getfixturevalue("undrawn")
+
+
 def test_a_folder_that_peft_made_gives_record_table_and_plots(scored: dict[str, Path]) -> None:
     folder = scored["one"]
     assert sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) == [
@@ -203,7 +209,7 @@ def test_rank_0_is_lm_eval_on_the_plain_base_document_by_document_and_no_point_o
         HFLM(pretrained=str(testbed.MODEL), dtype="float32", device="cpu", batch_size=4),
         tasks=["facts", "tilt"],
         limit=8,
-        task_manager=TaskManager(include_path=str(testbed.TASKS)),
+        task_manager=TaskManager(include_path=str(testbed.TASKS), include_defaults=False),
         log_samples=True,
         bootstrap_iters=0,
     )

@@ -166,3 +166,12 @@ def test_the_seed_and_the_order_of_tasks_decide_the_prompts_as_expected(task_fol
 def test_building_prints_nothing(task_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     build(task_folder, "colours")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_template_is_compiled_once_and_gives_the_text_of_lm_eval(task_folder: Path) -> None:
+    from lm_eval.utils import apply_template, env
+
+    build(task_folder, "colours")
+    assert env.from_string("{{a}} of {{b}}\n") is env.from_string("{{a}} of {{b}}\n")
+    plain = type(env).from_string(env, "{{a}} of {{b}}\n")  # as jinja itself compiles it
+    assert apply_template("{{a}} of {{b}}\n", {"a": 1, "b": "x"}) == plain.render(a=1, b="x") == "1 of x\n"

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from errno import EACCES, ENOENT
+from errno import EACCES, ENOENT, ENOTDIR
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ import pytest
 from adapter_by_peft import write_adapter
 from aurac.home import unwritable_home
 
-NO_HOMES = ("/proc/nope", "/dev/null")
-"""Folders that nobody can make, root neither."""
+NO_HOMES = {"HOME": "/proc/nope", "HF_HOME": "/dev/null"}
+"""Folders that nobody can make, root neither: one whose parent takes nothing, and one that is no folder."""
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("variable", ["HOME", "HF_HOME"])
-@pytest.mark.parametrize("home", NO_HOMES)
+@pytest.mark.parametrize(("variable", "home"), NO_HOMES.items())
 def test_a_home_that_cannot_be_written_is_the_error_line(variable: str, home: str, task: Path, tmp_path: Path) -> None:
     adapter = write_adapter(tmp_path / "adapter", seed=0)
     command = [sys.executable, "-m", "aurac", "score", adapter, "--tasks", "mine", "--include-path", task]
@@ -63,3 +62,15 @@ def test_errors_elsewhere_and_a_home_that_can_be_written_are_not_called_that(
     said = unwritable_home(wrapped)
     assert said is not None
     assert said.startswith("HOME is /proc/nope, where nothing can be written (No such file or directory: /proc/nope/")
+
+
+@pytest.mark.parametrize("variable", NO_HOMES)
+@pytest.mark.parametrize("home", NO_HOMES.values())
+def test_either_variable_is_named_for_either_kind_of_home(
+    variable: str, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_MODULES_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, home)
+    refused = OSError(ENOTDIR if home == "/dev/null" else ENOENT, "refused", f"{home}/.cache/huggingface")
+    assert (unwritable_home(refused) or "").startswith(f"{variable} is {home}, where nothing can be written")
