@@ -3,9 +3,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+LOWEST ?= .venv-lowest
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow goldens lint pyright wheel docs leaderboard validate soak clean
+.PHONY: demo test test-slow test-lowest goldens lint pyright wheel docs leaderboard validate soak clean
 
 demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
 	$(BIN)/aurac demo --out demo
@@ -15,6 +16,11 @@ test: $(INSTALLED)  ## the default suite, about 5 minutes on 2 cores
 
 test-slow: $(INSTALLED)  ## what the default suite leaves out
 	$(BIN)/python -m pytest -m slow
+
+test-lowest:  ## the default suite with the lowest versions that pyproject.toml allows, in an environment of its own
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable '.[test]'
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 --dist worksteal
 
 goldens: $(INSTALLED)  ## write the golden files of help texts and reports again; read the difference before you commit it
 	AURAC_GOLDEN=write $(BIN)/python -m pytest tests/cli/test_help.py tests/report tests/adapters/test_docs.py -k golden
@@ -54,4 +60,4 @@ soak: $(INSTALLED)  ## inject every fault that the tests know and count what sur
 	$(BIN)/python benchmarks/soak.py
 
 clean:
-	rm -rf $(VENV) dist build demo
+	rm -rf $(VENV) $(LOWEST) dist build demo

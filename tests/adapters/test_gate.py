@@ -12,7 +12,7 @@ from peft import get_peft_model
 from aurac.errors import AdapterError, RankError
 from aurac_adapters import METHODS, DyLora, Lora, MatryoshkaLora, NestedMethod, at_rank, attach
 from aurac_adapters.methods.learned import LearnedMatryoshka
-from tiny import TOKENS, logits, nested, randomise, tiny_llama
+from tiny import TOKENS, checkpoint_activations, logits, nested, randomise, tiny_llama
 from tolerance import assert_same_function
 
 METHODS_HERE = [
@@ -232,8 +232,7 @@ def test_gradient_checkpointing_changes_no_gradient() -> None:
     adapter = nested(MatryoshkaLora(max_rank=8))
     plain = gradients(adapter.model.train())
     adapter.model.zero_grad()
-    adapter.model.base_model.model.activation_checkpointing_enable()
-    adapter.model.enable_input_require_grads()
+    checkpoint_activations(adapter.model)
     again = gradients(adapter.model)
     assert all(torch.equal(plain[name], again[name]) for name in plain)
 

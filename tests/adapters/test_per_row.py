@@ -20,7 +20,7 @@ from aurac_adapters import DyLora, Lora, NestedAdapter, read_adapter
 from aurac_adapters.training.callbacks import MethodCallback
 from aurac_adapters.training.trainer import train
 from short_training import config, interrupted, record, weights
-from tiny import TOKENS, nested, tiny_llama
+from tiny import TOKENS, checkpoint_activations, nested, tiny_llama
 from tolerance import assert_same_function
 
 # PEFT 0.21 still asks transformers 5.24 under an old name.
@@ -66,8 +66,7 @@ def test_gradient_checkpointing_sees_the_same_ranks() -> None:
     adapter = nested(METHOD)
     adapter.set_step(3, rows=ROWS)
     plain = gradients(adapter.model.train(), TOKENS)
-    adapter.model.base_model.model.activation_checkpointing_enable()
-    adapter.model.enable_input_require_grads()
+    checkpoint_activations(adapter.model)
     again = gradients(adapter.model, TOKENS)
     assert all(torch.equal(plain[name], again[name]) for name in plain)
 

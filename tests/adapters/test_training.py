@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def test_the_record_holds_configuration_versions_and_outcome(tmp_path: Path) -> 
     assert content["config"]["method"] == MatryoshkaLora(max_rank=4, scaling="rank").to_dict()
     assert content["config"]["learning_rate"] == 1e-2
     assert "out" not in content["config"]
-    assert content["versions"]["torch"] == torch.__version__
+    assert content["versions"]["torch"] == version("torch")
     assert content["commit"] is None or len(content["commit"].removesuffix("-dirty")) == 40
     assert content["steps"] == 3
     assert content["device"] == "cpu"

@@ -40,6 +40,14 @@ def nested(method: NestedMethod, *, dtype: torch.dtype = torch.float32, **option
     return attach(model.eval(), method, **options)
 
 
+def checkpoint_activations(model: Any) -> None:
+    """Compute activations twice; transformers renamed the method in 5.23."""
+    base = model.base_model.model
+    enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable
+    enable()
+    model.enable_input_require_grads()
+
+
 def logits(model: Any, tokens: torch.Tensor = TOKENS) -> torch.Tensor:
     with torch.no_grad():
         return model(tokens).logits

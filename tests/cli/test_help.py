@@ -24,6 +24,7 @@ def help_text(capsys: pytest.CaptureFixture[str], *command: str) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="argparse of Python 3.13 breaks usage lines elsewhere")
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_looks_like_its_golden_file(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers as tf
 from lm_eval.models.huggingface import HFLM
+from packaging.version import Version
 
 from aurac.harness.engine.capability import Capability, counts_keys, inspect_model
 from aurac.harness.engine.lm import AuracLM
@@ -131,6 +132,10 @@ def test_models_that_see_all_keys_are_not_tried_out_twice(pair_of: Callable[...,
     assert "trial" not in pair[0].work.seconds
 
 
+@pytest.mark.skipif(
+    Version(tf.__version__) < Version("5.24"),
+    reason="this BigBird fails the engine's trial (seen with 5.16), so its tasks take HFLM's way",
+)
 def test_a_row_is_never_longer_than_a_table_by_place(pair_of: Callable[..., Pair], tokenizer: Any) -> None:
     """BigBird looks up positions and types by place in the row, in tables as long as its window."""
     torch.manual_seed(0)

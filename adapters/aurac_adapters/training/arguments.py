@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import torch
 from transformers import TrainingArguments
 
 from aurac.errors import TrainingError
 from aurac_adapters.training.config import TrainingConfig
+
+_NAMES = {field.name for field in fields(TrainingArguments)}
+CHECKPOINTING = "activation_checkpointing" if "activation_checkpointing" in _NAMES else "gradient_checkpointing"
+"""What transformers calls computing activations twice: the first name from 5.23 on, the second before."""
 
 
 def base_dtype(config: TrainingConfig) -> torch.dtype:
@@ -41,7 +47,6 @@ def training_arguments(config: TrainingConfig, *, bfloat16: bool) -> TrainingArg
         seed=config.seed,
         use_cpu=not on_gpu,
         bf16=bfloat16,
-        activation_checkpointing=config.gradient_checkpointing,
         torch_compile=config.compile,
         ddp_find_unused_parameters=False,
         save_strategy="steps",
@@ -56,6 +61,7 @@ def training_arguments(config: TrainingConfig, *, bfloat16: bool) -> TrainingArg
         dataloader_pin_memory=on_gpu,
         report_to=list(config.report_to) or "none",
         disable_tqdm=not config.progress,
+        **{CHECKPOINTING: config.gradient_checkpointing},
     )
 
 
