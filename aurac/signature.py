@@ -106,6 +106,7 @@ def curve_signature(
         "shots": None if curve.num_fewshot is None else str(curve.num_fewshot),
         "n": None if curve.n_documents is None else str(curve.n_documents),
         "docs": None if curve.documents is None else documents_hash(curve.documents),
+        "part": None if curve.part is None else curve.part.signed(),
         "inference": curve.inference,
         "max_length": None if curve.max_length is None else str(curve.max_length),
         "seeds": "1" if curve.seeds is None else str(len(curve.seeds.labels)),

@@ -237,6 +237,16 @@ def _check(curves: Sequence[RankAccuracyCurve], margin: float, alpha: float) -> 
     if not curves:
         raise CurveError("no curves were given. Give a curve, a run, or a list of curves.")
     for curve in curves:
+        if curve.part is not None:
+            why = (
+                "audited ranks have too few documents of their own"
+                if curve.part.is_audit
+                else "they were as many as the AURAC needs, not the loss of a single rank"
+            )
+            raise CurveError(
+                f"{curve.part} were asked; {why}. Score all documents: without --precision and --audit, into another "
+                "--out."
+            )
         if curve.scores is None:
             raise CurveError(
                 "this curve has no per-document scores, so no rank can be certified: ranks share their documents and "

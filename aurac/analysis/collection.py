@@ -12,7 +12,7 @@ from aurac.errors import RecordError
 from aurac.results import Run, load
 from aurac.results.files import NESTED, RUN_JSON
 
-_OF_ONE_RUN = {"n", "docs", "version"}
+_OF_ONE_RUN = {"n", "docs", "part", "version"}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ MEANINGS = {
     "shots": "examples in the prompt",
     "n": "number of documents",
     "docs": "hash over documents and prompts",
+    "part": "which part of the documents was asked",
     "agg": "aggregation over runs",
     "norm": "normalisation",
     "miss": "treatment of missing documents",

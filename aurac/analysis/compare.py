@@ -18,6 +18,7 @@ from aurac.analysis.joining import check_allowed, common_tasks, distinct, find_b
 from aurac.analysis.macro import add_macro
 from aurac.analysis.other_axis import with_other_axis
 from aurac.analysis.pairs import all_pairs
+from aurac.analysis.part_notes import part_notes
 from aurac.analysis.path_notes import path_notes
 from aurac.analysis.settings import Settings
 from aurac.curve.curve import RankAccuracyCurve
@@ -79,6 +80,7 @@ def compare(
     """
     check_name("row of a comparison", by, BY)
     members = _members(runs, by, cluster)
+    own = target is None and sum(map(len, members.values())) == 1  # a run alone: each task has its own target
     target = check_target(members, by if not isinstance(runs, Mapping) else "method", target)
     along = common_axis(axis, [as_run(name, group, group[0].curves) for name, group in members.items()])
     check_name("family of tests", family, FAMILIES)
@@ -90,10 +92,11 @@ def compare(
     curves = {task: _pooled(members, found.curves) for task, found in joined.items()}
     tested = [task for task in names if joined[task].paired and len(members) > 1 and target != "benchmark"]
     pairs = {task: all_pairs(curves[task], chosen, settings) for task in tested}
-    results = _results(curves, pairs, chosen, settings)
+    results = _results(curves, pairs, chosen, settings, own=own)
     notes += [note for found in joined.values() for note in found.notes]
     if len(names) > 1:
         notes += add_macro(results, pairs, curves, chosen, settings)
+    notes += part_notes(results, curves)
     notes += flat_notes(results, curves, chosen, alpha=settings.alpha, target=target, macro=MACRO)
     notes += path_notes(every, names)
     if any(r.difference is not None and r.difference.p_value is None for r in results.values()):
@@ -136,12 +139,15 @@ def _results(
     pairs: Mapping[str, Pairwise],
     baseline: str,
     settings: Settings,
+    *,
+    own: bool,
 ) -> dict[tuple[str, str], Result]:
     """Return (name of a row, task) -> its score, and its difference to the baseline where it was tested."""
     results = {}
     for task, by_name in curves.items():
         for name, curve in by_name.items():
-            score = compute(curve, **settings.area, confidence_level=settings.confidence_level, target=settings.target)
+            target = None if own else settings.target
+            score = compute(curve, **settings.area, confidence_level=settings.confidence_level, target=target)
             difference = pairs[task].differences[name, baseline] if task in pairs and name != baseline else None
             results[name, task] = Result(
                 score.value, score.value_linear, score.stderr, score.interval, score, difference

@@ -12,8 +12,19 @@ from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 from aurac.quadrature import Vector
 from aurac.statistics.estimate import Estimate, Interval
-from aurac.statistics.intervals import estimate_mean, mean_interval, per_document
+from aurac.statistics.intervals import estimate_mean, mean_interval, per_document, t_interval
 from aurac.statistics.over_seeds import method_interval, method_score
+from aurac.statistics.part_of_documents import estimate_part
+
+
+def own_target(curve: RankAccuracyCurve) -> str:
+    """Return the target of a curve for which none was asked: what its documents and seeds were chosen for.
+
+    A part of the documents that `--precision` chose is about the whole benchmark.
+    """
+    if curve.seeds is not None:
+        return "docs+seeds"
+    return "benchmark" if curve.part is not None and not curve.part.is_audit else "docs"
 
 
 @dataclass(frozen=True)
@@ -28,15 +39,32 @@ class Inference:
 
     def of(self, curve: RankAccuracyCurve, w: Vector) -> tuple[Estimate | None, Interval | None]:
         """Return the score with its error, and its interval; None where nothing is random or no document is known."""
-        scores = curve.scores
-        if scores is None or len(scores) < 2 or self.target == "benchmark":
+        scores, target = curve.scores, self.target or own_target(curve)
+        if scores is None or len(scores) < 2:
             return None, None
-        if (self.target or ("docs" if curve.seeds is None else "docs+seeds")) != "docs":
+        if target == "benchmark":
+            return self._of_benchmark(curve, w)
+        if target != "docs":
             return self._over_seeds(curve, w)
         a = per_document(scores, w)
         options: dict[str, Any] = {"ci": self.ci, "clusters": self.clusters, "bounded": curve.bounded, "rng": self.rng}
         interval = mean_interval(a, confidence_level=self.confidence_level, **options)
         return estimate_mean(a, clusters=self.clusters), interval
+
+    def _of_benchmark(self, curve: RankAccuracyCurve, w: Vector) -> tuple[Estimate | None, Interval | None]:
+        """Return the error of a part of the benchmark's documents, for all of them; None where all were asked."""
+        part, scores = curve.part, curve.scores
+        if part is None or part.is_audit or scores is None or len(scores) == part.n_total:
+            return None, None
+        if self.ci not in ("auto", "t"):
+            raise CurveError(f"ci={self.ci!r} is about new documents. Leave ci= out, or ask for target='docs'.")
+        estimate = estimate_part(per_document(scores, w), part.n_total)
+        if estimate.stderr == 0:  # where nothing varies, t would claim certainty
+            interval = mean_interval(
+                per_document(scores, w), confidence_level=self.confidence_level, bounded=curve.bounded
+            )
+            return estimate, interval
+        return estimate, t_interval(estimate, confidence_level=self.confidence_level, target="benchmark")
 
     def _over_seeds(self, curve: RankAccuracyCurve, w: Vector) -> tuple[Estimate, Interval]:
         if self.ci != "auto":

@@ -15,7 +15,7 @@ from aurac.results.files import NESTED
 from aurac.statistics.alignment import align
 from aurac.statistics.refused import check_name
 
-_MAY_DIFFER = {"n", "docs"}
+_MAY_DIFFER = {"n", "docs", "part"}
 
 
 @dataclass(frozen=True)

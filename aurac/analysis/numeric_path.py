@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from aurac.results import Run
+from aurac.results.cells import DONE, PART
 
 Way = Literal["shared", "alone", "hflm"]
 SHARED: Final = "shared"
@@ -76,7 +77,7 @@ def _answered(record: Mapping[str, Any], name: str) -> Iterator[Answered]:
     leaves = record.get("groups", {}).get(asked, {}).get("members", [asked])
     for cell in record.get("cells", ()):
         work = cell.get("work") or {}
-        if cell.get("task") in leaves and cell.get("status") == "done" and "fallback" in work:
+        if cell.get("task") in leaves and cell.get("status") in (DONE, PART) and "fallback" in work:
             about = record.get("tasks", {}).get(cell["task"], {})
             yield _of_cell(work, texts=about.get("output_type") == "generate_until")
 

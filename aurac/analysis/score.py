@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aurac.curve.curve import RankAccuracyCurve
@@ -79,6 +79,7 @@ class AuracScore:
             **({} if self.costs is None else {"costs": {str(rank): cost for rank, cost in self.costs.items()}}),
             "k_eff": self.k_eff,
             "n_documents": self.n_documents,
+            **({} if self.curve.part is None else {"part": asdict(self.curve.part)}),
             "task": self.curve.task,
             "metric": self.curve.metric,
             "higher_is_better": self.curve.higher_is_better,
@@ -102,6 +103,7 @@ class AuracScore:
                 f"  {self.rule} rule on the {self.axis} axis (log2 {log2}, linear {linear}); "
                 f"K_eff {self.k_eff:.2f} of {len(self.weights)} ranks",
                 *("".join(f"  {cell:>{6 if k < 2 else 8}}" for k, cell in enumerate(row)) for row in table),
+                *([] if self.curve.part is None else [f"  {self.curve.part} were asked, a part of the benchmark"]),
                 *(f"warning: {warning}" for warning in self.warnings),
                 str(self.signature),
             ]

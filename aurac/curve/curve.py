@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from aurac.curve.part import Part
 from aurac.curve.seeds import SeedScores
 from aurac.curve.strata import Strata
 from aurac.errors import CurveError, UnknownNameError
@@ -48,6 +49,8 @@ class RankAccuracyCurve:
             `Strata.linearised`.
         base: What the base model scores without the adapter, on `scale`: the score of every document of `scores`, or
             their mean alone. It is no point of the curve.
+        part: That a part of the documents was asked. Of an audit, `scores` are `aurac.statistics.audit.expanded`, whose
+            mean is the curve; they need not lie in [0, 1].
 
     Raises:
         CurveError: If ranks or accuracies make no curve; the message says which value and why.
@@ -80,6 +83,7 @@ class RankAccuracyCurve:
         clusters: Sequence[str] | None = None,
         strata: Strata | None = None,
         base: npt.ArrayLike | None = None,
+        part: Part | None = None,
     ) -> None:
         """Check everything, sort by rank, keep read-only copies."""
         if scale not in SCALES:
@@ -93,7 +97,8 @@ class RankAccuracyCurve:
         grid, values, matrix = _merge_duplicates(grid, values, matrix, duplicates)
         self.ranks: tuple[int, ...] = tuple(int(rank) for rank in check_ranks(grid.tolist()))
         self.strata = None if strata is None else strata.ranks(order.tolist())
-        _check_values(self.ranks, values, matrix if self.strata is None else self.strata.values, bounded)
+        self.part, asked = part, matrix if self.strata is None else self.strata.values
+        _check_values(self.ranks, values, None if part is not None and part.is_audit else asked, bounded)
         self.accuracies: Vector = _frozen(values)
         self.scores: Matrix | None = None if matrix is None else _frozen(matrix)
         self.documents = _check_documents(documents, matrix)
@@ -249,7 +254,7 @@ class RankAccuracyCurve:
             key: getattr(self, key)
             for key in (
                 *("task", "metric", "num_fewshot", "task_version", "higher_is_better", "bounded", "name", "inference"),
-                "max_length",
+                *("max_length", "part"),
             )
         }
         labels["base"] = self.base if self.base_scores is None else self.base_scores

@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from lm_eval.api.model import LM
 
 from aurac.harness.engine.processes import Processes, current_processes
 from aurac.harness.identity import hardware, versions
+from aurac.harness.part_order import Wanted, headlines
+from aurac.harness.part_sweep import PartSweep
 from aurac.harness.suite import Suite
 from aurac.harness.sweep import RankedAdapter, check_ranks, measure_cells, pending_cells
 from aurac.ranks import default_ranks
@@ -31,6 +35,7 @@ def run_identity(
     engine: str,
     max_length: int | None = None,
     tokenizer: str | None = None,
+    wanted: Wanted | None = None,
 ) -> dict[str, Any]:
     """Return what changes the numbers of every cell of a run; two runs that differ in it never share a folder.
 
@@ -42,9 +47,10 @@ def run_identity(
         engine: A name in `aurac.harness.ENGINES`.
         max_length: Tokens that the model reads, where it was asked for.
         tokenizer: Hash of a tokenizer that is not the base model's.
+        wanted: What decides how many documents are asked, where not all are.
     """
     drawn = {"fewshot_seed": suite.fewshot_seed, "limit": suite.limit, **suite.chat.identity()}
-    others = {"max_length": max_length, "tokenizer_sha256": tokenizer}
+    others = {"max_length": max_length, "tokenizer_sha256": tokenizer, **({} if wanted is None else asdict(wanted))}
     asked = {name: value for name, value in others.items() if value is not None}
     return {"adapter": dict(adapter), "base": dict(base), "dtype": dtype, "engine": engine, **drawn, **asked}
 
@@ -58,6 +64,7 @@ def score_adapter(
     ranks: Sequence[int] | None = None,
     with_base: bool = False,
     progress: bool = True,
+    wanted: Wanted | None = None,
 ) -> Run | None:
     """Measure what the record in `out` lacks, cell by cell, and return the record.
 
@@ -73,11 +80,15 @@ def score_adapter(
         ranks: Ranks, from 1; by default the powers of two up to the maximal rank, and that rank.
         with_base: Whether to measure the base model without its adapter too, after all ranks.
         progress: Whether to show a bar on standard error, and what was measured already.
+        wanted: What decides how many documents of each task are asked; all, where it is None. For one process.
 
     Raises:
         RankError: If a rank is outside those of the adapter.
         RecordError: If `out` holds another run, or the same tasks with other prompts.
+        TaskError: If a task cannot be asked in part.
     """
+    if wanted is not None:
+        headlines(suite, wanted)
     max_rank = int(identity["adapter"]["max_rank"])
     chosen = default_ranks(max_rank) if ranks is None else check_ranks(ranks, max_rank)
     # Last: whatever a model decides when it is first asked, it decides with the adapter.
@@ -93,10 +104,12 @@ def score_adapter(
         record.extend(**suite.to_record(), ranks=chosen)
         cells = pending_cells(suite, chosen, record)
         tell(cells)
-        wanted = len(chosen) * len(suite.leaves)
-        if progress and len(cells) < wanted:
-            print(f"{out}: {wanted - len(cells)} of {wanted} cells are measured already", file=sys.stderr)
-        if cells:
+        total = len(chosen) * len(suite.leaves)
+        if progress and len(cells) < total:
+            print(f"{out}: {total - len(cells)} of {total} cells are measured already", file=sys.stderr)
+
+        @cache
+        def opened() -> tuple[LM, RankedAdapter]:
             started = time.perf_counter()
             lm, adapter = open_model()
             record.note(
@@ -105,7 +118,12 @@ def score_adapter(
                 timings={"model_seconds": time.perf_counter() - started},
                 merged=getattr(adapter, "merged", False),
             )
-            measure_cells(lm, adapter, suite, cells, record.add, ranks=chosen, progress=progress)
+            return lm, adapter
+
+        if wanted is not None:
+            PartSweep(opened, suite, record, chosen, wanted, progress).run()
+        elif cells:
+            measure_cells(*opened(), suite, cells, record.add, ranks=chosen, progress=progress)
     return load(out)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +68,12 @@ class Leaf:
             for metric, function in self.task.aggregation().items()
         }
         return {**own, **{name: about for name, about in gold_metrics(self.task).items() if name not in own}}
+
+    def part(self, ids: Collection[int]) -> Leaf:
+        """Return the task with these documents alone, by lm-eval's numbers; prompts are those of the whole task."""
+        task = copy.copy(self.task)
+        task._instances = [instance for instance in self.task.instances if instance.doc_id in ids]
+        return replace(self, task=task, documents=tuple(d for d in self.documents if d.doc_id in ids))
 
     def to_record(self) -> dict[str, Any]:
         """Return what `run.json` says about the task."""

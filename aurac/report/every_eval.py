@@ -104,6 +104,7 @@ def _at(curve: RankAccuracyCurve, rank: int) -> RankAccuracyCurve:
         "bounded": curve.bounded,
         "higher_is_better": curve.higher_is_better,
         "metric": curve.metric,
+        "part": curve.part,
     }
     if curve.scores is None:
         return RankAccuracyCurve([rank], [float(curve.accuracies[column])], **options)
@@ -131,6 +132,11 @@ def _details(score: AuracScore) -> dict[str, Any]:
     if score.n_documents is not None:
         uncertainty["num_samples"] = score.n_documents
     details = {"signature": str(score.signature)}
+    if score.curve.part is not None:
+        details["documents_asked"] = str(score.curve.part)
+        details["interval_about"] = (
+            "the whole benchmark" if score.interval and score.interval.target == "benchmark" else "new documents"
+        )
     return {"score": score.value, "details": details, **({"uncertainty": uncertainty} if uncertainty else {})}
 
 

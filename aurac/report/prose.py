@@ -56,13 +56,16 @@ def _task(compared: ComparedRuns, task: str) -> str:
     curve = compared.score(compared.baseline, task).curve
     details = [curve.metric or "accuracy"]
     details += [] if curve.num_fewshot is None else [f"{curve.num_fewshot}-shot"]
-    details += [] if curve.n_documents is None else [f"{curve.n_documents} documents"]
+    asked = None if curve.n_documents is None else f"{curve.n_documents} documents"
+    asked = asked if curve.part is None else f"{curve.part} asked"
+    details += [] if asked is None else [asked]
     return f"{task} ({', '.join(details)})"
 
 
 def _error(compared: ComparedRuns) -> list[str]:
     scores = [compared.score(compared.baseline, task) for task in compared.tasks]
-    intervals = {score.interval.method for score in scores if score.interval is not None}
+    known = [score.interval for score in scores if score.interval is not None]
+    intervals = {interval.method if interval.target != "benchmark" else "part" for interval in known}
     target, pooled = compared.settings.target, _seeds(compared)
     if target == "benchmark":
         return [
@@ -91,6 +94,11 @@ def _error(compared: ComparedRuns) -> list[str]:
         )
     if "t" in intervals:
         said.append(f"Intervals of unbounded scores are {level} t intervals.")
+    if "part" in intervals:
+        said.append(
+            f"Where a random part of the documents was asked, intervals are {level} t intervals of the score on the "
+            "whole benchmark, with the finite population correction (Cochran, 1977)."
+        )
     if compared.headline == MACRO:
         said.append(
             "The mean over tasks weights tasks equally and takes them as fixed; the variances of their documents add "

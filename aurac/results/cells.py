@@ -22,6 +22,9 @@ from aurac.results.tables import (
 
 Key = tuple[str, int]
 """Task and rank."""
+DONE, PART, PILOT = "done", "part", "pilot"
+"""What a cell with numbers holds: all documents of its task, the part that was wanted, a part that is to grow."""
+MEASURED = (DONE, PART, PILOT)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Cell:
             over the corpus).
         error: Why the cell failed; None where it did not.
         work: What the engine forwarded for it, where the engine counts that.
+        status: "done" where all documents of the task were asked, "part" where a part was, as many as were wanted,
+            "pilot" where more documents are to come.
     """
 
     task: str
@@ -47,10 +52,15 @@ class Cell:
     columns: Mapping[str, Sequence[Any]]
     error: str | None = None
     work: Mapping[str, Any] | None = None
+    status: str = DONE
 
     def entry(self) -> dict[str, Any]:
         """Return what `run.json` says about the cell."""
-        status = {"status": "failed", "error": self.error} if self.error else {"status": "done"}
+        status: dict[str, Any] = {"status": self.status}
+        if self.error:
+            status = {"status": "failed", "error": self.error}
+        elif self.status != DONE:
+            status["documents"] = len(set(self.columns["doc_id"]))
         work = {} if self.work is None else {"work": plain(self.work)}
         about = {"seconds": self.seconds, "metrics": plain(self.metrics), **work}
         return {"task": self.task, "rank": self.rank, **status, **about}
@@ -96,12 +106,12 @@ def wrong_entry(entry: Any) -> str | None:
         return f"a cell is {entry!r:.60}"
     if not isinstance(entry.get("task"), str) or type(entry.get("rank")) is not int:
         return f"a cell has the task {entry.get('task')!r:.60} and the rank {entry.get('rank')!r:.60}"
-    if entry.get("status") not in ("done", "failed", "pending"):
+    if entry.get("status") not in (*MEASURED, "failed", "pending"):
         return f"the status is {entry.get('status')!r:.60}"
     metrics = entry.get("metrics", {} if entry["status"] == "pending" else None)
     if not isinstance(metrics, Mapping) or not all(v is None or type(v) in (int, float) for v in metrics.values()):
         return f"the metrics are {metrics!r:.60}"
-    return "there are no metrics" if entry["status"] == "done" and not metrics else None
+    return "there are no metrics" if entry["status"] in MEASURED and not metrics else None
 
 
 def cell_file(folder: Path, key: Key) -> Path:

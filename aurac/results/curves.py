@@ -15,7 +15,9 @@ from aurac.curve.curve import RankAccuracyCurve
 from aurac.curve.strata import Strata
 from aurac.errors import RecordError, UnknownNameError
 from aurac.quadrature import Vector
-from aurac.results.cells import Key, StoredCell
+from aurac.results.cells import DONE, PART, Key, StoredCell
+from aurac.results.columns import Column
+from aurac.results.parts import Audit, part_curve, part_of
 
 BASE_RANK = 0
 """The rank of the cells of the base model without its adapter; they are never part of a curve."""
@@ -67,7 +69,9 @@ class Content:
         ranks = self._ranks(task)
         recorded = self._recorded(task, ranks[0])
         metric, filter_name = self._choose(task, recorded, metric, filter_name)
-        columns = [_Column.of(self.cells[task, rank].rows, metric, filter_name) for rank in ranks]
+        raw = [Column.of(self.cells[task, rank].rows, metric, filter_name) for rank in ranks]
+        audit = self._audit(task)
+        columns = raw if audit is None else [audit.expand(column) for column in raw]
         aggregation = self._setting(task, metric, "aggregation", "mean")
         aggregated = [self._aggregated(task, rank, f"{metric},{filter_name}", aggregation) for rank in ranks]
         options: dict[str, Any] = {
@@ -80,16 +84,27 @@ class Content:
             "inference": self._inference(),
             "max_length": self.run.get("identity", {}).get("max_length"),
         }
+        options["part"] = part_curve(part_of(self.run, task), [column.ids for column in raw])
         scores = self._scores(task, ranks, columns)
         if scores is None:
             options["base"] = self._base(task, metric, filter_name, aggregation, None)
             return RankAccuracyCurve(ranks, aggregated, bounded=_is_fraction(aggregated, options), **options)
         options["base"] = self._base(task, metric, filter_name, aggregation, columns[0])
-        self._check(task, ranks, scores.mean(axis=0), aggregated)
-        bounded = columns[0].weights is None and _is_fraction(scores, options)
+        found = [column.linearised() for column in raw]
+        self._check(task, ranks, [float(values.mean()) for values in found], aggregated)
+        bounded = columns[0].weights is None and _is_fraction(np.concatenate(found), options)
         documents = _unique([f"{task}/{key}" for key in columns[0].documents])
         options["clusters"] = self._clusters(task, columns[0].ids)
         return RankAccuracyCurve.from_scores(ranks, scores, documents=documents, bounded=bounded, **options)
+
+    def _audit(self, task: str) -> Audit | None:
+        """Return how scores of audited documents stand for all; None where all ranks were asked the same."""
+        state = part_of(self.run, task)
+        if state is None or "anchor" not in state:
+            return None
+        if (cell := self.cells.get((task, state["anchor"]))) is None:
+            raise NoCurveError(f"task {task!r} was not measured at rank {state['anchor']}, the anchor of its audit.")
+        return Audit(task, Column.of(cell.rows, state["metric"], state["filter"]))
 
     def _inference(self) -> str | None:
         """Return the inference rule where signatures name it: not those that are older than the key."""
@@ -97,13 +112,15 @@ class Content:
         return None if rule in _UNSAID else rule
 
     def _base(
-        self, task: str, metric: str, filter_name: str, aggregation: str, like: _Column | None
+        self, task: str, metric: str, filter_name: str, aggregation: str, like: Column | None
     ) -> Vector | float | None:
         """Return what the base model scores: of the documents of a column, or over the corpus; None if not measured."""
         cell = self.cells.get((task, BASE_RANK))
-        if cell is None or cell.entry["status"] != "done":
+        if cell is None or cell.entry["status"] not in (DONE, PART):
             return None
-        column = _Column.of(cell.rows, metric, filter_name)
+        column, audit = Column.of(cell.rows, metric, filter_name), self._audit(task)
+        if audit is not None and column.values is not None:
+            column = audit.expand(column)
         if like is not None and column.values is not None and column.documents == like.documents:
             return column.linearised()
         value = self._aggregated(task, BASE_RANK, f"{metric},{filter_name}", aggregation)
@@ -154,7 +171,7 @@ class Content:
             return None
         return [f"{task}/{label}" for label in labels]
 
-    def _scores(self, task: str, ranks: Sequence[int], columns: Sequence[_Column]) -> npt.NDArray[np.float64] | None:
+    def _scores(self, task: str, ranks: Sequence[int], columns: Sequence[Column]) -> npt.NDArray[np.float64] | None:
         """Return documents x ranks, or None where the metric exists for the corpus only."""
         if any(column.values is None for column in columns):
             return None
@@ -168,7 +185,7 @@ class Content:
                 )
         return np.column_stack([column.linearised() for column in columns])
 
-    def _check(self, task: str, ranks: Sequence[int], means: Vector, aggregated: Sequence[float]) -> None:
+    def _check(self, task: str, ranks: Sequence[int], means: Sequence[float], aggregated: Sequence[float]) -> None:
         for rank, mean, value in zip(ranks, means, aggregated, strict=True):
             if math.isfinite(value) and not math.isclose(mean, value, rel_tol=1e-9, abs_tol=1e-9):
                 raise RecordError(
@@ -222,42 +239,6 @@ class Content:
             options["strata"], scores = strata, strata.linearised()
             base = None if base is None else Strata(labels, base[:, None]).linearised()[:, 0]
         return RankAccuracyCurve.from_scores(ranks, scores, base=base, **options)
-
-
-@dataclass(frozen=True)
-class _Column:
-    """One metric of one cell: n documents by their hashes, values (None: corpus only), weights (None: a mean)."""
-
-    ids: tuple[int, ...]
-    documents: tuple[str, ...]
-    values: Vector | None
-    weights: Vector | None
-
-    @classmethod
-    def of(cls, rows: Any, metric: str, filter_name: str) -> _Column:
-        import pyarrow.compute as pc
-
-        rows = rows.filter(pc.and_(pc.equal(rows["metric"], metric), pc.equal(rows["filter"], filter_name)))
-        hashes = zip(rows["doc_hash"].to_pylist(), rows["prompt_hash"].to_pylist(), strict=True)
-        values, weights = rows["score"], rows["weight"]
-        return cls(
-            tuple(rows["doc_id"].to_pylist()),
-            tuple(f"{document}/{prompt}" for document, prompt in hashes),
-            None if values.null_count or len(rows) == 0 else values.to_numpy(),
-            None if weights.null_count else weights.to_numpy(),
-        )
-
-    def linearised(self) -> Vector:
-        """Return values whose mean is the corpus value and whose spread gives its standard error.
-
-        For a mean these are the values. For a ratio R = sum(w_i s_i) / sum(w_i) they are R + w_i (s_i - R) / mean(w),
-        the linearisation of a ratio estimator (Cochran 1977, section 2.11).
-        """
-        assert self.values is not None
-        if self.weights is None:
-            return self.values
-        ratio = float(self.weights @ self.values) / float(self.weights.sum())
-        return ratio + self.weights * (self.values - ratio) / float(self.weights.mean())
 
 
 def _joined_clusters(members: Sequence[RankAccuracyCurve]) -> list[str] | None:

@@ -22,7 +22,7 @@ from aurac.results.tables import (
     write_tables,
 )
 
-_REBUILT = ("identity", "asked", "tasks", "groups")
+_REBUILT = ("identity", "asked", "tasks", "groups", "parts")
 _TIMES = ("seconds", "work")
 
 
@@ -57,7 +57,7 @@ def write_documents(folder: Path, cells: Mapping[Key, StoredCell], run: Mapping[
     tasks = sorted({task for task, _ in cells})
     tables = [sort(pa.concat_tables([_rows(cells[key]) for key in sorted(cells) if key[0] == task])) for task in tasks]
     entries = [{k: v for k, v in cells[key].entry.items() if k not in _TIMES} for key in sorted(cells)]
-    about = {name: run[name] for name in _REBUILT} | {"cells": entries}
+    about = {name: run[name] for name in _REBUILT if name in run} | {"cells": entries}
     write_tables(folder / DOCUMENTS, tables or [schema().empty_table()], about)
 
 

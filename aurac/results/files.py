@@ -14,6 +14,9 @@ from aurac.writing import write_atomically
 
 SCHEMA_VERSION = 1
 """Of `run.json`; raised when an older aurac would misread a new record."""
+PART_VERSION = 2
+"""Of the `run.json` of a sweep that may ask a part of the documents; readers of version 1 would take it for all."""
+VERSIONS = (SCHEMA_VERSION, PART_VERSION)
 RUN_JSON = "run.json"
 DOCUMENTS = "documents.parquet"
 CELLS = "cells"
@@ -63,9 +66,10 @@ def read_run_json(folder: Path) -> dict[str, Any]:
     version = run.get("schema_version") if isinstance(run, dict) else None
     if type(version) is not int:  # true is an int
         raise RecordError(f"{file} is no run record: it has no schema_version. Give a folder that `aurac score` wrote.")
-    if version != SCHEMA_VERSION:
-        remedy = "Upgrade aurac" if version > SCHEMA_VERSION else "Score again"
-        raise RecordError(f"{file} has schema version {version}, this aurac reads {SCHEMA_VERSION}. {remedy}.")
+    if version not in VERSIONS:
+        remedy = "Upgrade aurac" if version > max(VERSIONS) else "Score again"
+        known = " and ".join(map(str, VERSIONS))
+        raise RecordError(f"{file} has schema version {version}, this aurac reads {known}. {remedy}.")
     if wrong := wrong_parts(run):
         raise DamagedRunJsonError(f"{file} is damaged: {', '.join(wrong)} missing or of the wrong kind. Score again.")
     return dict(run)
@@ -75,6 +79,7 @@ def wrong_parts(run: Mapping[str, Any]) -> list[str]:
     """Return the names of the parts of a record that are missing or of the wrong kind."""
     parts = {"identity": dict, "asked": dict, "tasks": dict, "groups": dict, "cells": list}
     wrong = [name for name, kind in parts.items() if not isinstance(run.get(name), kind)]
+    wrong += ["parts"] if not isinstance(run.get("parts", {}), dict) else []
     inner = {"identity": ("adapter", "base"), "asked": None, "tasks": None, "groups": None}
     for part, names in inner.items():
         content = {} if part in wrong else run[part]

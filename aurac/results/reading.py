@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError, CurveError, RecordError, UnknownNameError
+from aurac.results.cells import PILOT
 from aurac.results.curves import Content, NoCurveError
 from aurac.results.damage import refuse
 from aurac.results.files import NESTED, RUN_JSON, find_record, read_run_json
@@ -86,8 +87,8 @@ class Run:
 
     @property
     def pending(self) -> tuple[Mapping[str, Any], ...]:
-        """Cells that were planned but not measured yet: dictionaries with task and rank."""
-        return self._with_status("pending")
+        """Cells that were planned but not measured yet, or not all of it: dictionaries with task and rank."""
+        return self._with_status("pending", PILOT)
 
     def curve(self, task: str, metric: str | None = None) -> RankAccuracyCurve:
         """Return the curve of a task.
@@ -115,8 +116,8 @@ class Run:
         name, _, filter_name = metric.partition(":")
         return self._content.curve(wanted["task"], name, filter_name or None, name=self.name)
 
-    def _with_status(self, status: str) -> tuple[Mapping[str, Any], ...]:
-        return tuple(entry for entry in self.record.get("cells", ()) if entry.get("status") == status)
+    def _with_status(self, *status: str) -> tuple[Mapping[str, Any], ...]:
+        return tuple(entry for entry in self.record.get("cells", ()) if entry.get("status") in status)
 
 
 def load(path: str | PathLike[str]) -> Run:
@@ -140,7 +141,7 @@ def load(path: str | PathLike[str]) -> Run:
         refuse(stored.damage)
         cells = stored.cells
         run["cells"] = [cells[key].entry if (key := (e["task"], e["rank"])) in cells else e for e in run["cells"]]
-        content = Content(run, cells, str(folder))
+        content = Content(run, {key: c for key, c in cells.items() if c.entry["status"] != PILOT}, str(folder))
         for asked, wanted in run["asked"].items():
             try:
                 curves[asked] = content.curve(wanted["task"], wanted.get("metric"), wanted.get("filter"), name=name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aurac.results.cells import Key, StoredCell, cell_file, named, read_cell, wrong_entry
+from aurac.results.cells import MEASURED, Key, StoredCell, cell_file, named, read_cell, wrong_entry
 from aurac.results.damage import Damage
 from aurac.results.documents import read_documents
 from aurac.results.files import CELLS, DOCUMENTS, RUN_JSON
@@ -48,7 +48,7 @@ def read_cells(folder: Path, entries: Sequence[Any]) -> Stored:
         listed.add((entry["task"], entry["rank"]))
         if entry["status"] == "failed":
             cells[entry["task"], entry["rank"]] = StoredCell(entry, schema().empty_table())
-        elif entry["status"] == "done":
+        elif entry["status"] in MEASURED:
             key = entry["task"], entry["rank"]
             if key in documents.rows:
                 cells[key] = StoredCell(entry, documents.rows[key])

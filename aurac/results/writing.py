@@ -12,13 +12,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from aurac.errors import RecordError
-from aurac.results.cells import Cell, Key, StoredCell, write_cell, wrong_entry
+from aurac.results.cells import DONE, MEASURED, PART, Cell, Key, StoredCell, write_cell, wrong_entry
 from aurac.results.damage import SET_ASIDE, Damage, refuse, set_aside
 from aurac.results.documents import read_documents, write_documents
 from aurac.results.files import (
     CELLS,
     DOCUMENTS,
     LOCK,
+    PART_VERSION,
     PROFILE,
     RUN_JSON,
     SCHEMA_VERSION,
@@ -31,6 +32,8 @@ from aurac.results.stored import read_cells
 
 _NOT_IDENTITY = {"adapter.path", "adapter.notes", "base.name_or_path"}
 """Where things lay, and what was said of them; their hashes say what they are."""
+ASKED = {"precision", "audit"}
+"""Keys of the identity of a sweep that may ask a part of the documents."""
 _FIXED = ("num_fewshot", "version", "n_documents", "requests_sha256", "docs_hash")
 """What may not change in a task between two calls that write one record."""
 
@@ -124,8 +127,18 @@ class RunRecord:
         self._write_run()
 
     def has(self, task: str, rank: int) -> bool:
-        """Tell whether the cell was measured; one that failed was not."""
-        return self._entries.get((task, rank), {}).get("status") == "done"
+        """Tell whether the cell was measured, as far as was wanted; one that failed was not."""
+        return self._entries.get((task, rank), {}).get("status") in (DONE, PART)
+
+    def parts(self) -> dict[str, Any]:
+        """Return task -> which part of its documents is to be asked, where that is decided; kept with `note`."""
+        return dict(self._run.get("parts", {}))
+
+    def cells(self) -> Mapping[Key, StoredCell]:
+        """Return all cells with their rows, as they are on disk now."""
+        stored = read_cells(self.folder, list(self._entries.values()))
+        refuse(stored.damage)
+        return stored.cells
 
     def add(self, cell: Cell) -> None:
         """Write a cell; from here on it survives whatever happens."""
@@ -172,7 +185,8 @@ class RunRecord:
 
     def _new_run(self) -> dict[str, Any]:
         empty: dict[str, Any] = {"asked": {}, "tasks": {}, "groups": {}, "cells": []}
-        return {"schema_version": SCHEMA_VERSION, "created": _now(), "identity": self._identity, **empty}
+        version = PART_VERSION if ASKED & self._identity.keys() else SCHEMA_VERSION
+        return {"schema_version": version, "created": _now(), "identity": self._identity, **empty}
 
     def _all_files(self) -> list[Path]:
         files = [self.folder / RUN_JSON, self.folder / DOCUMENTS, *sorted((self.folder / CELLS).glob("*.parquet"))]
@@ -211,7 +225,7 @@ class RunRecord:
 
     def _check_task(self, name: str, settings: Mapping[str, Any]) -> None:
         old = self._run["tasks"].get(name)
-        if old is None or not any(self.has(task, rank) for task, rank in self._entries if task == name):
+        if old is None or not any(e["status"] in MEASURED for key, e in self._entries.items() if key[0] == name):
             return
         for key in _FIXED:
             if old.get(key) != settings.get(key):

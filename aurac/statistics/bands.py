@@ -112,7 +112,7 @@ def difference_band(
     assert b.scores is not None
     values = _units(a.scores - b.scores, a)
     band = _band(a.ranks, values, confidence_level, n_resamples, rng)
-    if not (a.bounded and b.bounded):
+    if not (a.bounded and b.bounded) or any(c.part is not None and c.part.is_audit for c in (a, b)):
         return band
     identity, ends = np.eye(len(a.ranks)), list(zip(band.low.tolist(), band.high.tolist(), strict=True))
     for k, weights in enumerate(identity):

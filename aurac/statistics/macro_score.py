@@ -43,7 +43,8 @@ def macro_score(
     ]
     estimate = mean_of(samples)
     interval = t_interval(estimate, confidence_level=confidence_level)
+    audited = any(curve.part is not None and curve.part.is_audit for curve in curves)  # scores without bounds
     inside = 0 < interval.low < interval.high < 1
-    if inside and not any(is_near_an_end(sample.estimate.value) for sample in samples):
+    if audited or (inside and not any(is_near_an_end(sample.estimate.value) for sample in samples)):
         return estimate, interval
     return estimate, score_interval(inputs_of(samples, bounds=(0.0, 1.0)), confidence_level=confidence_level)

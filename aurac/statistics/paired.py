@@ -32,7 +32,8 @@ class PairedDifference:
         interval: Interval of the difference.
         p_value: Two-sided, against "no difference"; None where there is no test (two training seeds).
         n_documents: Number of common documents.
-        wins: Documents where A scores higher than B, whatever the direction of the metric.
+        wins: Documents where A scores higher than B, whatever the direction of the metric. For audits, where most
+            documents were not asked at most ranks, none are counted: wins, ties and losses are 0.
         ties: Documents with equal scores.
         losses: Documents where A scores lower.
         samples: The per-document differences, one sample a task.
@@ -127,12 +128,14 @@ def sample_of(
     a: RankAccuracyCurve, b: RankAccuracyCurve, rank_weights: Vector, clusters: Sequence[Hashable] | None
 ) -> Sample:
     """Return the per-document differences of two aligned curves, with what their inference needs."""
+    audited = any(curve.part is not None and curve.part.is_audit for curve in (a, b))
     return Sample(
         differences(a.measured(), b.measured(), rank_weights),
         clusters,
-        a.bounded and b.bounded,
+        a.bounded and b.bounded and not audited,  # expanded scores have no bounds
         tuple(float(rank_weights @ curve.accuracies) for curve in (a, b)),
         None if a.strata is None else a.strata.labels,
+        not audited,
     )
 
 
@@ -145,15 +148,16 @@ def described(
     """
     estimate = mean_of(samples)
     signs = np.concatenate([np.sign(sample.values) for sample in samples])
+    counts = all(sample.counts for sample in samples)
     return PairedDifference(
         value=estimate.value,
         stderr=estimate.stderr,
         interval=interval,
         p_value=p_value[1],
         n_documents=len(signs),
-        wins=int((signs > 0).sum()),
-        ties=int((signs == 0).sum()),
-        losses=int((signs < 0).sum()),
+        wins=int((signs > 0).sum()) if counts else 0,
+        ties=int((signs == 0).sum()) if counts else 0,
+        losses=int((signs < 0).sum()) if counts else 0,
         samples=tuple(samples),
         n_dropped=n_dropped,
         test=p_value[0],

@@ -26,6 +26,7 @@ class Sample:
         bounded: Whether scores lie in [0, 1], and hence differences in [-1, 1].
         levels: Scores that tell whether a t interval is rough; the two that differ.
         strata: For a group that is averaged by task, the task of each document, else None.
+        counts: Whether values are those of single documents, not expanded from an audit, so that wins can be counted.
     """
 
     values: Vector
@@ -33,6 +34,7 @@ class Sample:
     bounded: bool = True
     levels: tuple[float, ...] = ()
     strata: Sequence[str] | None = None
+    counts: bool = True
 
     @property
     def estimate(self) -> Estimate:

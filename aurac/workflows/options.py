@@ -40,6 +40,12 @@ def check_positive(value: float) -> None:
         raise OptionError(f"{value:g} is not a positive number")
 
 
+def check_share(value: float) -> None:
+    """Raise `OptionError` unless the number lies between 0 and 1, both excluded."""
+    if not 0 < value < 1:
+        raise OptionError(f"{value:g} is no share between 0 and 1, both excluded; for example 0.2")
+
+
 def check_batch_size(value: int | str) -> None:
     """Raise `OptionError` for what is no number from 1, nor "auto", nor lm-eval's "auto:N"."""
     if value < 1 if isinstance(value, int) else re.fullmatch(r"auto(:[1-9]\d*)?", value) is None:
@@ -64,6 +70,8 @@ class ScoreOptions:
         include_path: Folder of your own lm-eval YAML tasks.
         protocol: What the short names stand for; authors: the paper's metrics.
         limit: First N documents of each task, or a fraction.
+        precision: As many documents of each task as give its AURAC this 95 % half-width on the whole task, in points.
+        audit: Ask all documents at one middle rank, and this share of them at the others; 0.2 is usual.
         batch_size: Documents at a time, or "auto" (default: auto; hflm: 8); auto:N as lm-eval takes it.
         max_length: Tokens that the model reads; longer prompts are cut from the left (default: what its config says).
         device: Device, such as cpu, cuda or cuda:1 (default: cuda where there is one).
@@ -91,6 +99,8 @@ class ScoreOptions:
     include_path: str | None = field(default=None, metadata={"metavar": "DIR"})
     protocol: Literal["standard", "authors"] = "standard"
     limit: float | None = field(default=None, metadata={"metavar": "N"})
+    precision: float | None = field(default=None, metadata={"metavar": "POINTS", "check": check_positive})
+    audit: float | None = field(default=None, metadata={"metavar": "SHARE", "check": check_share})
     batch_size: int | str | None = field(default=None, metadata={"check": check_batch_size, "metavar": "N|auto"})
     max_length: int | None = field(default=None, metadata={"minimum": 1, "metavar": "N"})
     device: str | None = field(default=None, metadata={"metavar": "DEVICE"})
@@ -107,5 +117,14 @@ class ScoreOptions:
     progress: bool = field(default=True, metadata={"option": False})
 
     def __post_init__(self) -> None:
-        """Refuse values of another kind than the fields'."""
+        """Refuse values of another kind than the fields', and two that contradict each other."""
         check_fields(self)
+        if self.precision is not None and self.audit is not None:
+            raise OptionError(
+                "precision and audit were both given; each decides by itself which documents are asked. Give one."
+            )
+        if self.precision is not None and self.limit is not None:
+            raise OptionError(
+                "limit and precision were both given; the first documents are no random part of a task, so precision "
+                "could say nothing about it. Give one."
+            )

@@ -19,6 +19,7 @@ from aurac.workflows.options import ScoreOptions
 
 if TYPE_CHECKING:
     from aurac.harness.chat import Chat
+    from aurac.harness.part_order import Wanted
     from aurac.harness.suite import Suite
     from aurac_adapters.folder.retrained import RankedFolder
     from aurac_adapters.layer.nested import NestedAdapter
@@ -68,8 +69,19 @@ def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run 
     check_names(parse_tasks(options.tasks, protocol=options.protocol), include_path=options.include_path)
     from aurac_adapters import read_ranked
 
+    if options.precision is not None or options.audit is not None:
+        check_alone()
     join_processes(options.engine)
     return measure(read_ranked(adapter), options, options.out or Path(adapter) / NESTED)
+
+
+def check_alone() -> None:
+    """Raise `RefusedError` in one of several processes, which cannot ask a part of the documents."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise RefusedError(
+            "--precision and --audit decide from the first answers which documents follow, which several processes "
+            "cannot share. Start one process, or score all documents."
+        )
 
 
 def join_processes(engine: str) -> None:
@@ -114,6 +126,7 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
         engine=options.engine,
         max_length=options.max_length,
         tokenizer=chosen.sha256,
+        wanted=wanted_of(options),
     )
     check_identity(out, identity)
     if options.progress and os.environ.get("RANK", "0") == "0":
@@ -129,8 +142,18 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
         ranks=ranks,
         with_base=has_base(adapter, options),
         progress=options.progress,
+        wanted=wanted_of(options),
     )
     return measured
+
+
+def wanted_of(options: ScoreOptions) -> Wanted | None:
+    """Return what decides how many documents are asked; None for all."""
+    from aurac.harness.part_order import Wanted
+
+    if options.precision is None and options.audit is None:
+        return None
+    return Wanted(options.precision, options.audit)
 
 
 def check_writes_text(adapter: RankedFolder) -> None:

@@ -60,10 +60,10 @@ def test_json_of_something_else_is_no_record(record: Path, text: str) -> None:
         load(record)
 
 
-@pytest.mark.parametrize(("version", "remedy"), [(2, "Upgrade aurac"), (0, "Score again")])
+@pytest.mark.parametrize(("version", "remedy"), [(3, "Upgrade aurac"), (0, "Score again")])
 def test_schema_versions_are_checked_both_ways(record: Path, version: int, remedy: str) -> None:
     edit(record, lambda run: run.update(schema_version=version))
-    with pytest.raises(RecordError, match=rf"has schema version {version}, this aurac reads 1\. {remedy}\."):
+    with pytest.raises(RecordError, match=rf"has schema version {version}, this aurac reads 1 and 2\. {remedy}\."):
         load(record)
 
 

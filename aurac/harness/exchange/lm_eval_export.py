@@ -14,7 +14,7 @@ from aurac.errors import RecordError
 from aurac.harness.exchange.lm_eval_names import samples_name
 from aurac.harness.per_document import AGGREGATIONS, group_value
 from aurac.results import Run
-from aurac.results.cells import StoredCell
+from aurac.results.cells import PART, StoredCell
 from aurac.results.curves import BASE_RANK
 from aurac.results.long_table import long_table
 from aurac.statistics.intervals import estimate_mean
@@ -36,6 +36,11 @@ def write_lm_eval(run: Run, out: Path) -> None:
         RecordError: If `out` holds something, or the run has no documents.
     """
     long_table(run)  # which says so where there is nothing
+    if parts := sorted({cell["task"] for cell in run.record.get("cells", ()) if cell.get("status") == PART}):
+        raise RecordError(
+            f"run {run.name!r} asked a part of the documents of {', '.join(parts)}, and lm-eval's files would pass for "
+            "all of them. Score all documents, or export the long table."
+        )
     if out.is_file():
         raise RecordError(f"{out} is a file. Give a folder that does not exist yet with --out.")
     if out.exists() and any(out.iterdir()):

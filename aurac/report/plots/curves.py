@@ -119,7 +119,11 @@ def common_base(curves: Sequence[RankAccuracyCurve]) -> float | None:
 
 def _title(confidence_level: float, curves: Sequence[RankAccuracyCurve]) -> str:
     title = f"{100 * confidence_level:.4g}% simultaneous bands"
-    return f"{title} over documents; thin: seeds" if any(curve.seeds for curve in curves) else title
+    parts = sorted({str(curve.part) for curve in curves if curve.part is not None})
+    if parts:
+        said = parts[0] if len(parts) == 1 else "a part of the documents"
+        title = f"{title} over documents like these;\n{said} asked"
+    return f"{title} over documents; thin: seeds" if any(curve.seeds for curve in curves) and not parts else title
 
 
 def figure_curves(

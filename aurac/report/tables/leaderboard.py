@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from aurac.analysis.compared import MACRO, ComparedRuns, EqualWithin, Result
+from aurac.curve.curve import RankAccuracyCurve
 from aurac.report.numbers import MISSING, at_most_half, p_text, value_text, with_error
 from aurac.report.table import Table, TableCell
 from aurac.report.tables.each_seed import seed_table
 from aurac.report.tables.footnotes import footnotes
 from aurac.report.tables.gain import gains
 from aurac.report.tables.table_cells import (
+    counts_text,
     delta_cells,
     heading,
     metric,
@@ -116,7 +118,7 @@ def _differences(compared: ComparedRuns) -> Table:
                     TableCell(f"{low} to {high}"),
                     TableCell(p_text(d.p_value)),
                     TableCell(p_text(result.p_holm)),
-                    TableCell(f"{d.wins}/{d.ties}/{d.losses}"),
+                    TableCell(counts_text(d)),
                     TableCell(value_text(compared.detectable(d), d.stderr, unit=factor)),
                 )
             )
@@ -178,7 +180,7 @@ def _single(compared: ComparedRuns) -> Table:
                 TableCell(task),
                 TableCell(metric(compared, task)),
                 TableCell(MISSING if curve.num_fewshot is None else str(curve.num_fewshot)),
-                TableCell(MISSING if curve.n_documents is None else str(curve.n_documents)),
+                TableCell(_documents(curve)),
                 *(TableCell(value_text(known.get(rank), score.stderr, unit=factor)) for rank in ranks),
                 TableCell(with_error(score.value, score.stderr, unit=factor)),
                 TableCell(_interval_text(compared.results[run.name, task], factor)),
@@ -201,6 +203,12 @@ def _single(compared: ComparedRuns) -> Table:
         rows=tuple(rows),
         notes=footnotes(compared),
     )
+
+
+def _documents(curve: RankAccuracyCurve) -> str:
+    if curve.part is not None:
+        return f"{curve.part.n_asked} of {curve.part.n_total}"
+    return MISSING if curve.n_documents is None else str(curve.n_documents)
 
 
 def _interval_text(result: Result, factor: float) -> str:

@@ -25,6 +25,7 @@ def _record(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
     other, other_tiers = compared.other_pairs.get(task), compared.other_tiers(task)
     there = other_tiers.places[run.name] if other_tiers else (None, None)
     equal = compared.equal_within.tests.get((run.name, task)) if compared.equal_within else None
+    counted = d is not None and d.wins + d.ties + d.losses > 0
     row: dict[str, Any] = {
         "run": run.name,
         "method": run.method,
@@ -51,14 +52,18 @@ def _record(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
         "difference_high": d.interval.high if d else None,
         "p_value": d.p_value if d else None,
         "p_holm": result.p_holm,
-        "wins": d.wins if d else None,
-        "ties": d.ties if d else None,
-        "losses": d.losses if d else None,
+        "wins": d.wins if d and counted else None,
+        "ties": d.ties if d and counted else None,
+        "losses": d.losses if d and counted else None,
         "test": d.test if d and d.p_value is not None else None,
         "detectable": compared.detectable(d) if d else None,
     }
     if compared.equal_within is not None:
         row |= {"margin": compared.equal_within.margin, "p_equal": equal.p_value if equal else None}
+    if score and score.curve.part is not None:
+        part = score.curve.part
+        row |= {"n_asked": part.n_asked, "n_benchmark": part.n_total, "cells_asked": part.share, "anchor": part.anchor}
+        row |= {"aurac_target": interval.target if interval else None}
     if score:
         row |= {
             f"rank_{rank}": float(value) for rank, value in zip(score.curve.ranks, score.curve.accuracies, strict=True)

@@ -9,6 +9,7 @@ from aurac.analysis.compared import MACRO, ComparedRuns, Result
 from aurac.report.numbers import MISSING, p_text, with_error
 from aurac.report.table import TableCell
 from aurac.results import Run
+from aurac.statistics.paired import PairedDifference
 
 
 def unit(compared: ComparedRuns, task: str) -> float:
@@ -68,5 +69,10 @@ def delta_cells(result: Result, factor: float) -> list[TableCell]:
     return [
         TableCell(with_error(d.value, d.stderr, unit=factor, sign=True)),
         TableCell(p_text(result.p_holm)),
-        TableCell(f"{d.wins}/{d.ties}/{d.losses}"),
+        TableCell(counts_text(d)),
     ]
+
+
+def counts_text(d: PairedDifference) -> str:
+    """Return wins/ties/losses; "–" where documents are not counted, as for audits."""
+    return f"{d.wins}/{d.ties}/{d.losses}" if d.wins + d.ties + d.losses else MISSING

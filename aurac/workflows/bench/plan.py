@@ -75,12 +75,13 @@ class Scoring:
 
     def is_done(self) -> bool:
         """Tell whether the record is complete."""
+        from aurac.results.cells import DONE, PART
         from aurac.results.files import RUN_JSON, read_run_json
 
         if not (self.out / RUN_JSON).is_file():
             return False
         cells = read_run_json(self.out)["cells"]
-        return bool(cells) and all(cell.get("status") == "done" for cell in cells)
+        return bool(cells) and all(cell.get("status") in (DONE, PART) for cell in cells)
 
 
 def studies(recipe: Recipe, out: Path, copies: Mapping[str, str] | None = None) -> list[Study]:
