@@ -55,6 +55,7 @@ leaderboard: $(INSTALLED)  ## results/LEADERBOARD.md and its plots, from the rec
 
 validate: $(INSTALLED)  ## measure the coverage of the error bars again, about 8 minutes
 	$(BIN)/python benchmarks/validate_statistics.py --out docs/validation.md
+	$(BIN)/python benchmarks/validate_parts.py --out docs/validation.md
 
 soak: $(INSTALLED)  ## inject every fault that the tests know and count what survived, about 15 minutes
 	$(BIN)/python benchmarks/soak.py

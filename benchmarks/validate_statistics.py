@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from validation_edges import EDGES
-from validation_rows import COVERAGE, Row, covers
+from validation_rows import COVERAGE, MARKER, Row, covers
 from validation_world import CEILING, MID, NESTED, RANKS, Array, scores
 
 import aurac
@@ -279,7 +279,10 @@ def main() -> int:
                   f" {row.verdict}", flush=True)  # fmt: skip
         print(f"  {name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
     if args.out:
-        args.out.write_text(markdown(sorted(rows, key=lambda r: first_place(rows, r.section)), args.seed))
+        before = args.out.read_text() if args.out.exists() else ""
+        others = before[before.find(MARKER) :] if MARKER in before else ""  # of validate_parts.py, kept as they are
+        page = markdown(sorted(rows, key=lambda r: first_place(rows, r.section)), args.seed)
+        args.out.write_text(f"{page}\n{others}" if others else page)
     return 1 if any("**missed**" in row.verdict for row in rows) else 0
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from aurac.statistics.estimate import Interval
 
 COVERAGE = (0.93, 0.97)
+MARKER = "<!-- What follows is written by benchmarks/validate_parts.py. -->"
+"""Between the sections of the two scripts that write docs/validation.md."""
 
 
 @dataclass(frozen=True)

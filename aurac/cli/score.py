@@ -4,6 +4,7 @@ Examples:
   aurac score my-adapter --tasks arc,hellaswag
   aurac score my-adapter --tasks arc_challenge@0:acc,gsm8k --ranks 4,16,64 --limit 100
   aurac score my-adapter --tasks my_task --include-path my_tasks/ --out runs/my-adapter
+  aurac score my-adapter --tasks hellaswag --precision 2 --out runs/within-2-points
   aurac score my-adapter --tasks gsm8k --apply-chat-template --system-instruction "Answer briefly."
 
 ADAPTER_DIR is any PEFT LoRA folder, or a folder of LoRAs that were trained for one rank each (rank-1, rank-2, ...).
