@@ -71,7 +71,7 @@ def measure_cells(
         suite: The tasks.
         cells: (task, rank) of what is left to measure.
         keep: Called with each cell as soon as it is known.
-        ranks: All ranks of the sweep, whose finished cells the bar counts as done.
+        ranks: All ranks of the sweep, whose finished cells the bar counts as done; none, to count these cells alone.
         progress: Whether to show the bar.
 
     Whatever a cell raises, be it the task's code, the model's, or memory that runs out for the smallest batch, becomes
@@ -85,8 +85,9 @@ def measure_cells(
             "lm-eval's use_cache does not know the rank and would answer for every rank what the first one answered. "
             "Use the model without it; a sweep resumes from its own record."
         )
-    total = len(ranks) * sum(leaf.n_requests for leaf in suite.leaves.values())
-    done = total - sum(suite.leaves[task].n_requests for task, _ in cells)
+    lacking = sum(suite.leaves[task].n_requests for task, _ in cells)
+    total = max(lacking, len(ranks) * sum(leaf.n_requests for leaf in suite.leaves.values()))
+    done = total - lacking
     with tqdm(total=total, initial=done, unit="request", disable=not progress, smoothing=0.05) as bar, answering():
         current = None
         for task, rank in cells:
