@@ -17,14 +17,16 @@ from aurac.statistics.over_seeds import method_interval, method_score
 from aurac.statistics.part_of_documents import estimate_part
 
 
-def own_target(curve: RankAccuracyCurve) -> str:
+def own_target(curve: RankAccuracyCurve, clusters: Sequence[Hashable] | None) -> str:
     """Return the target of a curve for which none was asked: what its documents and seeds were chosen for.
 
-    A part of the documents that `--precision` chose is about the whole benchmark.
+    A part of the documents that `--precision` chose is about the whole benchmark; not where passages are named later,
+    of which it is no random part.
     """
     if curve.seeds is not None:
         return "docs+seeds"
-    return "benchmark" if curve.part is not None and not curve.part.is_audit else "docs"
+    counted = curve.part is not None and not curve.part.is_audit and clusters is None
+    return "benchmark" if counted else "docs"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Inference:
 
     def of(self, curve: RankAccuracyCurve, w: Vector) -> tuple[Estimate | None, Interval | None]:
         """Return the score with its error, and its interval; None where nothing is random or no document is known."""
-        scores, target = curve.scores, self.target or own_target(curve)
+        scores, target = curve.scores, self.target or own_target(curve, self.clusters)
         if scores is None or len(scores) < 2:
             return None, None
         if target == "benchmark":
@@ -56,6 +58,11 @@ class Inference:
         part, scores = curve.part, curve.scores
         if part is None or part.is_audit or scores is None or len(scores) == part.n_total:
             return None, None
+        if self.clusters is not None:
+            raise CurveError(
+                "a random part of the documents is no random part of their passages, so it has no error about the "
+                "whole benchmark. Leave clusters out, or ask for target='docs'."
+            )
         if self.ci not in ("auto", "t"):
             raise CurveError(f"ci={self.ci!r} is about new documents. Leave ci= out, or ask for target='docs'.")
         estimate = estimate_part(per_document(scores, w), part.n_total)

@@ -341,6 +341,13 @@ def test_a_part_about_new_documents_has_the_wider_interval(part: Run) -> None:
     assert "target:docs" in str(docs.signature)
 
 
+def test_passages_named_later_make_the_interval_one_about_new_documents(part: Run) -> None:
+    labels = [k // 2 for k in range(part.record["parts"]["held"]["asked"])]
+    assert compute(part, clusters=labels).interval.target == "docs"
+    with pytest.raises(CurveError, match=r"no random part of their passages.*ask for target='docs'"):
+        compute(part, clusters=labels, target="benchmark")
+
+
 def test_runs_of_parts_are_paired_by_document(part: Run, whole: Run, audit: Run) -> None:
     compared = aurac.compare({"whole": [whole], "part": [part]}, target="docs")
     d = compared.results["part", "held"].difference
