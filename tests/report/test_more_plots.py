@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from aurac.analysis import rank_costs
 from aurac.analysis.adapter_size import Size
+from aurac.analysis.front import Point, pareto_front, points_of, shown_front
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import AuracError, ComparisonError, CurveError, RecordError, UnknownNameError
 from aurac.report.comparison import compare
@@ -22,7 +23,7 @@ from aurac.report.plots.difference import plot_difference
 from aurac.report.plots.intervals import plot_intervals
 from aurac.report.plots.kinds import KINDS, PlotOptions, draw
 from aurac.report.plots.looks import COLOURS
-from aurac.report.plots.pareto import Point, pareto_front, plot_pareto
+from aurac.report.plots.pareto import plot_pareto
 from aurac.report.plots.places import plot_critical_difference
 from aurac.results import Run
 from aurac.statistics.bands import difference_band
@@ -113,13 +114,18 @@ def test_bars_join_the_runs_that_the_adjusted_tests_cannot_tell_apart(runs: list
     (bar,) = [line for line in ax.lines if line.get_label() == "_tied"]
     ends = sorted(comparison.results[name, "arc"].value * 100 for name in ("lora", "dylora"))
     np.testing.assert_allclose(sorted(bar.get_xdata()), ends, rtol=1e-6, atol=0.5)  # drawn a little longer
-    assert "not told apart at level 0.05" in ax.get_xlabel()
-    assert {text.get_text() for text in ax.texts} == {"lora", "dylora", "matryoshka"}
+    assert {text.get_text() for text in ax.texts} == {
+        "lora",
+        "dylora",
+        "matryoshka",
+        "bars: not told apart at level 0.05",
+    }
 
 
 def test_names_on_one_side_of_the_diagram_stand_in_rows_of_their_own(make_run: Make) -> None:
     many = [make_run(f"run {seed}", curve("arc", seed)) for seed in range(7)]
-    heights = [text.xy[1] for text in plot_critical_difference(many).texts]  # type: ignore[attr-defined]
+    names = [text for text in plot_critical_difference(many).texts if text.get_text().startswith("run ")]
+    heights = [text.xy[1] for text in names]  # type: ignore[attr-defined]
     assert len(set(heights)) == 4
     assert max(heights.count(height) for height in heights) == 2
 
@@ -143,6 +149,59 @@ def test_no_point_of_the_front_is_dominated_and_every_other_point_is(pairs: list
         )
         twin = any((q.size, q.score) == (point.size, point.score) for q in front)
         assert dominated != twin
+
+
+def by_hand(right: dict[int, int], task: str = "arc", n: int = 40) -> RankAccuracyCurve:
+    """The first so many of n documents are right at each rank."""
+    scores = [[float(i < count) for count in right.values()] for i in range(n)]
+    return RankAccuracyCurve.from_scores(list(right), scores, documents=[str(i) for i in range(n)], task=task)
+
+
+def test_the_front_goes_up_only_where_a_paired_test_shows_it(make_run: Make) -> None:
+    # a at rank 2: 10 documents better, none worse, p about .001 (sign test 2 * .5 ** 10); at rank 4: one more, p = 1.
+    a, b = make_run("a", by_hand({1: 10, 2: 20, 4: 21})), make_run("b", by_hand({1: 9, 2: 5, 4: 4}))
+    points = [p for run in (a, b) for p in points_of(run, {1: 1, 2: 2, 4: 4}, ["arc"], confidence_level=0.95)]
+    front = shown_front([a, b], points, ["arc"])
+    # At rank 1 one document tells a from b: nothing, so both names stand there.
+    assert [(point.rank, runs) for point, runs in front.steps] == [(1, ("a", "b")), (2, ("a",))]
+    assert [(p.rank, p.run) for p in pareto_front(points)] == [(1, "a"), (2, "a"), (4, "a")]
+    ax = plot_pareto([a, b])
+    assert [text.get_text() for text in ax.texts] == ["a\nb\nr=1", "a\nr=2"]
+    assert "front, each step shown" in lines(ax)
+
+
+def test_points_have_the_interval_of_their_rank_alone(make_run: Make) -> None:
+    (point,) = points_of(make_run("a", by_hand({2: 20})), {2: 2}, ["arc"], confidence_level=0.95)
+    assert point.interval is not None
+    # Wilson's interval of 20 in 40, by hand: .5 -+ 1.96 sqrt(.25 / 40 + 1.96 ** 2 / 6400) / (1 + 1.96 ** 2 / 40).
+    half = 1.959964 * np.sqrt(0.25 / 40 + 1.959964**2 / 6400) / (1 + 1.959964**2 / 40)
+    np.testing.assert_allclose([point.interval.low, point.interval.high], [0.5 - half, 0.5 + half], rtol=0.02)
+    ax = plot_pareto(make_run("a", by_hand({1: 40, 2: 40})))
+    low = ax.collections[0].get_segments()[0][0][1]  # type: ignore[attr-defined]
+    assert low < 95  # all right in 40 documents is no certainty
+
+
+def test_without_documents_the_front_is_called_estimates(make_run: Make) -> None:
+    ax = plot_pareto(make_run("a", RankAccuracyCurve((1, 2), (0.1, 0.3), task="arc")))
+    assert "front of estimates, untested" in lines(ax)
+    assert ax.get_legend().get_title().get_text() == ""
+
+
+def test_a_diagram_without_ties_says_why_it_has_no_bars(make_run: Make) -> None:
+    far = [make_run("a", by_hand({1: 2, 2: 4})), make_run("b", by_hand({1: 30, 2: 38}))]
+    assert [t.get_text() for t in plot_critical_difference(far).texts][-1] == (
+        "no bars: every two of them differ at level 0.05"
+    )
+
+
+def test_legends_name_the_best_run_first_and_call_bars_bars(runs: list[Run], make_run: Make) -> None:
+    many = [*runs, make_run("worst", curve("arc", 9, shift=-0.2), curve("hella", 10, shift=-0.2))]
+    means = {run.name: sum(run.curve(task).area() for task in ("arc", "hella")) for run in many}
+    figure = draw("curves", many, PlotOptions())
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == sorted(means, key=lambda name: -means[name])
+    assert legend.get_title().get_text() == "95% simultaneous bars"
+    assert draw("curves", runs, PlotOptions()).legends[0].get_title().get_text() == "95% simultaneous bands"
 
 
 def test_sizes_are_ranks_where_parameters_are_unknown(runs: list[Run]) -> None:

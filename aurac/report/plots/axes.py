@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 from aurac.report.plots import style
+from aurac.report.plots.order import ordered
 from aurac.results import Run, load
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def unit_of(curve: RankAccuracyCurve) -> float:
     return 100.0 if curve.bounded else 1.0
 
 
-def panels(tasks: Sequence[str], draw: Callable[[Axes, str], object]) -> Figure:
-    """Draw one panel a task with one legend for the figure; a single panel keeps its own legend."""
+def panels(tasks: Sequence[str], draw: Callable[[Axes, str], object], *, order: Sequence[str] = ()) -> Figure:
+    """Draw one panel a task with one legend for the figure, runs in `order`; a single panel keeps its own legend."""
     import matplotlib.pyplot as plt
 
     columns = min(3, len(tasks))
@@ -73,17 +74,19 @@ def panels(tasks: Sequence[str], draw: Callable[[Axes, str], object]) -> Figure:
         for ax in list(axes.flat)[len(tasks) :]:
             ax.remove()
         if len(tasks) > 1:
-            _one_legend(figure, list(axes.flat)[: len(tasks)], 2 * columns)
+            _one_legend(figure, list(axes.flat)[: len(tasks)], 2 * columns, order)
+            # The label of an axis stands nearer to its own ticks than to the neighbour.
+            figure.get_layout_engine().set(w_pad=0.12)  # type: ignore[union-attr,call-arg]
     return figure
 
 
-def _one_legend(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
+def _one_legend(figure: Figure, axes: Sequence[Axes], columns: int, order: Sequence[str]) -> None:
     title = None
     for ax in axes:
         if (legend := ax.get_legend()) is not None:
             title = legend.get_title().get_text()
             legend.remove()
-    handles, labels = axes[0].get_legend_handles_labels()
+    handles, labels = ordered(axes[0], order)
     if len(labels) > 1 or title:
         columns = min(len(labels), columns)
         figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, title=title)

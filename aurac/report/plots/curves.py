@@ -20,6 +20,7 @@ from aurac.report.plots.axes import (
 )
 from aurac.report.plots.elsewhere import elsewhere
 from aurac.report.plots.looks import looks as looks_of
+from aurac.report.plots.order import best_first, ordered
 from aurac.report.plots.rank_axis import RankAxis, rank_axis
 from aurac.results import Run
 from aurac.statistics.bands import curve_band
@@ -99,7 +100,8 @@ def plot_curves(
         along.dress(ax, sorted(ranks))
         ax.set_ylabel(value_label(curves))
         if len(ax.get_legend_handles_labels()[1]) > 1 or any(banded):
-            ax.legend(title=_title(confidence_level, curves) if any(banded) else None)
+            order = best_first(names, [[curve] for curve in curves], axis)
+            ax.legend(*ordered(ax, order), title=_title(confidence_level, curves) if any(banded) else None)
     return ax
 
 
@@ -118,7 +120,8 @@ def common_base(curves: Sequence[RankAccuracyCurve]) -> float | None:
 
 
 def _title(confidence_level: float, curves: Sequence[RankAccuracyCurve]) -> str:
-    title = f"{100 * confidence_level:.4g}% simultaneous bands"
+    drawn = "bands" if len(curves) <= FILLED else "bars"
+    title = f"{100 * confidence_level:.4g}% simultaneous {drawn}"
     parts = sorted({str(curve.part) for curve in curves if curve.part is not None})
     if parts:
         said = parts[0] if len(parts) == 1 else "a part of the documents"
@@ -149,7 +152,8 @@ def figure_curves(
         if comparison is not None and task in comparison.tasks and elsewhere(comparison, task):
             ax.set_xlabel(f"{ax.get_xlabel()}\nother places on the {comparison.other_axis} axis")
 
-    return panels(tasks, draw)
+    named = [(item.name or "", [curve_of(item, task) for task in tasks]) for item in loaded]
+    return panels(tasks, draw, order=best_first([name for name, _ in named], [each for _, each in named], axis))
 
 
 def save_curves(

@@ -20,6 +20,7 @@ from aurac.report.plots.axes import (
 )
 from aurac.report.plots.curves import FILLED
 from aurac.report.plots.looks import looks as looks_of
+from aurac.report.plots.order import best_first, ordered
 from aurac.report.plots.rank_axis import RankAxis
 from aurac.statistics.bands import difference_band
 
@@ -86,7 +87,9 @@ def plot_difference(
         along.dress(ax, sorted({rank for curve in curves for rank in curve.ranks}))
         ax.set_ylabel(f"Δ {value_label(curves)}")
         over = " over documents" if any(curve.seeds for curve in curves) else ""
-        ax.legend(title=f"minus {style.label(names[zero])}, {100 * confidence_level:.4g}% simultaneous bands{over}")
+        drawn = f"{100 * confidence_level:.4g}% simultaneous {'bands' if total <= FILLED else 'bars'}{over}"
+        order = best_first(names, [[curve] for curve in curves], axis)
+        ax.legend(*ordered(ax, order), title=f"minus {style.label(names[zero])}, {drawn}")
     return ax
 
 
@@ -104,5 +107,8 @@ def figure_difference(
         tasks,
         lambda ax, task: plot_difference(
             loaded, baseline=baseline, task=task, axis=axis, confidence_level=confidence_level, ax=ax
+        ),
+        order=best_first(
+            [item.name or "" for item in loaded], [[curve_of(item, t) for t in tasks] for item in loaded], axis
         ),
     )

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aurac.analysis.front import Front, Point, points_of, shown_front
 from aurac.errors import CurveError
 from aurac.report.plots import style
 from aurac.report.plots.axes import Plottable, items_of, new_axes
 from aurac.report.plots.cost_axis import SIZE, cost_axis
 from aurac.report.plots.looks import looks as looks_of
+from aurac.report.plots.order import best_first, ordered
 from aurac.results import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-
-@dataclass(frozen=True)
-class Point:
-    """One rank of one run: its size (parameters, the rank where they are unknown, or a time) and its score."""
-
-    run: str
-    rank: int
-    size: float
-    score: float
-
-
-def pareto_front(points: Sequence[Point], *, higher_is_better: bool = True) -> list[Point]:
-    """Return the points that no point of at most their size reaches, from the smallest on.
-
-    Example:
-        >>> points = [Point("a", 1, 10, 0.4), Point("a", 2, 20, 0.3), Point("b", 1, 20, 0.6), Point("b", 2, 40, 0.6)]
-        >>> [(p.run, p.size) for p in pareto_front(points)]
-        [('a', 10), ('b', 20)]
-    """
-    sign = 1 if higher_is_better else -1
-    front: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.size, -sign * p.score)):
-        if not front or sign * point.score > sign * front[-1].score:
-            front.append(point)
-    return front
+_LEVEL = 0.95
+"""Of the bar of each point, by itself."""
 
 
 def plot_pareto(
@@ -52,9 +30,11 @@ def plot_pareto(
     cost: str = SIZE,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the score at every rank against the cost of that rank, and the front over all runs.
+    """Draw the score at every rank against the cost of that rank, with its error, and the front over all runs.
 
-    The front is made of point estimates, of which the best are lucky; `aurac recommend` has the test.
+    The front goes up only where documents show it: a step is better than the one before by a paired test at 5 %,
+    divided by the number of points. It is named after its run, and after those of the same cost that the tests cannot
+    tell apart from it. Runs without documents have a front of estimates, and the legend says so.
 
     Args:
         runs: Runs or paths of runs.
@@ -78,37 +58,53 @@ def plot_pareto(
     names = [tasks] if isinstance(tasks, str) else list(loaded[0].tasks if tasks is None else tasks)
     if not names:
         raise CurveError(f"run {loaded[0].name!r} has no curve. {' '.join(loaded[0].problems.values())}".strip())
-    groups = [_points(run, costs, names) for run, costs in zip(loaded, axis.costs, strict=True)]
+    groups = [
+        points_of(run, costs, names, confidence_level=_LEVEL) for run, costs in zip(loaded, axis.costs, strict=True)
+    ]
     curve = loaded[0].curve(names[0])
     unit = 100.0 if curve.bounded else 1.0
-    front = pareto_front([p for group in groups for p in group], higher_is_better=curve.higher_is_better)
+    every = [p for group in groups for p in group]
+    front = shown_front(loaded, every, names)
     with plt.rc_context(style.RC):
-        ax = new_axes(ax)
-        ax.step(
-            [p.size for p in front], [p.score * unit for p in front], where="post", label="Pareto front", **style.FRONT
-        )
+        ax = new_axes(ax, height=2.8)
+        _draw_front(ax, front, unit, to=max(p.size for p in every))
         looks = looks_of([run.name for run in loaded])
         for run, points, look in zip(loaded, groups, looks, strict=True):
             x, y = [p.size for p in points], [p.score * unit for p in points]
             ax.plot(x, y, label=style.label(run.name), **look | {"linewidth": 0.8})
-        for point in front:
-            ax.annotate(f"r={point.rank}", (point.size, point.score * unit), xytext=(0, 4),
-                        textcoords="offset points", ha="center", fontsize=6)  # fmt: skip
-        axis.dress(ax, sorted({p.size for group in groups for p in group}))
+            _draw_errors(ax, points, look["color"], unit)
+        _name_steps(ax, front, unit, several=len(loaded) > 1)
+        axis.dress(ax, sorted({p.size for p in every}))
         what = style.label(names[0]) if len(names) == 1 else "mean over tasks"
         ax.set_ylabel(f"{what}{' (points)' if unit == 100 else ''}")
         ax.margins(y=0.12)
         ax.grid(linewidth=0.4, alpha=0.4)
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+        order = best_first([run.name for run in loaded], [[run.curve(name) for name in names] for run in loaded])
+        title = f"bars: {100 * _LEVEL:.4g}% over documents" if any(p.interval for p in every) else None
+        place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2, "frameon": False}
+        ax.legend(*ordered(ax, order), title=title, **place)
     return ax
 
 
-def _points(run: Run, costs: Mapping[int, float], tasks: Sequence[str]) -> list[Point]:
-    curves = [run.curve(name) for name in tasks]
-    if len(curves) > 1 and not all(curve.bounded and curve.higher_is_better for curve in curves):
-        raise CurveError(
-            "the tasks have metrics of different units or directions, which have no mean. Choose with tasks=."
-        )
-    ranks = sorted(set.intersection(*(set(curve.ranks) for curve in curves)))
-    scores = [float(np.mean([curve.accuracy_at(rank) for curve in curves])) for rank in ranks]
-    return [Point(run.name, rank, costs[rank], score) for rank, score in zip(ranks, scores, strict=True)]
+def _draw_front(ax: Axes, front: Front, unit: float, *, to: float) -> None:
+    x, y = [p.size for p, _ in front.steps], [p.score * unit for p, _ in front.steps]
+    name = "front, each step shown" if front.tested else "front of estimates, untested"
+    ax.step([*x, to], [*y, y[-1]], where="post", label=name, **style.FRONT)
+
+
+def _draw_errors(ax: Axes, points: Sequence[Point], colour: str, unit: float) -> None:
+    known = [(p, p.interval) for p in points if p.interval is not None]
+    if not known:
+        return
+    ends = np.array([[p.score - i.low for p, i in known], [i.high - p.score for p, i in known]]) * unit
+    x, y = [p.size for p, _ in known], [p.score * unit for p, _ in known]
+    ax.errorbar(x, y, yerr=np.maximum(ends, 0), fmt="none", ecolor=colour, elinewidth=0.8, capsize=1.5)
+
+
+def _name_steps(ax: Axes, front: Front, unit: float, *, several: bool) -> None:
+    """Write method and rank above the top of the bar of each step."""
+    for point, runs in front.steps:
+        top = point.score if point.interval is None else point.interval.high
+        text = "\n".join([*map(style.label, runs if several else ()), f"r={point.rank}"])
+        ax.annotate(text, (point.size, top * unit), xytext=(0, 3), textcoords="offset points", ha="center",
+                    va="bottom", fontsize=6, linespacing=0.9)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from aurac.analysis.compare import compare
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ROW, _BAR = 0.55, 0.32
+_WIDTH = 60
+"""Characters of the small print in a line."""
 
 
 def plot_critical_difference(
@@ -69,10 +72,25 @@ def plot_critical_difference(
             low, high = high, low
         ax.set_xlim(low, high)
         ax.set_ylim(first_row - _ROW * rows, 0)
-        about = f"AURAC on {style.label(task)}{' (points)' if factor == 100 else ''}"
-        bars = f"bars: not told apart at level {comparison.settings.alpha:g}"
-        _dress(ax, f"{about}, {bars}{elsewhere(comparison, task)}")
+        _dress(ax, f"AURAC on {style.label(task)}{' (points)' if factor == 100 else ''}")
+        note = _note(comparison, task, tied=bool(tiers.cliques))
+        below: dict[str, Any] = {
+            "xycoords": "axes fraction",
+            "textcoords": "offset points",
+            "ha": "center",
+            "va": "top",
+        }
+        ax.annotate(note, (0.5, 0), xytext=(0, -4), fontsize=6, **below)
     return ax
+
+
+def _note(comparison: ComparedRuns, task: str, *, tied: bool) -> str:
+    """Say what a bar means, or why there is none; folded to the width of a column."""
+    level = f"at level {comparison.settings.alpha:g}"
+    bars = f"bars: not told apart {level}" if tied else f"no bars: every two of them differ {level}"
+    return "\n".join(
+        fill(line, _WIDTH, break_on_hyphens=False) for line in f"{bars}{elsewhere(comparison, task)}".split("\n")
+    )
 
 
 def _limits(values: list[float]) -> tuple[float, float]:

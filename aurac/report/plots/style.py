@@ -28,6 +28,7 @@ RC: Any = {
     "legend.facecolor": "white",
     "legend.edgecolor": "none",
     "legend.framealpha": 0.8,
+    "legend.handlelength": 4.4,  # the longest dash shows its pattern
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
     "axes.spines.top": False,
