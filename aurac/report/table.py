@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters, and those that turn the direction of what follows."""
@@ -31,6 +34,16 @@ def escaped(text: str) -> str:
     return re.sub(rf"(?!\n)(?:{_UNSEEN.pattern}|{_HALVES.pattern})", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def address(link: Path, folder: Path) -> str:
+    """Return the relative address of a file for a page in `folder`, so that both can be moved together.
+
+    Example:
+        >>> address(Path("results/a b/run.json"), Path("results/pages"))
+        '../a%20b/run.json'
+    """
+    return quote(Path(os.path.relpath(link, folder)).as_posix(), errors="surrogateescape")
+
+
 @dataclass(frozen=True)
 class TableCell:
     """One cell.
@@ -39,11 +52,13 @@ class TableCell:
         text: What is printed, not yet escaped for any format.
         bold: Whether it is among the best of its column; ties are all bold.
         superscript: Marks printed behind the text ("*", "ab").
+        link: File that a page leads to from here; other formats leave it out.
     """
 
     text: str
     bold: bool = False
     superscript: str = ""
+    link: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def _figures() -> Iterator[None]:
         plt.close("all")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_run() -> Callable[..., Run]:
     def make(name: str, *curves: Any, method: str = "lora", sidecar: bool = True) -> Run:
         adapter = {"method": method, "sidecar": sidecar, "gain": 2.0}

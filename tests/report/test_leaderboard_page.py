@@ -99,6 +99,17 @@ def test_the_baseline_is_the_only_run_of_that_name_or_method_else_the_first(suit
     assert "Paired difference to dylora" in titles("absent")
 
 
+def test_a_run_leads_to_its_record_from_wherever_the_page_is(make_run: Make, tmp_path: Path) -> None:
+    named = "a b(1)&<"
+    run = replace(make_run(named, curve("arc", 1)), path=tmp_path / "records" / named)
+    blocks = leaderboard_page([SuiteRuns("x", (run,), ())])
+    for page in (tmp_path / "pages/x.md", tmp_path / "x.html"):
+        write_page(blocks, page)
+    assert "(../records/a%20b%281%29%26%3C/run.json)" in (tmp_path / "pages/x.md").read_text(encoding="utf-8")
+    links = re.findall('href="([^"]*)"', (tmp_path / "x.html").read_text(encoding="utf-8"))
+    assert links == ["records/a%20b%281%29%26%3C/run.json"] * 2  # leaderboard and provenance
+
+
 def test_a_run_that_lacks_a_task_is_named_and_not_ranked(suites: list[SuiteRuns]) -> None:
     texts = [block.text for block in leaderboard_page(suites) if isinstance(block, Paragraph)]
     assert "Not ranked: broken, which lacks tasks. arc: task 'arc' failed at rank 4: NaN" in texts

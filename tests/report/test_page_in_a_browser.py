@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aurac.analysis import rank_costs
+from aurac.analysis.adapter_size import Size
 from aurac.analysis.collection import SuiteRuns
 from aurac.report.pages.leaderboard import leaderboard_page
 from aurac.report.pages.page import write_page
@@ -45,15 +48,28 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     driver.quit()
 
 
-@pytest.fixture
-def page(browser: Any, make_run: Callable[..., Run], tmp_path: Path) -> Any:
+@pytest.fixture(scope="module")
+def written(make_run: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page beside the records that it was made from."""
+    folder = tmp_path_factory.mktemp("results")
     runs = [
         make_run(name, curve("arc", seed, shift=shift), curve("hella", seed + 1, shift=shift), method=name)
         for seed, (name, shift) in enumerate(METHODS.items())
     ]
-    write_page(leaderboard_page([SuiteRuns("demo", tuple(runs), ())]), tmp_path / "page.html")
+    runs = [replace(run, path=folder / "demo" / run.name) for run in runs]
+    for run in runs:
+        (folder / "demo" / run.name).mkdir(parents=True)
+        (folder / "demo" / run.name / "run.json").write_text(f'{{"name": "{run.name}"}}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rank_costs, "sizes_at", lambda _, ranks: {rank: Size(1000 * rank, 4000 * rank) for rank in ranks})
+        write_page(leaderboard_page([SuiteRuns("demo", tuple(runs), ())]), folder / "page.html")
+    return folder / "page.html"
+
+
+@pytest.fixture
+def page(browser: Any, written: Path) -> Any:
     browser.set_window_size(*WIDE)
-    browser.get((tmp_path / "page.html").as_uri())
+    browser.get(written.as_uri())
     return browser
 
 
@@ -120,6 +136,26 @@ def test_axis_task_intervals_and_rows_can_be_chosen(page: Any) -> None:
     find(page, ".legend button").click()
     assert len(every(page, "g.curve")) == len(METHODS) - 1
     assert find(page, ".legend button").get_attribute("aria-pressed") == "false"
+
+
+def test_costs_that_the_records_know_are_axes(page: Any) -> None:
+    offered = [option.get_attribute("value") for option in every(page, "select[data-field=axis] option")]
+    assert offered == ["log2", "linear", "params", "bytes", "flops"]  # no run has a profile: no times
+    choose(page, "axis", "bytes")
+    assert find(page, "figure.explorer svg").get_attribute("aria-label").endswith("against adapter size (bytes)")
+    assert every(page, "circle.dot")[1].get_attribute("aria-label").endswith("adapter size (bytes): 8,000")  # rank 2
+
+
+def test_a_run_leads_to_its_record_and_the_table_to_its_signatures(page: Any) -> None:
+    links = find(page, "figure.table").find_elements("css selector", "tbody th a")
+    assert {link.get_attribute("href").rsplit("/demo/")[1] for link in links} == {f"{n}/run.json" for n in METHODS}
+    summary = find(page, "figure.table summary")
+    assert summary.text == "How to read this table, and its signatures"
+    summary.click()
+    assert any(note.text.startswith("AURAC|axis:log2") for note in every(page, "figure.table figcaption"))
+    name = links[0].text.split(" ")[0]
+    links[0].click()
+    assert f'"name": "{name}"' in page.page_source
 
 
 def test_the_table_is_sorted_by_number_with_pointer_and_keyboard(page: Any) -> None:

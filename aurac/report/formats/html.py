@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+from pathlib import Path
 
 from aurac.report.base import Report
-from aurac.report.table import Table, TableCell, printable
+from aurac.report.table import Table, TableCell, address, printable
 
 
 def escape(text: str) -> str:
@@ -19,8 +20,10 @@ def escape(text: str) -> str:
     return html.escape(printable(text))
 
 
-def _cell(cell: TableCell, *, tag: str, key: str = "") -> str:
+def _cell(cell: TableCell, *, tag: str, key: str = "", folder: Path | None = None) -> str:
     text = escape(cell.text)
+    if folder is not None and cell.link is not None:
+        text = f'<a href="{escape(address(cell.link, folder))}">{text}</a>'
     if cell.bold:
         text = f"<strong>{text}</strong>"
     return f"<{tag}{key}>{text}{f'<sup>{escape(cell.superscript)}</sup>' if cell.superscript else ''}</{tag}>"
@@ -42,12 +45,13 @@ def _key(cell: TableCell) -> str:
     return f' data-sort="{float(found[0].replace("−", "-")):g}"' if found else ' data-sort=""'
 
 
-def render_table(table: Table, *, sortable: bool = False) -> str:
+def render_table(table: Table, *, sortable: bool = False, folder: Path | None = None) -> str:
     """Render a `figure` that holds the table and its notes.
 
     Args:
         table: What to render.
         sortable: Whether the page around it brings the script that sorts by a column (sortable-tablesort).
+        folder: Of the page, which links are relative to; without it there are none.
     """
     scope = ' scope="col"' if sortable else ""
     head = "".join(f"<th{scope}>{escape(c)}</th>" for c in table.columns)
@@ -57,10 +61,12 @@ def render_table(table: Table, *, sortable: bool = False) -> str:
     lines += [f"<thead><tr>{head}</tr></thead>", "<tbody>"]
     for first, *others in table.rows:
         cells = "".join(_cell(c, tag="td", key=_key(c) if sortable else "") for c in others)
-        lines.append(f"<tr>{_cell(first, tag='th')}{cells}</tr>")
+        lines.append(f"<tr>{_cell(first, tag='th', folder=folder)}{cells}</tr>")
     lines += ["</tbody>", "</table>"]
     notes = [f"<figcaption>{escape(note)}</figcaption>" for note in table.notes]
     if sortable and notes:
-        notes = ["<details>", "<summary>How to read this table</summary>", *notes, "</details>"]
+        signed = any(note.startswith("AURAC|") for note in table.notes)
+        what = "How to read this table, and its signatures" if signed else "How to read this table"
+        notes = ["<details>", f"<summary>{what}</summary>", *notes, "</details>"]
     lines += notes
     return "\n".join([*lines, "</figure>"]) + "\n"

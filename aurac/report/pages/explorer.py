@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from aurac.analysis.adapter_size import full_rank, size
 from aurac.analysis.compared import ComparedRuns
+from aurac.analysis.cost_axes import costs_of
+from aurac.analysis.costs import COSTS
+from aurac.analysis.rank_costs import Cost, check_conditions
 from aurac.curve.curve import RankAccuracyCurve
+from aurac.errors import CurveError, RecordError
 from aurac.report.plots.axes import curve_of, unit_of, value_label
 from aurac.report.plots.curves import common_base
 from aurac.report.plots.looks import COLOURS
@@ -21,9 +26,10 @@ from aurac.statistics.bands import curve_band
 AXES = (
     {"name": "log2", "label": "rank (every doubling counts the same)", "unit": "rank", "log": True},
     {"name": "linear", "label": "rank", "unit": "rank", "log": False},
-    {"name": "parameters", "label": "adapter parameters at that rank", "unit": "parameters", "log": True},
 )
-"""What the curves may be drawn over; parameters only where the sizes of adapters are known."""
+"""What the curves may always be drawn over; costs of the ranks (`COSTS`) are added where the records know them."""
+Costs = dict[str, dict[str, Mapping[int, float]]]
+"""Name of a cost -> run -> rank -> cost."""
 
 
 def explorer_data(comparison: ComparedRuns) -> dict[str, Any]:
@@ -31,16 +37,36 @@ def explorer_data(comparison: ComparedRuns) -> dict[str, Any]:
 
     Intervals are the simultaneous bands of `aurac.plot_curves`; None where they are unknown.
     """
-    sizes = {run.name: _parameters(run) for run in comparison.runs}
-    measured = [run for run in comparison.ordered() if sizes[run.name] is not None]
-    axes = [dict(axis) for axis in AXES if axis["unit"] == "rank" or measured]
+    costs = _known_costs(comparison.runs)
+    axes = [*map(dict, AXES), *(_cost_axis(name) for name in costs)]
     first = comparison.settings.axis
     return {
         "level": f"{100 * comparison.settings.confidence_level:.4g} %",
         "axes": sorted(axes, key=lambda axis: axis["name"] != first),
         "tasks": [_task(comparison, task) for task in comparison.tasks],
-        "curves": _curves(comparison, sizes),
+        "curves": _curves(comparison, costs),
     }
+
+
+def _cost_axis(name: str) -> dict[str, Any]:
+    cost: Cost = COSTS[name]
+    return {"name": name, "label": printable(cost.label), "unit": "cost", "log": not cost.measured}
+
+
+def _known_costs(runs: Sequence[Run]) -> Costs:
+    """Return what is known of costs; times only where all that are known were measured under the same conditions."""
+    found: Costs = {}
+    for name in COSTS.usable():
+        known = {}
+        for run in runs:
+            with suppress(RecordError):
+                known[run.name] = costs_of(name, run)
+        with suppress(CurveError):
+            if COSTS[name].measured:
+                check_conditions([run for run in runs if run.name in known])
+            if known:
+                found[name] = {**known}
+    return found
 
 
 def _task(comparison: ComparedRuns, task: str) -> dict[str, Any]:
@@ -54,7 +80,7 @@ def _task(comparison: ComparedRuns, task: str) -> dict[str, Any]:
     }
 
 
-def _curves(comparison: ComparedRuns, sizes: dict[str, int | None]) -> list[dict[str, Any]]:
+def _curves(comparison: ComparedRuns, costs: Costs) -> list[dict[str, Any]]:
     runs = comparison.ordered()
     looks = looks_of([run.name for run in runs])
     return [
@@ -62,13 +88,13 @@ def _curves(comparison: ComparedRuns, sizes: dict[str, int | None]) -> list[dict
             "name": printable(run.name),
             "look": _nearest(look["color"]),
             "dash": _dash(look["linestyle"]),
-            "tasks": {task: _points(run, task, sizes[run.name], comparison) for task in comparison.tasks},
+            "tasks": {task: _points(run, task, costs, comparison) for task in comparison.tasks},
         }
         for run, look in zip(runs, looks, strict=True)
     ]
 
 
-def _points(run: Run, task: str, parameters: int | None, comparison: ComparedRuns) -> dict[str, Any]:
+def _points(run: Run, task: str, costs: Costs, comparison: ComparedRuns) -> dict[str, Any]:
     curve = curve_of(run, task)
     unit = unit_of(curve)
     low, high = _band(curve, comparison.settings.confidence_level)
@@ -78,7 +104,7 @@ def _points(run: Run, task: str, parameters: int | None, comparison: ComparedRun
             "value": _number(value * unit),
             "low": _number(low[k] * unit),
             "high": _number(high[k] * unit),
-            "places": {"parameters": parameters and parameters * rank // full_rank(run)},
+            "places": {name: known.get(run.name, {}).get(rank) for name, known in costs.items()},
         }
         for k, (rank, value) in enumerate(zip(curve.ranks, curve.accuracies, strict=True))
     ]
@@ -95,11 +121,6 @@ def _band(curve: RankAccuracyCurve, confidence_level: float) -> tuple[npt.NDArra
 
 def _number(value: float) -> float | None:
     return round(float(value), 4) if np.isfinite(value) else None
-
-
-def _parameters(run: Run) -> int | None:
-    found = size(run)
-    return None if found is None else found.parameters
 
 
 def _nearest(colour: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from aurac.report.table import Table, TableCell
 from aurac.report.tables.leaderboard import tables
 from aurac.report.tables.verdict import verdict
 from aurac.results import Run
+from aurac.results.files import RUN_JSON
 from aurac.statistics.equivalence import check_margin
 
 
@@ -56,7 +58,7 @@ def _suite(suite: SuiteRuns, baseline: str, margin: float, options: dict[str, An
         yield Paragraph(_setting(suite.runs))
         yield _curves(suite.name, comparison)
         first, *others = tables(comparison)
-        yield first
+        yield _linked(first, comparison.ordered())
         yield _deployment(comparison, margin)
         yield Folded("Tests, and the score at each rank", (*others, *_places(suite.name, comparison)))
     for run in suite.incomplete:
@@ -101,6 +103,13 @@ def _setting(runs: Sequence[Run]) -> str:
     if identity.get("limit") is not None:
         parts.append(f"limited to {identity['limit']:g} documents of each task")
     return ", ".join(parts) + "."
+
+
+def _linked(table: Table, runs: Sequence[Run]) -> Table:
+    """Let the first cell of each row lead to the record of its run; a method of several seeds has no single one."""
+    links = [None if run.path is None else run.path / RUN_JSON for run in runs]
+    rows = zip(table.rows, links, strict=True)
+    return replace(table, rows=tuple((replace(first, link=link), *rest) for (first, *rest), link in rows))
 
 
 MARGINS = (0.01, 0.02, 0.05)
@@ -193,7 +202,7 @@ def _provenance(runs: Sequence[Run]) -> Table:
             *(versions.get("aurac"), versions.get("lm_eval"), str(run.record.get("updated", MISSING))[:10]),
         )
         rows.append(tuple(TableCell(MISSING if value is None else str(value)) for value in found))
-    return Table(
+    table = Table(
         title="Provenance",
         columns=(
             *("run", "method", "R", "scaling", "inference", "sha256", "dtype", "engine", "aurac", "lm_eval"),
@@ -201,3 +210,4 @@ def _provenance(runs: Sequence[Run]) -> Table:
         ),
         rows=tuple(rows),
     )
+    return _linked(table, runs)

@@ -87,7 +87,7 @@ def _markdown(blocks: Sequence[Block], folder: Path) -> str:
 
 def _markdown_block(block: Block, folder: Path) -> str:
     if isinstance(block, Table):
-        return markdown.render_table(block)
+        return markdown.render_table(block, folder=folder)
     if isinstance(block, Folded):
         return _markdown((Heading(block.summary, level=3), *block.blocks), folder)
     if isinstance(block, Explorer):
@@ -112,7 +112,7 @@ def _html(blocks: Sequence[Block], folder: Path) -> str:
 
 def _html_block(block: Block, folder: Path) -> str:
     if isinstance(block, Table):
-        return html.render_table(block, sortable=True)
+        return html.render_table(block, sortable=True, folder=folder)
     if isinstance(block, Picture):
         return f"<p>{_image(block, folder)}</p>"
     if isinstance(block, Explorer):

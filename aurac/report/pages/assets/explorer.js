@@ -193,9 +193,9 @@
       const interval = point.low === null ? "interval unknown" : `${this.data.level} interval ${number(point.low)} to ${number(point.high)}`;
       const words = [`${curve.name}, rank ${point.rank}`, `${task.value}: ${number(point.value)}`, interval];
       if (of.documents) words.push(`${count(of.documents)} documents`);
-      for (const axis of this.data.axes) {
-        if (axis.unit !== "rank" && point.places[axis.name]) words.push(`${count(point.places[axis.name])} ${axis.unit}`);
-      }
+      const chosen = this.data.axes.find((one) => one.name === this.axis);
+      const cost = chosen.unit === "rank" ? this.data.axes.find((one) => one.name === "params") : chosen;
+      if (cost && point.places[cost.name]) words.push(`${cost.label}: ${count(point.places[cost.name])}`);
       return words;
     }
 
