@@ -45,12 +45,14 @@ class NumericPath:
 
     Attributes:
         engine: Who answered, a name in `aurac.harness.ENGINES`.
+        software: Program and version behind an engine that is none of this process's libraries, such as a server.
         dtype: Of the weights.
         merged: Whether ranks were merged into the base weights, in the call that measured last.
         tasks: Name as asked -> how it was answered; several entries where ranks or members of a group differ.
     """
 
     engine: str | None
+    software: str | None
     dtype: str | None
     merged: bool | None
     tasks: Mapping[str, tuple[Answered, ...]]
@@ -61,14 +63,15 @@ def numeric_path(run: Run) -> NumericPath:
 
     Example:
         >>> numeric_path(Run("a", None, {"identity": {"dtype": "bfloat16"}, "merged": True}, {}))
-        NumericPath(engine=None, dtype='bfloat16', merged=True, tasks={})
+        NumericPath(engine=None, software=None, dtype='bfloat16', merged=True, tasks={})
     """
     record = run.record
     if "imported" in record:
-        return NumericPath(None, None, None, {})
+        return NumericPath(None, None, None, None, {})
     identity = record.get("identity", {})
     tasks = {name: found for name in run.tasks if (found := tuple(dict.fromkeys(_answered(record, name))))}
-    return NumericPath(identity.get("engine"), identity.get("dtype"), record.get("merged"), tasks)
+    software = record.get("engine", {}).get("software")
+    return NumericPath(identity.get("engine"), software, identity.get("dtype"), record.get("merged"), tasks)
 
 
 def _answered(record: Mapping[str, Any], name: str) -> Iterator[Answered]:

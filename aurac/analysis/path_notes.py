@@ -54,6 +54,7 @@ def _differing(paths: Mapping[str, NumericPath], tasks: Sequence[str]) -> list[s
     """Return one note with everything in which the paths differ; none where they are equal or not known."""
     whole: dict[str, Callable[[NumericPath], Hashable]] = {
         "engine": lambda path: path.engine,
+        "program behind the engine": lambda path: path.software,
         "dtype": lambda path: path.dtype,
         "ranks merged into the base weights": lambda path: None if path.merged is None else _yes(path.merged),
     }

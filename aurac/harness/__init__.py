@@ -10,12 +10,24 @@ from typing import Any
 
 from aurac.registry import Registry
 
+
+def _must_be_engine(name: str, value: Any) -> str | None:
+    from aurac.harness.opening import must_be_engine
+
+    return must_be_engine(name, value)
+
+
 ENGINES = Registry(
     "engine",
-    {"aurac": "aurac.harness.engine.lm:sweep_engine", "hflm": "aurac.harness.model:hflm_engine"},
+    {
+        "aurac": "aurac.harness.in_memory:AURAC",
+        "hflm": "aurac.harness.in_memory:HFLM",
+        "server": "aurac.harness.server.engine:SERVER",
+    },
     group="aurac.engines",
+    check=_must_be_engine,
 )
-"""Name -> function (model, tokenizer, *, batch_size) -> lm-eval LM; the first is the default."""
+"""Name -> `aurac.harness.opening.Engine`: what it needs, and how it is opened; the first is the default."""
 
 _PUBLIC = {
     "TaskRequest": "aurac.harness.protocols",

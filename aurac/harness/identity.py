@@ -57,8 +57,10 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
 
 
-def hardware(device: str | torch.device) -> dict[str, Any]:
-    """Return the kind of machine, without names that would tell whose it is."""
+def hardware(device: str | torch.device | None) -> dict[str, Any]:
+    """Return the kind of machine, without names that would tell whose it is; None for a model that is elsewhere."""
+    if device is None:
+        return {"device": "elsewhere"}
     device = torch.device(device)
     if device.type == "cuda":
         return {"device": "cuda", "name": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}

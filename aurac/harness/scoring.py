@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -100,7 +100,7 @@ def score_adapter(
             lm, adapter = open_model()
             measure_cells(lm, adapter, suite, cells, lambda _: None, ranks=chosen, progress=False)
         return None
-    with _telling(processes) as tell, RunRecord(out, identity) as record:
+    with _telling(processes) as tell, RunRecord(out, identity) as record, ExitStack() as stack:
         record.extend(**suite.to_record(), ranks=chosen)
         cells = pending_cells(suite, chosen, record)
         tell(cells)
@@ -112,11 +112,13 @@ def score_adapter(
         def opened() -> tuple[LM, RankedAdapter]:
             started = time.perf_counter()
             lm, adapter = open_model()
+            stack.enter_context(_closing(lm))
             record.note(
                 versions=versions(),
-                hardware=hardware(getattr(lm, "device", "cpu")),
+                hardware=hardware(getattr(lm, "device", None)),
                 timings={"model_seconds": time.perf_counter() - started},
                 merged=getattr(adapter, "merged", False),
+                **({"engine": lm.about()} if hasattr(lm, "about") else {}),
             )
             return lm, adapter
 
@@ -125,6 +127,16 @@ def score_adapter(
         elif cells:
             measure_cells(*opened(), suite, cells, record.add, ranks=chosen, progress=progress)
     return load(out)
+
+
+@contextmanager
+def _closing(lm: LM) -> Iterator[None]:
+    """Let the model end what it began, such as ranks loaded into a server; also where a sweep is broken off."""
+    try:
+        yield
+    finally:
+        if hasattr(lm, "close"):
+            lm.close()
 
 
 @contextmanager

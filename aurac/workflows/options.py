@@ -82,7 +82,11 @@ class ScoreOptions:
         fewshot_as_multiturn: With a chat template: examples are turns of the conversation (default: yes).
         cluster: Field that documents share, such as passage or subject; none (default: passage, context, article ...).
         no_merge: Do not merge each rank into float32 base weights, which is faster.
-        engine: Who answers: aurac, which shares work between prompts and ranks, or lm-eval's own model class.
+        engine: Who answers: aurac (shares work between prompts and ranks), hflm (lm-eval's own model class), server.
+        url: Engine server: address of an OpenAI-compatible server, up to /v1.
+        served_name: Engine server: what it calls rank {rank} (default: r{rank}).
+        load_ranks: Engine server: load the ranks into a running vLLM, and take them away afterwards.
+        verify: Engine server: compare a few tokens at every rank with the local adapter first.
         trust_remote_code: Run code that comes with the base model.
         confirm_unsafe: Build tasks that run code which the model wrote.
         progress: Show a bar on standard error.
@@ -112,6 +116,10 @@ class ScoreOptions:
     cluster: str | None = field(default=None, metadata={"metavar": "FIELD"})
     no_merge: bool = False
     engine: str = field(default="aurac", metadata={"choices": engines})
+    url: str | None = field(default=None, metadata={"metavar": "URL"})
+    served_name: str | None = field(default=None, metadata={"metavar": "NAME"})
+    load_ranks: bool = False
+    verify: bool = False
     trust_remote_code: bool = False
     confirm_unsafe: bool = False
     progress: bool = field(default=True, metadata={"option": False})

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aurac.errors import AdapterError, ModelError, RefusedError, UnknownNameError
 from aurac.fields import options_of
+from aurac.ranks import default_ranks
 from aurac.results import Run
 from aurac.results.files import NESTED
 from aurac.workflows.options import ScoreOptions
 
 if TYPE_CHECKING:
     from aurac.harness.chat import Chat
+    from aurac.harness.opening import EngineOptions
     from aurac.harness.part_order import Wanted
     from aurac.harness.suite import Suite
     from aurac_adapters.folder.retrained import RankedFolder
-    from aurac_adapters.layer.nested import NestedAdapter
 
 
 def score(adapter: str | os.PathLike[str], **options: Any) -> Run | None:
@@ -71,6 +74,7 @@ def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run 
 
     if options.precision is not None or options.audit is not None:
         check_alone()
+    check_engine(options)
     join_processes(options.engine)
     return measure(read_ranked(adapter), options, options.out or Path(adapter) / NESTED)
 
@@ -84,24 +88,33 @@ def check_alone() -> None:
         )
 
 
+def check_engine(options: ScoreOptions) -> None:
+    """Raise `OptionError` where the engine's packages are missing, or an option is another engine's."""
+    from aurac.harness import ENGINES
+    from aurac.harness.opening import check_engine as check
+
+    check(options.engine, ENGINES[options.engine], engine_options(options))
+
+
 def join_processes(engine: str) -> None:
     """Join the processes that `accelerate launch` or `torchrun` started; they share the documents of every cell."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return
-    if engine == "hflm":
-        raise RefusedError(
-            "engine hflm would build other prompts in several processes. Start one, or use engine aurac."
-        )
+    from aurac.harness import ENGINES
     from aurac.harness.engine.processes import start_processes
+
+    if (why := ENGINES[engine].one_process) is not None:
+        raise RefusedError(f"engine {engine} {why}. Start one, or use engine aurac.")
 
     start_processes()
 
 
 def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | None:
     """Measure what the record in `out` lacks; None in all processes but the first."""
-    from aurac.harness import parse_tasks, score_adapter
+    from aurac.harness import ENGINES, parse_tasks, score_adapter
     from aurac.harness.identity import base_identity
     from aurac.harness.model import load_config, resolve_dtype
+    from aurac.harness.opening import AS_SERVED
     from aurac.harness.scoring import run_identity
     from aurac.harness.tokenizer import choose_tokenizer
     from aurac.harness.window import base_window, check_room
@@ -122,7 +135,7 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
         suite,
         adapter=described,
         base=base_is,
-        dtype=dtype,
+        dtype=dtype if ENGINES[options.engine].knows_dtype else AS_SERVED,
         engine=options.engine,
         max_length=options.max_length,
         tokenizer=chosen.sha256,
@@ -135,7 +148,7 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
         if chosen.note:
             print(chosen.note, file=sys.stderr)
     measured: Run | None = score_adapter(
-        lambda: open_model(adapter, base, dtype, options, config, chosen.tokenizer),
+        lambda: open_model(adapter, base, dtype, options, config, chosen.tokenizer, ranks, out),
         suite,
         out=out,
         identity=identity,
@@ -234,49 +247,35 @@ def chat(tokenizer: Any, options: ScoreOptions) -> Chat:
 
 
 def open_model(
-    adapter: RankedFolder, base: str, dtype: str, options: ScoreOptions, config: Any = None, tokenizer: Any = None
+    adapter: RankedFolder,
+    base: str,
+    dtype: str,
+    options: ScoreOptions,
+    config: Any = None,
+    tokenizer: Any = None,
+    ranks: Sequence[int] | None = None,
+    out: Path | None = None,
 ) -> tuple[Any, Any]:
-    """Load base model and adapter; returns the lm-eval model and the handle that sets the rank."""
+    """Have the engine open base model and adapter; returns the lm-eval model and the handle that sets the rank."""
     from aurac.harness import ENGINES
-    from aurac.harness.model import load_base
-    from aurac.harness.quiet import loading
-    from aurac.harness.tokenizer import fit_embedding
-    from aurac_adapters import load_ranked
-    from aurac_adapters.layer.merging import obstacle
-    from aurac_adapters.layer.nested import NestedAdapter
+    from aurac.harness.model import load_tokenizer
+    from aurac.harness.opening import Base
+    from aurac.workflows.source import FolderSource
 
-    with loading(progress=options.progress):
-        trusted = options.trust_remote_code
-        model, own = load_base(base, dtype, options.device, trust_remote_code=trusted, config=config)
-    tokenizer = tokenizer or own
-    if (resized := fit_embedding(model, tokenizer, adapter.path)) is not None:
-        print(resized, file=sys.stderr)
-    nested = load_ranked(model, adapter, inference=inference_of(adapter, options))
-    sizes = {"batch_size": options.batch_size, "max_length": options.max_length}
-    sizes = {name: value for name, value in sizes.items() if value is not None}
-    adapted: Any = nested
-    mergeable = options.engine != "hflm" and not options.no_merge and isinstance(nested, NestedAdapter)
-    if mergeable and obstacle(nested) is None:
-        adapted = merged_if_it_fits(nested)
-    return ENGINES[options.engine](nested.model.eval(), tokenizer, **sizes), adapted
+    trusted = options.trust_remote_code
+    tokenizer = tokenizer or load_tokenizer(base, trust_remote_code=trusted)
+    source = FolderSource(adapter, inference_of(adapter, options))
+    asked = replace(engine_options(options), ranks=tuple(ranks or default_ranks(source.max_rank)), folder=out)
+    asked = replace(asked, with_base=has_base(adapter, replace(options, progress=False)))
+    return ENGINES[options.engine].open(source, Base(base, dtype, tokenizer, config, trusted), asked)  # type: ignore[no-any-return]
 
 
-def merged_if_it_fits(nested: NestedAdapter) -> Any:
-    """Return the adapter merged rank by rank, or as it is where that is another function or memory is lacking."""
-    from aurac.harness.engine.batches import is_out_of_memory
-    from aurac_adapters.layer.merging import MergedAdapter, differs
+def engine_options(options: ScoreOptions) -> EngineOptions:
+    """Return what of the options is an engine's."""
+    from aurac.harness.opening import EngineOptions
 
-    try:
-        merged = MergedAdapter(nested)
-        if (why := differs(merged)) is None:
-            return merged
-        print(f"ranks are not merged: {why}", file=sys.stderr)
-        return nested
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        print("no memory for a second copy of the adapted weights: ranks are not merged", file=sys.stderr)
-        return nested
+    names = {entry.name for entry in fields(EngineOptions)} & {entry.name for entry in fields(options)} - {"ranks"}
+    return EngineOptions(**{name: getattr(options, name) for name in names})
 
 
 def adapter_identity(adapter: RankedFolder, inference: str | None) -> dict[str, Any]:

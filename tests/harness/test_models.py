@@ -85,7 +85,7 @@ def test_versions_and_hardware_are_plain_data() -> None:
 
 def test_the_plain_engine_is_registered_and_computes_the_softmax_in_float32(base_folder: Path) -> None:
     model, tokenizer = load_base(str(base_folder), "bfloat16", "cpu")
-    lm: Any = ENGINES["hflm"](model, tokenizer, batch_size=2)
+    lm: Any = ENGINES["hflm"].around(model, tokenizer, batch_size=2)
     assert lm.softmax_dtype == torch.float32
     assert lm.batch_size == 2
 
@@ -97,15 +97,16 @@ def test_both_engines_read_requests_that_divide_one_text_differently_at_the_righ
         Instance("loglikelihood", doc={}, arguments=arguments, idx=i)
         for i, arguments in enumerate([("the sky is", " red blue"), ("the sky is red", " blue")])
     ]
-    found = {name: ENGINES[name](model, tokenizer).loglikelihood(asked) for name in ENGINES}
-    alone = [ENGINES["hflm"](model, tokenizer).loglikelihood([request])[0][0] for request in asked]
+    around = {name: engine.around for name, engine in ENGINES.items() if engine.around}
+    found = {name: make(model, tokenizer).loglikelihood(asked) for name, make in around.items()}
+    alone = [around["hflm"](model, tokenizer).loglikelihood([request])[0][0] for request in asked]
     for answers in found.values():
         assert [value for value, _ in answers] == pytest.approx(alone, rel=1e-4)  # float32, in other batches
 
 
 def test_the_plain_engine_says_nothing_of_batch_sizes(base_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model, tokenizer = load_base(str(base_folder), "float32", "cpu")
-    lm = ENGINES["hflm"](model, tokenizer, batch_size="auto:4")
+    lm = ENGINES["hflm"].around(model, tokenizer, batch_size="auto:4")
     capfd.readouterr()
     lm.loglikelihood([Instance("loglikelihood", doc={}, arguments=("the sky is", " red"), idx=0)])
     assert capfd.readouterr() == ("", "")

@@ -51,6 +51,10 @@ SCORING: dict[str, tuple[str, Any]] = {
     "fewshot_as_multiturn": ("false", False),
     "no_merge": ("true", True),
     "engine": ('"hflm"', "hflm"),
+    "url": ('"http://127.0.0.1:8000/v1"', "http://127.0.0.1:8000/v1"),
+    "served_name": ('"rank-{rank}"', "rank-{rank}"),
+    "load_ranks": ("true", True),
+    "verify": ("true", True),
     "trust_remote_code": ("true", True),
     "confirm_unsafe": ("true", True),
 }

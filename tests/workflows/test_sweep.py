@@ -73,7 +73,7 @@ def test_an_option_that_there_is_not_is_answered_with_the_near_ones() -> None:
         ({"batch_size": 0}, OptionError, "batch_size: '0' is neither a number from 1 nor auto"),
         ({"limit": "all"}, OptionError, "limit: 'all' is no number"),
         ({"inference": "prefixes"}, UnknownNameError, "unknown inference rule 'prefixes'. Did you mean 'prefix'"),
-        ({"engine": "vlm"}, UnknownNameError, "unknown engine 'vlm'. Known: aurac, hflm"),
+        ({"engine": "vlm"}, UnknownNameError, "unknown engine 'vlm'. Known: aurac, hflm, server"),
     ],
 )
 def test_a_value_that_an_option_cannot_have_is_refused_before_anything_is_read(

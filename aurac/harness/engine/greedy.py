@@ -106,7 +106,7 @@ def not_greedy(lm: Any, options: dict[str, Any]) -> str | None:
         'generation with num_beams'
     """
     kwargs = normalize_gen_kwargs(options, 1)
-    if odd := sorted(name for name in set(kwargs) - PLAIN - SILENT if _is_loud(name, kwargs[name])):
+    if odd := sorted(name for name in set(kwargs) - PLAIN - SILENT if is_loud(name, kwargs[name])):
         return f"generation with {', '.join(odd)}"
     if kwargs["do_sample"]:
         return "generation by sampling"
@@ -117,12 +117,12 @@ def not_greedy(lm: Any, options: dict[str, Any]) -> str | None:
     # transformers does not know, it does not look at.
     looked_at = set(GenerationConfig().to_dict()) - SILENT - OF_TASKS - set(kwargs)
     found = {name: value for name, value in config.to_diff_dict().items() if name in looked_at}
-    if odd := sorted(name for name, value in found.items() if _is_loud(name, value)):
+    if odd := sorted(name for name, value in found.items() if is_loud(name, value)):
         return f"generation_config with {', '.join(odd)}"
     return None
 
 
-def _is_loud(name: str, value: Any) -> bool:
+def is_loud(name: str, value: Any) -> bool:
     """Tell whether a key changes what greedy decoding writes; one that nobody knows is HFLM's to refuse."""
     return name not in LOUD or (bool(value) and value != LOUD[name])
 
