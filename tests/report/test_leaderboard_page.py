@@ -102,7 +102,7 @@ def test_the_baseline_is_the_only_run_of_that_name_or_method_else_the_first(suit
 def test_a_run_leads_to_its_record_from_wherever_the_page_is(make_run: Make, tmp_path: Path) -> None:
     named = "a b(1)&<"
     run = replace(make_run(named, curve("arc", 1)), path=tmp_path / "records" / named)
-    blocks = leaderboard_page([SuiteRuns("x", (run,), ())])
+    blocks = leaderboard_page([SuiteRuns("x", (run, make_run("not on disk", curve("arc", 2))), ())])
     for page in (tmp_path / "pages/x.md", tmp_path / "x.html"):
         write_page(blocks, page)
     assert "(../records/a%20b%281%29%26%3C/run.json)" in (tmp_path / "pages/x.md").read_text(encoding="utf-8")

@@ -107,9 +107,13 @@ def _setting(runs: Sequence[Run]) -> str:
 
 def _linked(table: Table, runs: Sequence[Run]) -> Table:
     """Let the first cell of each row lead to the record of its run; a method of several seeds has no single one."""
-    links = [None if run.path is None else run.path / RUN_JSON for run in runs]
-    rows = zip(table.rows, links, strict=True)
-    return replace(table, rows=tuple((replace(first, link=link), *rest) for (first, *rest), link in rows))
+    links = {run.name: run.path / RUN_JSON for run in runs if run.path is not None}
+
+    def linked(cell: TableCell) -> TableCell:
+        marked = re.sub(r" \([a-z]+\)$", "", cell.text)  # the letter of a row, which others refer to
+        return replace(cell, link=links.get(cell.text, links.get(marked)))
+
+    return replace(table, rows=tuple((linked(first), *rest) for first, *rest in table.rows))
 
 
 MARGINS = (0.01, 0.02, 0.05)
