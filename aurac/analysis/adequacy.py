@@ -244,8 +244,7 @@ def _check(curves: Sequence[RankAccuracyCurve], margin: float, alpha: float) -> 
                 else "they were as many as the AURAC needs, not the loss of a single rank"
             )
             raise CurveError(
-                f"{curve.part} were asked; {why}. Score all documents: without --precision and --audit, into another "
-                "--out."
+                f"{curve.part.asked}; {why}. Score all documents: without --precision and --audit, into another --out."
             )
         if curve.scores is None:
             raise CurveError(

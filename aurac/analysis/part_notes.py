@@ -32,7 +32,7 @@ def part_notes(results: Mapping[Key, Result], curves: Mapping[str, Mapping[str, 
 
 
 def _alone(part: Part, result: Result) -> str:
-    asked = f"{part} were asked"
+    asked = part.asked
     asked += f", {100 * part.share:.0f} % of the cells" if part.is_audit and part.share is not None else ""
     if result.interval is None or not result.stderr:
         return f"{asked}."
@@ -46,9 +46,9 @@ def _alone(part: Part, result: Result) -> str:
 
 
 def _compared(parts: Mapping[str, Part], every: Sequence[str] | Mapping[str, RankAccuracyCurve]) -> str:
-    kinds = {str(part) for part in parts.values()}
+    kinds = {part.asked for part in parts.values()}
     if len(kinds) == 1 and len(parts) == len(every):
-        said = f"{kinds.pop()} were asked of every run"
+        said = f"{kinds.pop()}, of every run"
     else:
         said = f"a part of the documents was asked ({', '.join(f'{name}: {part}' for name, part in parts.items())})"
     audited = any(part.is_audit for part in parts.values())

@@ -103,7 +103,7 @@ class AuracScore:
                 f"  {self.rule} rule on the {self.axis} axis (log2 {log2}, linear {linear}); "
                 f"K_eff {self.k_eff:.2f} of {len(self.weights)} ranks",
                 *("".join(f"  {cell:>{6 if k < 2 else 8}}" for k, cell in enumerate(row)) for row in table),
-                *([] if self.curve.part is None else [f"  {self.curve.part} were asked, a part of the benchmark"]),
+                *([] if self.curve.part is None else [f"  {self.curve.part.asked}"]),
                 *(f"warning: {warning}" for warning in self.warnings),
                 str(self.signature),
             ]

@@ -37,6 +37,17 @@ class Part:
         """
         return f"{self.n_asked} of {self.n_total} documents" + (f", all at rank {self.anchor}" if self.is_audit else "")
 
+    @property
+    def asked(self) -> str:
+        """The beginning of a sentence about it.
+
+        Example:
+            >>> Part(1172, 234, anchor=4).asked
+            '234 of 1172 documents were asked, all 1172 at rank 4'
+        """
+        everywhere = f"{self.n_asked} of {self.n_total} documents were asked"
+        return everywhere + (f", all {self.n_total} at rank {self.anchor}" if self.is_audit else "")
+
     def signed(self) -> str:
         """Return what signatures say.
 

@@ -17,7 +17,7 @@ from aurac.errors import RecordError, UnknownNameError
 from aurac.quadrature import Vector
 from aurac.results.cells import DONE, PART, Key, StoredCell
 from aurac.results.columns import Column
-from aurac.results.parts import Audit, part_curve, part_of
+from aurac.results.parts import Audit, check_said, part_curve, part_of
 
 BASE_RANK = 0
 """The rank of the cells of the base model without its adapter; they are never part of a curve."""
@@ -67,6 +67,7 @@ class Content:
         if task in self.run["groups"]:
             return self._group_curve(task, metric, filter_name, name)
         ranks = self._ranks(task)
+        check_said(self.run, task, [self.cells[task, rank].entry["status"] for rank in ranks], self.where)
         recorded = self._recorded(task, ranks[0])
         metric, filter_name = self._choose(task, recorded, metric, filter_name)
         raw = [Column.of(self.cells[task, rank].rows, metric, filter_name) for rank in ranks]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from aurac.curve.part import Part
 from aurac.errors import CurveError, RecordError
+from aurac.results.cells import PART
 from aurac.results.columns import Column
 from aurac.statistics.audit import expanded, strata
 
@@ -27,6 +28,15 @@ def part_of(run: Mapping[str, Any], task: str) -> Mapping[str, Any] | None:
     if not isinstance(state, Mapping) or "whole" in state:
         return None
     return state if {"asked", "audited"} & state.keys() else None
+
+
+def check_said(run: Mapping[str, Any], task: str, status: Sequence[str], where: str) -> None:
+    """Raise `RecordError` for cells that hold a part of the documents, of which nothing says which part it is."""
+    if PART in status and part_of(run, task) is None:
+        raise RecordError(
+            f"{where}: cells of task {task!r} hold a part of its documents, and run.json does not say which. Score it "
+            "again into another folder."
+        )
 
 
 def part_curve(state: Mapping[str, Any] | None, ids: Sequence[Sequence[int]]) -> Part | None:

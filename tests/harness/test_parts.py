@@ -7,10 +7,13 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lm_eval.api.model import LM
 
 import aurac
@@ -20,7 +23,7 @@ from aurac.harness.exchange.lm_eval_export import write_lm_eval
 from aurac.harness.part_order import Wanted, hash_order
 from aurac.harness.protocols import parse_tasks
 from aurac.harness.scoring import run_identity, score_adapter
-from aurac.harness.suite import Suite, build_suite
+from aurac.harness.suite import Document, Suite, build_suite
 from aurac.quadrature import weights
 from aurac.report.every_eval import every_eval
 from aurac.results import Run, load
@@ -204,6 +207,23 @@ def test_another_rank_is_asked_the_same_documents_at_once(suite: Suite, tmp_path
     assert more.curve("held").documents == run.curve("held").documents
 
 
+def test_a_record_whose_run_json_is_lost_is_restored_as_a_part(suite: Suite, tmp_path: Path, part: Run) -> None:
+    folder = copytree(part.path, tmp_path / "run")
+    (folder / "run.json").write_text("{")
+    with pytest.warns(UserWarning, match=r"the cells in documents\.parquet are kept"):
+        run = score(suite, folder, Wanted(precision=4), with_base=True)
+    assert run.record["parts"] == part.record["parts"]
+    assert run.curve("held").part == part.curve("held").part
+
+
+def test_cells_of_a_part_without_a_word_on_which_are_refused(tmp_path: Path, part: Run) -> None:
+    folder = copytree(part.path, tmp_path / "run")
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(record | {"parts": {}}))
+    with pytest.raises(RecordError, match=r"hold a part of its documents, and run\.json does not say which\. Score it"):
+        load(folder)
+
+
 def test_another_precision_is_another_record(suite: Suite, tmp_path: Path) -> None:
     score(suite, tmp_path / "run", Wanted(precision=4))
     with pytest.raises(RecordError, match="holds another run: precision is 4 there and 3 here"):
@@ -320,8 +340,11 @@ def test_the_table_says_what_was_asked_and_what_the_interval_is_about(part: Run,
     )
     assert "is about the score on all 400" in text
     assert f"|part:{n}-of-400|" in text
+    assert "but for tasks of which a part was asked, about all of whose documents it is" in text
+    text = aurac.compare([part], target="benchmark").to_markdown()
+    assert "Error: what the documents that were not asked leave open" in text
     text = aurac.compare([audit]).to_markdown()
-    assert "held: 160 of 400 documents, all at rank 2 were asked, 60 % of the cells" in text
+    assert "held: 160 of 400 documents were asked, all 400 at rank 2, 60 % of the cells" in text
     assert "is about documents like these" in text
 
 
@@ -380,6 +403,15 @@ def test_no_rank_is_recommended_from_a_part(part: Run, audit: Run) -> None:
 def test_lm_eval_files_of_a_part_are_refused(part: Run, tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"asked a part of the documents of held.*would pass for all of them"):
         write_lm_eval(part, tmp_path / "out")
+
+
+@given(st.permutations(range(8)), st.integers(0, 8))
+def test_the_order_follows_from_hashes_alone_and_its_beginnings_are_nested(rows: list[int], first: int) -> None:
+    hashes = ["c0", "a1", "b2", "b2", "99", "f0", "a1", "00"]  # two documents occur twice
+    documents = [Document(row, hashes[row], "prompt", ()) for row in rows]
+    assert hash_order(documents) == [7, 4, 1, 6, 2, 3, 0, 5]
+    kept = [document for document in documents if document.doc_id in hash_order(documents)[:first]]
+    assert hash_order(kept) == hash_order(documents)[:first]
 
 
 @pytest.mark.parametrize("fixture", ["part", "audit"])

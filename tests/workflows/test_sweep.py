@@ -11,7 +11,7 @@ import pytest
 import aurac
 from adapter_by_peft import TASKS, write_adapter
 from aurac import testbed
-from aurac.errors import AdapterError, OptionError, UnknownNameError
+from aurac.errors import AdapterError, OptionError, RefusedError, UnknownNameError
 from aurac.workflows import sweep
 from aurac.workflows.options import ScoreOptions
 from aurac.workflows.sweep import score_folder
@@ -72,6 +72,10 @@ def test_an_option_that_there_is_not_is_answered_with_the_near_ones() -> None:
         ({"ranks": "1,2"}, OptionError, "ranks: '1,2' is no list of ranks such as 1,2,4"),
         ({"batch_size": 0}, OptionError, "batch_size: '0' is neither a number from 1 nor auto"),
         ({"limit": "all"}, OptionError, "limit: 'all' is no number"),
+        ({"precision": 0}, OptionError, "precision: 0 is not a positive number"),
+        ({"audit": 20}, OptionError, "audit: 20 is no share between 0 and 1, both excluded; for example 0.2"),
+        ({"precision": 1, "audit": 0.2}, OptionError, "precision and audit were both given.*Give one"),
+        ({"precision": 1, "limit": 8}, OptionError, "limit and precision were both given.*no random part of a task"),
         ({"inference": "prefixes"}, UnknownNameError, "unknown inference rule 'prefixes'. Did you mean 'prefix'"),
         ({"engine": "vlm"}, UnknownNameError, "unknown engine 'vlm'. Known: aurac, hflm, server"),
     ],
@@ -119,3 +123,10 @@ def test_the_config_of_the_base_model_is_read_once(
     monkeypatch.setattr(model, "read_config", lambda *given, **options: calls.append(given) or own(*given, **options))
     assert aurac.score(adapter, tasks="facts", out=tmp_path / "run", **SMALL) is not None
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("option", [{"precision": 1.0}, {"audit": 0.2}])
+def test_several_processes_cannot_ask_a_part(option: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RefusedError, match=r"several processes cannot share\. Start one process, or score all"):
+        aurac.score("nowhere", tasks="facts", include_path=testbed.TASKS, **option)

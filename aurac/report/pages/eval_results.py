@@ -47,10 +47,11 @@ def _entries(run: Run) -> Iterator[Any]:
     for task, curve in run.curves.items():
         if (dataset := hub_dataset(run, task)) is not None:
             shots = "" if curve.num_fewshot is None else f", {curve.num_fewshot}-shot"
+            asked = "" if curve.part is None else f", estimated from {curve.part}"
             yield EvalResultEntry(
                 dataset_id=dataset[0],
                 task_id=dataset[1],
                 value=rounded(curve.accuracy_at(curve.max_rank)),
                 date=str(run.record["updated"]),
-                notes=f"{curve.metric or 'accuracy'}{shots}, lm-eval, adapter at its full rank {curve.max_rank}",
+                notes=f"{curve.metric or 'accuracy'}{shots}, lm-eval, adapter at its full rank {curve.max_rank}{asked}",
             )

@@ -49,7 +49,12 @@ def _about_errors(compared: ComparedRuns) -> str:
     if target == "docs" and not any(run.seeds for run in compared.runs):
         about = "this adapter, new documents of this kind"
     limits = "; seeds of the training are not part of it" if target == "docs" else ""
-    return f"Error: {_ERRORS[target]}. Target: {target} ({about}){limits}."
+    scores = [compared.score(run.name, task) for run in compared.runs for task in compared.tasks]
+    of_part = [score for score in scores if score.interval is not None and score.interval.target == "benchmark"]
+    if target == "benchmark" and of_part:
+        return "Error: what the documents that were not asked leave open. Target: benchmark (the score on all of them)."
+    but = ", but for tasks of which a part was asked, about all of whose documents it is" if of_part else ""
+    return f"Error: {_ERRORS[target]}. Target: {target} ({about}{but}){limits}."
 
 
 def about_axis(compared: ComparedRuns) -> list[str]:
