@@ -52,7 +52,7 @@ class Knowing(LM):
     def __init__(self) -> None:
         super().__init__()
         self._device = "cpu"
-        self.at, self.asked, self.fail_at = 0, [], None
+        self.at, self.asked, self.fail_at, self.stop_after = 0, [], None, None
 
     max_rank = 4
 
@@ -64,6 +64,8 @@ class Knowing(LM):
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         self.asked += [(self.at, request.args[0]) for request in requests]
+        if self.stop_after is not None and len(self.asked) > self.stop_after:
+            raise KeyboardInterrupt
         if self.at == self.fail_at:
             raise RuntimeError("power cut")
         return [(self.value(*request.args), False) for request in requests]
@@ -188,6 +190,21 @@ def test_a_sweep_that_stopped_goes_on_to_the_same_documents(suite: Suite, tmp_pa
     run = score(suite, tmp_path / "run", Wanted(precision=4), with_base=True)
     assert run.record["parts"] == part.record["parts"]
     assert np.array_equal(run.curve("held").scores, part.curve("held").scores)
+
+
+@pytest.mark.parametrize("stopped", [250, 1100])
+def test_a_sweep_that_was_cut_off_asks_only_what_is_lacking(
+    suite: Suite, tmp_path: Path, part: Run, stopped: int
+) -> None:
+    first, then = Knowing(), Knowing()
+    first.stop_after = stopped
+    with pytest.raises(KeyboardInterrupt):
+        score(suite, tmp_path / "run", Wanted(precision=4), first, with_base=True)
+    run = score(suite, tmp_path / "run", Wanted(precision=4), then, with_base=True)
+    assert np.array_equal(run.curve("held").scores, part.curve("held").scores)
+    asked = part.record["parts"]["held"]["asked"]
+    # What was asked twice is at most the cell in which it stopped: a pilot of 100, or what followed it.
+    assert len(first.asked) + len(then.asked) <= 2 * (4 * asked + max(100, asked - 100))
 
 
 def test_a_pilot_alone_is_no_curve(suite: Suite, tmp_path: Path) -> None:

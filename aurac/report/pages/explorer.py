@@ -108,7 +108,8 @@ def _points(run: Run, task: str, costs: Costs, comparison: ComparedRuns) -> dict
         }
         for k, (rank, value) in enumerate(zip(curve.ranks, curve.accuracies, strict=True))
     ]
-    return {"documents": curve.n_documents, "points": points}
+    asked = curve.n_documents if curve.part is None else curve.part.n_asked
+    return {"documents": asked, "points": points}
 
 
 def _band(curve: RankAccuracyCurve, confidence_level: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -125,7 +125,8 @@ def _eval_results(comparison: Comparison, made: Recommendation | str) -> list[An
         assert score is not None
         curve, metric = score.curve, score.curve.metric or "accuracy"
         about = {"task_type": "text-generation", **_dataset(run, task)}
-        args = {"stderr": rounded(score.stderr), "signature": str(score.signature)}
+        asked = {} if curve.part is None else {"documents": str(curve.part)}
+        args = {"stderr": rounded(score.stderr), "signature": str(score.signature), **asked}
         name = f"{task}: AURAC of {metric}"
         results.append(
             EvalResult(
@@ -140,7 +141,7 @@ def _eval_results(comparison: Comparison, made: Recommendation | str) -> list[An
                     metric_type=metric,
                     metric_name=name,
                     metric_value=rounded(value),
-                    metric_args={"rank": rank},
+                    metric_args={"rank": rank, **asked},
                     **about,
                 )
             )
