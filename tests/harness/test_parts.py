@@ -357,7 +357,7 @@ def test_the_table_says_what_was_asked_and_what_the_interval_is_about(part: Run,
     )
     assert "is about the score on all 400" in text
     assert f"|part:{n}-of-400|" in text
-    assert "but for tasks of which a part was asked, about all of whose documents it is" in text
+    assert "Where a part was asked: the score on all documents of the task (benchmark)." in text
     text = aurac.compare([part], target="benchmark").to_markdown()
     assert "Error: what the documents that were not asked leave open" in text
     text = aurac.compare([audit]).to_markdown()

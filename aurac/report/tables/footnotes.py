@@ -53,8 +53,8 @@ def _about_errors(compared: ComparedRuns) -> str:
     of_part = [score for score in scores if score.interval is not None and score.interval.target == "benchmark"]
     if target == "benchmark" and of_part:
         return "Error: what the documents that were not asked leave open. Target: benchmark (the score on all of them)."
-    but = ", but for tasks of which a part was asked, about all of whose documents it is" if of_part else ""
-    return f"Error: {_ERRORS[target]}. Target: {target} ({about}{but}){limits}."
+    but = " Where a part was asked: the score on all documents of the task (benchmark)." if of_part else ""
+    return f"Error: {_ERRORS[target]}. Target: {target} ({about}){limits}.{but}"
 
 
 def about_axis(compared: ComparedRuns) -> list[str]:
