@@ -24,6 +24,7 @@ _ALIASES = {
     "axis": "ax",
     "rule": "ru",
     "ranks": "r",
+    "params": "p",
     "metric": "m",
     "task": "t",
     "shots": "k",
@@ -94,13 +95,14 @@ def curve_signature(
 ) -> dict[str, str]:
     """Return the score part for one curve.
 
-    What the curve does not know (metric, task, shots, documents) is left out. `extras` are arguments that are not at
-    their defaults; they come before the version, so that lines without them stay what they were.
+    Points that are budgets of parameters stand under the key `params` instead of `ranks`. What the curve does not know
+    (metric, task, shots, documents) is left out. `extras` are arguments that are not at their defaults; they come
+    before the version, so that lines without them stay what they were.
     """
     known = {
         "axis": axis,
         "rule": rule_named(rule).short,
-        "ranks": "-".join(map(str, curve.ranks)),
+        "ranks" if curve.unit == "rank" else "params": "-".join(map(str, curve.ranks)),
         "metric": curve.metric,
         "task": f"{curve.task}@{curve.task_version}" if curve.task and curve.task_version else curve.task,
         "shots": None if curve.num_fewshot is None else str(curve.num_fewshot),

@@ -17,8 +17,8 @@ NAMES = {
     """,
     aurac_adapters: """
         AdapterFacts AdapterFolder DyLora LearnedMatryoshka Lora METHODS MatryoshkaLora NestedAdapter NestedMethod
-        RetrainedAdapter SvdLora at_rank attach convert_checkpoint convert_method export_merged export_slice
-        load_adapter load_ranked read_adapter read_facts read_ranked save_adapter svd_rotate
+        RetrainedAdapter SvdLora at_rank attach convert_checkpoint convert_method export_budget export_merged
+        export_slice load_adapter load_ranked read_adapter read_facts read_ranked save_adapter svd_rotate
     """,
 }
 

@@ -27,6 +27,7 @@ _PUBLIC = {
     "attach": "aurac_adapters.layer.nested",
     "convert_checkpoint": "aurac_adapters.export.convert",
     "convert_method": "aurac_adapters.export.peft_methods",
+    "export_budget": "aurac_adapters.export.budget_slices",
     "export_merged": "aurac_adapters.export.merged",
     "export_slice": "aurac_adapters.export.slices",
     "load_adapter": "aurac_adapters.folder.loading",

@@ -15,8 +15,12 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 def full_rank(run: Run) -> int:
-    """Return the rank of the adapter, of which a prefix of r ranks holds the share r / R of the parameters."""
-    recorded = run.record.get("identity", {}).get("adapter", {}).get("max_rank")
+    """Return the rank of the adapter, of which a prefix of r ranks holds the share r / R of the parameters.
+
+    For a run over budgets it is the number of its parameters, of which a budget is a share.
+    """
+    adapter = run.record.get("identity", {}).get("adapter", {})
+    recorded = adapter.get("parameters" if adapter.get("unit") == "parameters" else "max_rank")
     return int(recorded) if recorded else max(run.ranks)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from aurac.analysis.compute import compute
 from aurac.errors import RecordError
 from aurac.results import Run, load
-from aurac.results.files import NESTED, RUN_JSON
+from aurac.results.files import NESTED, NESTED_BUDGETS, RUN_JSON
 
 _OF_ONE_RUN = {"n", "docs", "part", "version"}
 
@@ -48,7 +48,7 @@ def collect(root: Path) -> list[SuiteRuns]:
 
 
 def _suite_name(folder: Path, root: Path) -> str:
-    run = folder.parent if folder.name == NESTED else folder
+    run = folder.parent if folder.name in (NESTED, NESTED_BUDGETS) else folder
     parent = run.parent.relative_to(root) if run != root else Path()
     return parent.as_posix() if parent.parts else root.resolve().name
 

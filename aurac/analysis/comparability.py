@@ -17,6 +17,7 @@ MEANINGS = {
     "axis": "what is integrated over",
     "rule": "integration rule",
     "ranks": "another grid of ranks is another metric",
+    "params": "another grid of budgets is another metric",
     "metric": "what counts as right",
     "task": "task and its version",
     "shots": "examples in the prompt",

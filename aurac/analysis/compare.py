@@ -21,6 +21,7 @@ from aurac.analysis.pairs import all_pairs
 from aurac.analysis.part_notes import part_notes
 from aurac.analysis.path_notes import path_notes
 from aurac.analysis.settings import Settings
+from aurac.analysis.units import in_one_unit
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError
 from aurac.results import Run, load
@@ -120,7 +121,7 @@ def _members(
     if not groups or any(isinstance(group, str) or not group for group in groups):
         raise ComparisonError("there is nothing to compare. Give a list of runs, or one for every method.")
     loaded = distinct([run if isinstance(run, Run) else load(run) for group in groups for run in group])
-    loaded = by_field(loaded, cluster)
+    loaded = in_one_unit(by_field(loaded, cluster))
     if isinstance(runs, Mapping):
         rest = iter(loaded)
         return {name: [next(rest) for _ in group] for name, group in runs.items()}

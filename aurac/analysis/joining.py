@@ -11,7 +11,7 @@ from aurac.analysis.compute import compute
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, UnknownNameError
 from aurac.results import Run
-from aurac.results.files import NESTED
+from aurac.results.files import NESTED, NESTED_BUDGETS
 from aurac.statistics.alignment import align
 from aurac.statistics.refused import check_name
 
@@ -47,7 +47,7 @@ def distinct(runs: Sequence[Run]) -> list[Run]:
 def _end(run: Run, parts: int) -> str:
     """Return the last parts of the run's path, without the folder that every scored adapter has inside it."""
     assert run.path is not None
-    path = run.path.parent if run.path.name == NESTED else run.path
+    path = run.path.parent if run.path.name in (NESTED, NESTED_BUDGETS) else run.path
     return "/".join(path.parts[-parts:])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aurac.analysis.adapter_size import sizes_at
 from aurac.errors import CurveError, RecordError
@@ -74,6 +75,8 @@ def _size(what: str) -> Callable[[Run], Mapping[int, float]]:
     """Return a function from a run to the sizes of its ranks: those of its weights, else those of its profile."""
 
     def of(run: Run) -> Mapping[int, float]:
+        if (budgets := (run.seeds or (run,))[0].record.get("budgets")) is not None:
+            return _of_budgets(run, budgets, what)
         for one in run.seeds or (run,):
             if (sizes := sizes_at(one, run.ranks)) is not None:
                 return {rank: getattr(size, what) for rank, size in sizes.items()}
@@ -83,6 +86,16 @@ def _size(what: str) -> Callable[[Run], Mapping[int, float]]:
         return {row.rank: getattr(row, what) for row in profile.rows if row.rank in run.ranks}
 
     return of
+
+
+def _of_budgets(run: Run, budgets: Mapping[str, Any], what: str) -> Mapping[int, float]:
+    """Return what the adapter has at each budget that was scored, which may be less than the budget."""
+    if what != "parameters" or any(str(size) not in budgets for size in run.ranks):
+        raise RecordError(
+            f"run {run.name!r} was scored at budgets of parameters, and its record does not say what they cost in "
+            f"{what}. Take the axis params or log2."
+        )
+    return {size: budgets[str(size)]["parameters"] for size in run.ranks}
 
 
 def _unknown(run: Run, what: str) -> str:

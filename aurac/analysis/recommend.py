@@ -13,10 +13,15 @@ from aurac.analysis.documents_that_share import by_field
 from aurac.analysis.grouping import as_run, by_method, pool
 from aurac.analysis.joining import common_tasks, distinct, join
 from aurac.analysis.recommended import RecommendedRank
+from aurac.analysis.units import over_parameters
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError
 from aurac.results import Profile, Run, load
 from aurac.statistics.equivalence import check_margin
+from aurac.statistics.refused import check_name
+
+SIZES = ("rank", "params")
+"""What the smallest is looked for of."""
 
 
 def recommend(
@@ -25,6 +30,7 @@ def recommend(
     margin: float = 0.01,
     alpha: float = 0.05,
     tasks: Sequence[str] | None = None,
+    by: str = "rank",
     parameters: int | None = None,
     n_bytes: int | None = None,
     profile: Profile | None = None,
@@ -38,6 +44,8 @@ def recommend(
         margin: Largest acceptable loss; a fraction, 0.01 is one point. In the metric's own unit where it is unbounded.
         alpha: Chance to declare an inadequate rank, at most.
         tasks: Which tasks; by default all that have a curve.
+        by: "rank", or "params" for the smallest number of parameters: a run over ranks is read as one over budgets. A
+            run that was scored at budgets is about them in any case.
         parameters: Parameters of the adapter at full rank, for the table of costs.
         n_bytes: Bytes of the adapter at full rank, likewise.
         profile: Times of each rank, likewise.
@@ -45,13 +53,16 @@ def recommend(
 
     Raises:
         CurveError: If margin or alpha are out of range, or no task can be tested; the message says why.
-        UnknownNameError: If the run has no such task.
+        UnknownNameError: If the run has no such task, or there is no such `by`.
+        RecordError: If parameters are asked for, and the weights that were scored are not at hand to count them.
     """
     check_margin(margin)
+    check_name("size to recommend by", by, SIZES)
     several = isinstance(run, Sequence) and not isinstance(run, str)
     given = run if isinstance(run, Sequence) and not isinstance(run, str) else [run]
     members = by_field([_loaded(one) for one in given], cluster)
     loaded = _method(members, tasks) if several else members[0]
+    loaded = over_parameters(loaded) if by == "params" else loaded
     notes = [f"{task}: {problem}" for task, problem in loaded.problems.items() if tasks is None]
     curves = {task: loaded.curve(task) for task in (loaded.tasks if tasks is None else tasks)}
     check_margin(margin, bounded=any(curve.bounded for curve in curves.values()))

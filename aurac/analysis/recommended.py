@@ -50,6 +50,11 @@ class RecommendedRank:
     profile: Profile | None = None
 
     @property
+    def unit(self) -> str:
+        """What a rank counts, a name in `aurac.curve.curve.UNITS`: ranks, or parameters of the adapter."""
+        return next(iter(self.run.curves.values())).unit
+
+    @property
     def basis(self) -> str:
         """What the headline rests on: the mean over tasks, the only task, or every task where they have no mean."""
         if MACRO in self.tests:

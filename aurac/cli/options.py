@@ -111,6 +111,21 @@ def rank_list(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of ranks such as 1,2,4") from None
 
 
+def number_list(text: str) -> tuple[float, ...]:
+    """Read "0.1,0.5,1"."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 0.1,0.5,1") from None
+
+
+def padding(text: str) -> int | str:
+    """Read a rank, or "max"."""
+    if text != "max" and not text.removeprefix("-").isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a rank nor max")
+    return text if text == "max" else int(text)
+
+
 def document_counts(text: str) -> tuple[int, ...]:
     """Read "1172,10042"."""
     if not all(part.strip().isdecimal() for part in text.split(",")):

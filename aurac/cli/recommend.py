@@ -4,6 +4,7 @@ Examples:
   aurac recommend runs/matryoshka
   aurac recommend runs/matryoshka --margin 0.5 --tasks arc
   aurac recommend runs/matryoshka --margin 2 --format json
+  aurac recommend runs/svd-lora --by params
   aurac recommend runs/matryoshka/seed-*
 
 Ranks are tested from full rank down until the first that fails, so the chance to name a rank that loses the margin or
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 
+from aurac.analysis.recommend import SIZES
 from aurac.cli.options import add_cluster, fraction
 from aurac.report.formats import FORMATS
 
@@ -39,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--alpha", type=fraction, default=0.05, metavar="P", help="chance of naming an inadequate rank (default: 0.05)"
     )
     add_cluster(parser)
+    parser.add_argument(
+        "--by",
+        choices=SIZES,
+        default="rank",
+        help="params: the smallest number of parameters, which for layers with ranks of their own is a budget",
+    )
     parser.add_argument("--tasks", help="comma-separated; default: all tasks of the run")
     parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
 
@@ -48,15 +56,18 @@ def run(args: argparse.Namespace) -> int:
     from aurac.analysis.adapter_size import size
     from aurac.report.recommendation import recommend
     from aurac.results import load, read_profile
+    from aurac.results.files import preferred
 
-    record = load(args.record[0])
+    paths = [preferred(path, budgets=args.by == "params") for path in args.record]
+    record = load(paths[0])
     found = size(record)
     made = recommend(
-        record if len(args.record) == 1 else args.record,
+        record if len(paths) == 1 else paths,
         margin=args.margin / 100,
         alpha=args.alpha,
         tasks=args.tasks.split(",") if args.tasks else None,
         cluster=args.cluster,
+        by=args.by,
         parameters=None if found is None else found.parameters,
         n_bytes=None if found is None else found.bytes,
         profile=read_profile(record) if len(args.record) == 1 else None,

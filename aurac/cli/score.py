@@ -3,6 +3,7 @@
 Examples:
   aurac score my-adapter --tasks arc,hellaswag
   aurac score my-adapter --tasks arc_challenge@0:acc,gsm8k --ranks 4,16,64 --limit 100
+  aurac score my-adapter --tasks arc --budgets 0.1,0.25,0.5,1
   aurac score my-adapter --tasks my_task --include-path my_tasks/ --out runs/my-adapter
   aurac score my-adapter --tasks hellaswag --precision 2 --out runs/within-2-points
   aurac score my-adapter --tasks gsm8k --apply-chat-template --system-instruction "Answer briefly."
@@ -10,7 +11,8 @@ Examples:
 ADAPTER_DIR is any PEFT LoRA folder, or a folder of LoRAs that were trained for one rank each (rank-1, rank-2, ...).
 TASKS are lm-eval's names of tasks, groups and tags, or the short names of the protocol (arc, hellaswag, mmlu,
 winogrande, gsm8k); TASK@SHOTS:METRIC overrides shots and metric. The same command goes on where it was interrupted;
-more tasks or ranks extend the record.
+more tasks or ranks extend the record. A budget is a share of the adapter's parameters, or a number of them; how it is
+shared out over the layers is what `aurac rotate --allocate` wrote into the folder, else the same rank in all.
 """
 
 from __future__ import annotations
@@ -25,7 +27,6 @@ from aurac.cli.flags import add_flags, given
 from aurac.cli.options import add_integration, integration
 from aurac.report.formats import FORMATS
 from aurac.results import Run
-from aurac.results.files import NESTED
 from aurac.workflows.options import ScoreOptions
 
 
@@ -39,10 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, print, plot; 1 if a cell failed."""
-    from aurac.workflows.sweep import score_folder
+    from aurac.workflows.sweep import nested_folder, score_folder
 
-    check_profiled(Settings(**integration(args)).axis, Path(getattr(args, "out", Path(args.adapter) / NESTED)))
-    record = score_folder(args.adapter, ScoreOptions(**given(args, ScoreOptions)))
+    options = ScoreOptions(**given(args, ScoreOptions))
+    check_profiled(Settings(**integration(args)).axis, options.out or Path(args.adapter) / nested_folder(options))
+    record = score_folder(args.adapter, options)
     if record is None:  # another process writes and prints
         return 0
     print(report(record, args), end="")

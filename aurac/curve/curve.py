@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +19,8 @@ Matrix = npt.NDArray[np.float64]
 
 SCALES = {"fraction": 1.0, "percent": 100.0}
 """Scale name -> what full accuracy is on it."""
+UNITS = {"rank": "rank", "parameters": "budget"}
+"""What the points of a curve count -> what one of them is called: columns of every layer, or parameters in all."""
 _DUPLICATES = ("error", "mean")
 
 
@@ -51,6 +53,7 @@ class RankAccuracyCurve:
             their mean alone. It is no point of the curve.
         part: That a part of the documents was asked. Of an audit, `scores` are `aurac.statistics.audit.expanded`, whose
             mean is the curve; they need not lie in [0, 1].
+        unit: What `ranks` count: a name in `UNITS`.
 
     Raises:
         CurveError: If ranks or accuracies make no curve; the message says which value and why.
@@ -84,10 +87,13 @@ class RankAccuracyCurve:
         strata: Strata | None = None,
         base: npt.ArrayLike | None = None,
         part: Part | None = None,
+        unit: str = "rank",
     ) -> None:
         """Check everything, sort by rank, keep read-only copies."""
         if scale not in SCALES:
             raise UnknownNameError("scale", scale, SCALES)
+        if unit not in UNITS:
+            raise UnknownNameError("unit of a curve", unit, UNITS)
         if duplicates not in _DUPLICATES:
             raise UnknownNameError("treatment of duplicates", duplicates, _DUPLICATES)
         order, grid = _sorted(ranks)
@@ -108,7 +114,7 @@ class RankAccuracyCurve:
         self.base: float | None = None if base is None else float(np.mean(np.asarray(base, float)) / SCALES[scale])
         self.task, self.metric, self.num_fewshot, self.task_version = task, metric, num_fewshot, task_version
         self.higher_is_better, self.bounded, self.name = higher_is_better, bounded, name
-        self.inference, self.max_length = inference, max_length
+        self.inference, self.max_length, self.unit = inference, max_length, unit
 
     @classmethod
     def from_scores(cls, ranks: Sequence[int], scores: npt.ArrayLike, **options: Any) -> Self:
@@ -192,6 +198,16 @@ class RankAccuracyCurve:
         """Return the accuracy at a measured rank; `CurveError` for any other."""
         return float(self.accuracies[self._index(rank)])
 
+    def at_sizes(self, sizes: Mapping[int, int]) -> RankAccuracyCurve:
+        """Return the curve over parameters instead of ranks.
+
+        Args:
+            sizes: Rank -> parameters of the adapter at that rank, increasing.
+        """
+        grid = [sizes[rank] for rank in self.ranks]
+        parts = self._parts() | {"unit": "parameters"}
+        return self._copy(grid, self.accuracies, self.scores, self.documents, **parts)
+
     def select_ranks(self, ranks: Sequence[int]) -> RankAccuracyCurve:
         """Return the curve at these measured ranks only, with its documents."""
         columns = [self._index(rank) for rank in ranks]
@@ -254,7 +270,7 @@ class RankAccuracyCurve:
             key: getattr(self, key)
             for key in (
                 *("task", "metric", "num_fewshot", "task_version", "higher_is_better", "bounded", "name", "inference"),
-                *("max_length", "part"),
+                *("max_length", "part", "unit"),
             )
         }
         labels["base"] = self.base if self.base_scores is None else self.base_scores

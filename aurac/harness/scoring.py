@@ -65,6 +65,7 @@ def score_adapter(
     with_base: bool = False,
     progress: bool = True,
     wanted: Wanted | None = None,
+    budgets: Mapping[str, Any] | None = None,
 ) -> Run | None:
     """Measure what the record in `out` lacks, cell by cell, and return the record.
 
@@ -81,6 +82,7 @@ def score_adapter(
         with_base: Whether to measure the base model without its adapter too, after all ranks.
         progress: Whether to show a bar on standard error, and what was measured already.
         wanted: What decides how many documents of each task are asked; all, where it is None. For one process.
+        budgets: Where `ranks` are budgets of parameters: budget -> what the adapter is at it, for the record.
 
     Raises:
         RankError: If a rank is outside those of the adapter.
@@ -89,7 +91,8 @@ def score_adapter(
     """
     if wanted is not None:
         headlines(suite, wanted)
-    max_rank = int(identity["adapter"]["max_rank"])
+    adapter_is = identity["adapter"]
+    max_rank = int(adapter_is["parameters" if adapter_is.get("unit") == "parameters" else "max_rank"])
     chosen = default_ranks(max_rank) if ranks is None else check_ranks(ranks, max_rank)
     # Last: whatever a model decides when it is first asked, it decides with the adapter.
     chosen = (*chosen, BASE_RANK) if with_base else chosen
@@ -102,6 +105,8 @@ def score_adapter(
         return None
     with _telling(processes) as tell, RunRecord(out, identity) as record, ExitStack() as stack:
         record.extend(**suite.to_record(), ranks=chosen)
+        if budgets:
+            record.note(budgets={**(record.noted("budgets") or {}), **budgets})
         cells = pending_cells(suite, chosen, record)
         tell(cells)
         total = len(chosen) * len(suite.leaves)

@@ -84,6 +84,7 @@ class Content:
             "name": name,
             "inference": self._inference(),
             "max_length": self.run.get("identity", {}).get("max_length"),
+            "unit": self._unit(),
         }
         options["part"] = part_curve(part_of(self.run, task), [column.ids for column in raw])
         scores = self._scores(task, ranks, columns)
@@ -111,6 +112,10 @@ class Content:
         """Return the inference rule where signatures name it: not those that are older than the key."""
         rule = self.run.get("identity", {}).get("adapter", {}).get("inference")
         return None if rule in _UNSAID else rule
+
+    def _unit(self) -> str:
+        """Return what the ranks of the cells count."""
+        return str(self.run.get("identity", {}).get("adapter", {}).get("unit", "rank"))
 
     def _base(
         self, task: str, metric: str, filter_name: str, aggregation: str, like: Column | None
@@ -219,6 +224,7 @@ class Content:
             "name": name,
             "inference": self._inference(),
             "max_length": self.run.get("identity", {}).get("max_length"),
+            "unit": self._unit(),
         }
         pooled = bool(how.get("weight_by_size", True))
         sizes = [int(self.run["tasks"][member]["n_documents"]) for member in settings["members"]]

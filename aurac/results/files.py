@@ -25,6 +25,8 @@ PROFILE = "profile.json"
 """Of `aurac profile`; may lie in the folder before the first cell is measured."""
 NESTED = "aurac-run"
 """Folder of the record inside a scored adapter's folder."""
+NESTED_BUDGETS = "aurac-budgets"
+"""Folder of the record over budgets of parameters, beside the one over ranks."""
 
 
 class DamagedRunJsonError(RecordError):
@@ -32,8 +34,11 @@ class DamagedRunJsonError(RecordError):
 
 
 def find_record(path: Path) -> Path:
-    """Return the folder that holds the run record: the folder itself, or `aurac-run` in an adapter's folder."""
-    for folder in (path, path / NESTED):
+    """Return the folder that holds the run record: the folder itself, or `aurac-run` in an adapter's folder.
+
+    An adapter that was scored at budgets alone has `aurac-budgets`.
+    """
+    for folder in (path, path / NESTED, path / NESTED_BUDGETS):
         if (folder / RUN_JSON).is_file():
             return folder
     if path.exists():
@@ -43,10 +48,20 @@ def find_record(path: Path) -> Path:
     raise MissingRecordError(f"no such folder: {path}.{hint} Give a folder that `aurac score` wrote.")
 
 
+def preferred(path: str, *, budgets: bool) -> str:
+    """Return the record over budgets of a scored adapter that has both, where that is preferred; else the path."""
+    inside = Path(path) / NESTED_BUDGETS
+    return str(inside) if budgets and (inside / RUN_JSON).is_file() else path
+
+
 def _records_in(folder: Path) -> list[Path]:
     """Return the folders in a folder that hold a run record."""
     found = folder.iterdir() if folder.is_dir() else ()
-    return [path for path in found if any((place / RUN_JSON).is_file() for place in (path, path / NESTED))]
+    return [
+        path
+        for path in found
+        if any((place / RUN_JSON).is_file() for place in (path, path / NESTED, path / NESTED_BUDGETS))
+    ]
 
 
 def read_run_json(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from aurac.errors import AuracError, CurveError, RecordError, UnknownNameError
 from aurac.results.cells import PILOT
 from aurac.results.curves import Content, NoCurveError
 from aurac.results.damage import refuse
-from aurac.results.files import NESTED, RUN_JSON, find_record, read_run_json
+from aurac.results.files import NESTED, NESTED_BUDGETS, RUN_JSON, find_record, read_run_json
 from aurac.results.stored import read_cells
 
 if TYPE_CHECKING:
@@ -156,4 +156,4 @@ def load(path: str | PathLike[str]) -> Run:
 
 def _name(folder: Path) -> str:
     folder = folder.resolve()
-    return folder.parent.name if folder.name == NESTED else folder.name
+    return folder.parent.name if folder.name in (NESTED, NESTED_BUDGETS) else folder.name

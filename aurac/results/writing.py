@@ -126,6 +126,10 @@ class RunRecord:
         self._run |= plain(about)
         self._write_run()
 
+    def noted(self, name: str) -> Any:
+        """Return what was noted under a name, None where nothing was."""
+        return self._run.get(name)
+
     def has(self, task: str, rank: int) -> bool:
         """Tell whether the cell was measured, as far as was wanted; one that failed was not."""
         return self._entries.get((task, rank), {}).get("status") in (DONE, PART)

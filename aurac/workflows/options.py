@@ -63,6 +63,7 @@ class ScoreOptions:
         base: Base model: folder or hub name (default: what the adapter names).
         out: Record folder (default: ADAPTER_DIR/aurac-run).
         ranks: Default: powers of two up to R, and R.
+        budgets: Shares of the adapter's parameters, or numbers of them, instead of ranks; such as 0.1,0.25,0.5,1.
         inference: Rule at sub-ranks (default: what the adapter says, else prefix).
         gain: Multiply the served update at every rank (default: the adapter's, 1).
         no_base: Do not measure the base model beside the adapter.
@@ -96,6 +97,7 @@ class ScoreOptions:
     base: str | None = field(default=None, metadata={"metavar": "MODEL"})
     out: Path | None = None
     ranks: Sequence[int] | None = None
+    budgets: Sequence[float] | None = None
     inference: str | None = field(default=None, metadata={"metavar": inference_names, "check": check_inference})
     gain: float | None = field(default=None, metadata={"metavar": "C", "check": check_positive})
     no_base: bool = False
@@ -136,3 +138,5 @@ class ScoreOptions:
                 "limit and precision were both given; the first documents are no random part of a task, so precision "
                 "could say nothing about it. Give one."
             )
+        if self.ranks and self.budgets:
+            raise OptionError("ranks and budgets were given. A record is over one of them; score the other by itself.")

@@ -13,11 +13,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aurac.errors import AdapterError, ModelError, RefusedError, UnknownNameError
+from aurac.errors import AdapterError, ModelError, OptionError, RefusedError, UnknownNameError
 from aurac.fields import options_of
 from aurac.ranks import default_ranks
 from aurac.results import Run
-from aurac.results.files import NESTED
+from aurac.results.files import NESTED, NESTED_BUDGETS
 from aurac.workflows.options import ScoreOptions
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aurac.harness.opening import EngineOptions
     from aurac.harness.part_order import Wanted
     from aurac.harness.suite import Suite
+    from aurac_adapters.folder.budgets import Budget, BudgetPlan
     from aurac_adapters.folder.retrained import RankedFolder
 
 
@@ -76,7 +77,12 @@ def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run 
         check_alone()
     check_engine(options)
     join_processes(options.engine)
-    return measure(read_ranked(adapter), options, options.out or Path(adapter) / NESTED)
+    return measure(read_ranked(adapter), options, options.out or Path(adapter) / nested_folder(options))
+
+
+def nested_folder(options: ScoreOptions) -> str:
+    """Return the name of the record's folder inside the adapter's: one for ranks, one for budgets."""
+    return NESTED_BUDGETS if options.budgets else NESTED
 
 
 def check_alone() -> None:
@@ -93,7 +99,13 @@ def check_engine(options: ScoreOptions) -> None:
     from aurac.harness import ENGINES
     from aurac.harness.opening import check_engine as check
 
-    check(options.engine, ENGINES[options.engine], engine_options(options))
+    engine = ENGINES[options.engine]
+    check(options.engine, engine, engine_options(options))
+    if options.budgets and engine.around is None:
+        raise OptionError(
+            f"engine {options.engine} serves ranks, and budgets were given. Cut slices with aurac slice --budget and "
+            "score each, or leave --engine out."
+        )
 
 
 def join_processes(engine: str) -> None:
@@ -123,14 +135,15 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
     check_writes_text(adapter)
     requests = parse_tasks(options.tasks, protocol=options.protocol)
     base = base_of(adapter, options)
-    ranks = checked_ranks(adapter, options)
+    plan = planned_budgets(adapter, options)
+    ranks = checked_ranks(adapter, options) if plan is None else tuple(plan.budgets)
     config = load_config(base, trust_remote_code=options.trust_remote_code)
     dtype = resolve_dtype(base, options.dtype, config=config)
     base_is = base_identity(base)
     chosen = choose_tokenizer(base, adapter.path, options.tokenizer, trust_remote_code=options.trust_remote_code)
     suite = build(requests, chosen.tokenizer, options)
     check_room(suite, options.max_length or base_window(base, config, trust_remote_code=options.trust_remote_code))
-    described = adapter_identity(adapter, inference_of(adapter, options))
+    described = adapter_identity(adapter, inference_of(adapter, options)) | budget_identity(plan)
     identity = run_identity(
         suite,
         adapter=described,
@@ -147,8 +160,9 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
             print(request, file=sys.stderr)
         if chosen.note:
             print(chosen.note, file=sys.stderr)
+    served = ranks if plan is None else None
     measured: Run | None = score_adapter(
-        lambda: open_model(adapter, base, dtype, options, config, chosen.tokenizer, ranks, out),
+        lambda: open_budgets(*open_model(adapter, base, dtype, options, config, chosen.tokenizer, served, out), plan),
         suite,
         out=out,
         identity=identity,
@@ -156,6 +170,7 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
         with_base=has_base(adapter, options),
         progress=options.progress,
         wanted=wanted_of(options),
+        budgets=None if plan is None else {str(size): budget_record(each) for size, each in plan.budgets.items()},
     )
     return measured
 
@@ -167,6 +182,34 @@ def wanted_of(options: ScoreOptions) -> Wanted | None:
     if options.precision is None and options.audit is None:
         return None
     return Wanted(options.precision, options.audit)
+
+
+def planned_budgets(adapter: RankedFolder, options: ScoreOptions) -> BudgetPlan | None:
+    """Return what the adapter is at the budgets that were asked for; None where ranks are."""
+    from aurac_adapters.folder.budgets import plan_budgets
+
+    return None if options.budgets is None else plan_budgets(adapter, options.budgets)
+
+
+def budget_identity(plan: BudgetPlan | None) -> dict[str, Any]:
+    """Return what says that a record is over budgets: nothing for ranks."""
+    return {} if plan is None else {"unit": "parameters", "parameters": plan.whole}
+
+
+def budget_record(budget: Budget) -> dict[str, Any]:
+    """Return what a record says of a budget: the parameters in use, and the rank of all layers or of each."""
+    ranks = {"rank": budget.rank} if budget.rank is not None else {"ranks": dict(budget.ranks)}
+    return {"parameters": budget.used, **ranks}
+
+
+def open_budgets(lm: Any, adapter: Any, plan: BudgetPlan | None) -> tuple[Any, Any]:
+    """Return the model, and its adapter as one that is set by budgets where they were planned."""
+    from aurac_adapters.layer.budgeted import BudgetedAdapter
+
+    if plan is None:
+        return lm, adapter
+    choices = {size: each.ranks if each.rank is None else each.rank for size, each in plan.budgets.items()}
+    return lm, BudgetedAdapter(adapter, choices, plan.whole)
 
 
 def check_writes_text(adapter: RankedFolder) -> None:

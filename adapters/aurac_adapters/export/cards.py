@@ -12,12 +12,13 @@ from typing import Any
 
 from huggingface_hub import ModelCardData
 
+from aurac_adapters.folder.budgets import Budget
 from aurac_adapters.folder.folder import AdapterFolder
 from aurac_adapters.folder.sidecar import WEIGHTS, file_sha256
 from aurac_adapters.methods.method import NestedMethod
 
 _SLICE = """\
-# Rank {rank} of {source}
+# {what} of {source}
 
 A plain LoRA adapter of rank {r}{padding}, for PEFT and for servers that read PEFT folders.
 
@@ -74,11 +75,18 @@ class Origin:
         folder: The adapter folder.
         rank: The sub-rank, 1..R.
         inference: The inference rule, a name in `INFERENCES`, perhaps with a gain.
+        budget: The budget that it was cut at, whose largest layer has the rank; None for a rank.
     """
 
     folder: AdapterFolder
     rank: int
     inference: str
+    budget: Budget | None = None
+
+    @property
+    def what(self) -> str:
+        """What was cut, as titles say it."""
+        return f"Rank {self.rank}" if self.budget is None else f"{self.budget.used:,} parameters"
 
     @property
     def source(self) -> str:
@@ -90,13 +98,15 @@ class Origin:
         method = self.folder.method
         rows = {
             "cut from": f"{self.source}, rank {method.max_rank}",
-            "rank": self.rank,
+            "rank": self.rank if self.budget is None else f"up to {self.rank}, each layer its own",
             "method": method.description,
             "scaling": f"rule {method.scaling}, gain {method.gain:g}",
             "inference rule": self.inference,
             "sha256 of the source's weights": f"`{self.folder.sha256}`",
             "made with": f"aurac {version('aurac')}, PEFT {version('peft')}",
         }
+        if self.budget is not None:
+            rows["parameters"] = f"{self.budget.used:,}, of a budget of {self.budget.size:,}"
         if not self.folder.has_sidecar:
             rows["method"] = "plain LoRA (the source has no sidecar)"
         return _table(rows)
@@ -113,7 +123,7 @@ def slice_card(origin: Origin, config: Mapping[str, Any], *, out: Path) -> str:
     base, width = config.get("base_model_name_or_path"), config["r"]
     data = ModelCardData(base_model=base, library_name="peft", pipeline_tag=_pipeline(config), tags=["lora"])
     text = _SLICE.format(
-        rank=origin.rank,
+        what=origin.what,
         source=origin.source,
         r=width,
         padding=f" (rank {origin.rank}, filled up with zeros)" if width > origin.rank else "",

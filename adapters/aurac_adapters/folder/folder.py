@@ -87,6 +87,12 @@ class AdapterFolder:
     training: Training = field(default_factory=dict)
     held: list[HeldTensors] = field(default_factory=list, repr=False, compare=False)
 
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors without letting them go, read again where they are not held."""
+        if self.held and self.held[-1].stamp == _stamp(self.path):
+            return self.held[-1].tensors
+        return read_folder(self.path, announce=False)[1]
+
     def take_tensors(self) -> dict[str, torch.Tensor]:
         """Return the tensors, those that are held where the file is still the one that was read; they are then let go.
 

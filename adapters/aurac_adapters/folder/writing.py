@@ -72,6 +72,7 @@ def write_folder(
     inference: str = "prefix",
     training: Training | None = None,
     card: str | None = None,
+    patterns: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a configuration and tensors as a PEFT folder, all or nothing.
 
@@ -84,6 +85,7 @@ def write_folder(
         inference: Inference rule in the sidecar.
         training: In the sidecar: what was not the default in training.
         card: Text of the README.
+        patterns: `rank_pattern` and `alpha_pattern` where layers are to have ranks of their own.
 
     Returns:
         `out`.
@@ -92,6 +94,7 @@ def write_folder(
         AdapterError: If `out` holds something.
     """
     plain = {"use_rslora": False, "rank_pattern": {}, "alpha_pattern": {}, "auto_mapping": None, "inference_mode": True}
+    plain |= patterns or {}
     with new_folder(out) as folder:
         save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
         text = json.dumps({**config, **plain}, indent=2, sort_keys=True)

@@ -6,7 +6,7 @@ ones is plain LoRA to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -59,8 +59,20 @@ class RankState:
             check_rank(each, self.method.max_rank)
         self.rank = tuple(int(each) for each in ranks) if isinstance(given, Sequence) else int(ranks[0])
         self._refresh("inference")
-        for each in self.layer_gates:
-            each.refresh()
+        for own in self.layer_gates:
+            own.rank = None
+            own.refresh()
+
+    def set_layer_ranks(self, ranks: Mapping[LayerGate, int]) -> None:
+        """Evaluate every layer at a rank of its own from now on, 0 for none; `rank` is then the largest.
+
+        Args:
+            ranks: The gate of each layer -> rank, from 0 to R.
+        """
+        self.set_rank(max(*ranks.values(), 1))
+        for own, rank in ranks.items():
+            own.rank = rank
+            own.refresh()
 
     def set_step(self, step: int, *, rows: Sequence[int] = (0,)) -> None:
         """Train with the diagonal of this optimizer step, or with those of these rows of its batch, from now on."""
@@ -90,12 +102,13 @@ class RankState:
         tensor = self._live.get((kind, device, dtype))
         return self._create(kind, device, dtype) if tensor is None else tensor
 
-    def values(self, kind: Kind, *, gram: Gram | None = None) -> Diagonal:
+    def values(self, kind: Kind, *, gram: Gram | None = None, rank: int | None = None) -> Diagonal:
         """Return g = p / s_R in training or at inference, or the 0/1 mask of the gradient; (R,) or (batch, R).
 
         Args:
             kind: Which of them.
             gram: Of a layer, for inference rules that depend on its weights.
+            rank: Of a layer that has its own, 0 for none.
         """
         method = self.learned()
         if kind == "gradient":
@@ -104,6 +117,10 @@ class RankState:
         if kind == "training":
             of_rows = method.row_diagonals(self.step, self.rows)
             p = method.training_diagonal(self.step) if of_rows is None else of_rows
+        elif rank == 0:
+            p = np.zeros(method.max_rank)
+        elif rank is not None:
+            p = method.inference_diagonal(rank, self.inference, gram=gram)
         elif isinstance(self.rank, int):
             p = method.inference_diagonal(self.rank, self.inference, gram=gram)
         else:
@@ -147,9 +164,16 @@ class NestedVariant(LoraVariant):  # type: ignore[misc]
     def __init__(self, state: RankState, layer: Any, adapter: str) -> None:
         """Keep the shared state, and have a gate for this layer alone where the inference rule depends on it."""
         self.state = state
-        self.own = LayerGate(state, layer, adapter) if state.by_layer else None
-        if self.own is not None:
-            state.layer_gates.append(self.own)
+        self.own: LayerGate | None = None
+        if state.by_layer:
+            self.own_gate(layer, adapter)
+
+    def own_gate(self, layer: Any, adapter: str) -> LayerGate:
+        """Return the gate for this layer alone, made where there is none yet."""
+        if self.own is None:
+            self.own = LayerGate(self.state, layer, adapter)
+            self.state.layer_gates.append(self.own)
+        return self.own
 
     def init(self, module: Any, adapter_name: str, **kwargs: Any) -> None:
         """Do nothing: the weights are plain LoRA's."""

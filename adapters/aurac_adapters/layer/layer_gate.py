@@ -1,4 +1,4 @@
-"""The gate of one layer, for inference rules that depend on the layer's weights."""
+"""The gate of one layer: for inference rules that depend on its weights, and for layers with ranks of their own."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from aurac_adapters.methods.method import Diagonal, NestedMethod
 class State(Protocol):
     """What the gate of a layer asks the state that all layers share (`aurac_adapters.layer.gate.RankState`)."""
 
-    def values(self, kind: Literal["inference"], *, gram: Gram | None = None) -> Diagonal:
-        """Return g at the current rank for a layer with this Gram matrix, shape (R,) or (batch, R)."""
+    @property
+    def by_layer(self) -> bool:
+        """Whether the inference rule depends on the weights of a layer."""
+
+    def values(self, kind: Literal["inference"], *, gram: Gram | None = None, rank: int | None = None) -> Diagonal:
+        """Return g at the current rank, or at another, for a layer with this Gram matrix; (R,) or (batch, R)."""
 
 
 class LayerGate:
@@ -24,12 +28,16 @@ class LayerGate:
 
     Like the shared gate it is a plain tensor, updated in place. It follows the weights: a training step marks it as
     out of date, and setting a rank looks whether the factors were written to since.
+
+    Attributes:
+        rank: The rank of this layer alone, 0 for none; None where it is the one of all layers.
     """
 
     def __init__(self, state: State, layer: Any, adapter: str) -> None:
         """Keep layer and adapter; nothing is computed yet."""
         self.state, self.layer, self.adapter = state, layer, adapter
         self.stale = False
+        self.rank: int | None = None
         self._gram: Gram | None = None
         self._written: tuple[int, int] | None = None
         self._live: dict[tuple[torch.device, torch.dtype], torch.Tensor] = {}
@@ -43,7 +51,8 @@ class LayerGate:
 
     def values(self) -> Diagonal:
         """Return g, shape (R,) or (batch, R)."""
-        return self.state.values("inference", gram=self.gram())
+        gram = self.gram() if self.state.by_layer else None
+        return self.state.values("inference", gram=gram, rank=self.rank)
 
     def gram(self) -> Gram:
         """Return the inner products of the layer's rank-one terms, computed anew where a factor was written to."""

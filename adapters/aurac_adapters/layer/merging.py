@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -52,6 +52,15 @@ class MergedAdapter:
         """Be this rank from now on, 1..R."""
         self.restore()
         self.nested.set_rank(rank)
+        self._merge()
+
+    def set_layer_ranks(self, ranks: Mapping[str, int]) -> None:
+        """Be these ranks from now on, as `NestedAdapter.set_layer_ranks`."""
+        self.restore()
+        self.nested.set_layer_ranks(ranks)
+        self._merge()
+
+    def _merge(self) -> None:
         with torch.no_grad():
             for layer in self._layers:
                 layer.merge(adapter_names=[self.nested.adapter_name])

@@ -21,7 +21,7 @@ from aurac_adapters.layer.experts import parameters_reason
 from aurac_adapters.layer.factors import factor_a, factor_b
 from aurac_adapters.layer.gate import NestedEmbeddingVariant, NestedVariant, Ranks, RankState
 from aurac_adapters.layer.parameters import register_parameters
-from aurac_adapters.methods.method import NestedMethod
+from aurac_adapters.methods.method import NestedMethod, check_rank
 
 # PEFT's layers that apply the variant in forward. Others (AWQ, AQLM, EETQ, INC, TransformerEngine, Megatron,
 # ParamWrapper, MultiheadAttention; TorchAO when it merges) would ignore it without a word, and Conv has other shapes.
@@ -83,9 +83,39 @@ class NestedAdapter:
             RankError: If a rank is not in 1..R.
             AdapterError: While the adapter is merged into the base weights.
         """
+        self._check_unmerged()
+        self.state.set_rank(rank)
+        self._leave_base()
+
+    def set_layer_ranks(self, ranks: Mapping[str, int]) -> None:
+        """Evaluate every layer at a rank of its own from now on, until `set_rank`.
+
+        Args:
+            ranks: Name of each layer, as in the keys of its tensors up to `.lora_A` -> rank, from 0 for a layer that is
+                to do nothing.
+
+        Raises:
+            AdapterError: If the layers are not those of the adapter, or while it is merged into the base weights.
+            RankError: If a rank is not in 0..R, or all are 0.
+        """
+        self._check_unmerged()
+        layers = dict(lora_layers(self.model, self.adapter_name))
+        if differing := sorted(layers.keys() ^ ranks.keys()):
+            raise AdapterError(f"ranks were given for other layers than the adapter has, such as {differing[0]}.")
+        for rank in {*ranks.values()} - {0}:
+            check_rank(rank, self.max_rank)
+        check_rank(max(ranks.values()), what="the largest rank of a layer")
+        gates = {name: layer.lora_variant[self.adapter_name] for name, layer in layers.items()}
+        self.state.set_layer_ranks(
+            {gates[name].own_gate(layers[name], self.adapter_name): rank for name, rank in ranks.items()}
+        )
+        self._leave_base()
+
+    def _check_unmerged(self) -> None:
         if any(self.adapter_name in layer.merged_adapters for layer in self._layers):
             raise AdapterError("the adapter is merged, so its rank is fixed. Unmerge it first.")
-        self.state.set_rank(rank)
+
+    def _leave_base(self) -> None:
         if self._is_base:
             switch(self.model, to_base=False)
             self._is_base = False

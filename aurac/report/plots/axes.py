@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from aurac.analysis.units import in_one_unit
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 from aurac.report.plots import style
@@ -24,7 +25,17 @@ def items_of(runs: Sequence[Plottable] | Plottable) -> list[Run | RankAccuracyCu
     items = [runs] if isinstance(runs, (Run, RankAccuracyCurve, str, PathLike)) else list(runs)
     if not items:
         raise CurveError("there is nothing to plot. Give at least one run or curve.")
-    return [item if isinstance(item, (Run, RankAccuracyCurve)) else load(item) for item in items]
+    loaded = [item if isinstance(item, (Run, RankAccuracyCurve)) else load(item) for item in items]
+    runs_only = [item for item in loaded if isinstance(item, Run)]
+    if len(runs_only) < len(loaded):  # a curve alone does not know its parameters
+        return loaded
+    return list(in_one_unit(runs_only))
+
+
+def points_of(item: Run | RankAccuracyCurve) -> str:
+    """Return what the points of a curve count, a name in `aurac.curve.curve.UNITS`."""
+    curves = [item] if isinstance(item, RankAccuracyCurve) else list(item.curves.values())
+    return curves[0].unit if curves else "rank"
 
 
 def curve_of(item: Run | RankAccuracyCurve, task: str | None) -> RankAccuracyCurve:

@@ -13,6 +13,7 @@ from aurac.analysis.cost_axes import axis_of
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.quadrature import Axis, axis_named
 from aurac.quadrature.axes import positions, same
+from aurac.report.plots.axes import points_of
 from aurac.results import Run
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ class RankAxis:
 
     Attributes:
         axes: The axis of each curve; those of the rank are all the same.
+        over_parameters: Whether the points of the curves are budgets of parameters.
     """
 
     axes: tuple[Axis, ...]
+    over_parameters: bool = False
 
     def x(self, curve: int, ranks: Sequence[int], *, apart: tuple[int, int] | None = None) -> Any:
         """Return where a curve has its ranks, shape (K,).
@@ -51,13 +54,13 @@ class RankAxis:
     def dress(self, ax: Axes, ranks: Sequence[int]) -> None:
         """Give the x axis its spacing, a label with the unit, and ticks: at every measured rank that has room."""
         axis = self.axes[0]
-        ax.set_xlabel(axis.label)
+        ax.set_xlabel("adapter parameters" if self.over_parameters and axis.costs is None else axis.label)
         ax.grid(axis="y", linewidth=0.4, alpha=0.4)
         if axis.costs is not None:
             _tick_costs(ax)
         else:
             _space(ax, axis, ranks)
-            _tick_ranks(ax, _with_room(axis, ranks))
+            _tick_ranks(ax, _with_room(axis, ranks), engineering=self.over_parameters)
 
 
 def rank_axis(items: Sequence[Run | RankAccuracyCurve], axis: str) -> RankAxis:
@@ -68,7 +71,8 @@ def rank_axis(items: Sequence[Run | RankAccuracyCurve], axis: str) -> RankAxis:
         RecordError: If a run does not know what its ranks cost.
         UnknownNameError: If there is no such axis.
     """
-    return RankAxis(tuple(axis_named(axis_of(axis, [item])) for item in items))
+    axes = tuple(axis_named(axis_of(axis, [item])) for item in items)
+    return RankAxis(axes, any(points_of(item) == "parameters" for item in items))
 
 
 def _space(ax: Axes, axis: Axis, ranks: Sequence[int]) -> None:
@@ -104,11 +108,12 @@ def _with_room(axis: Axis, ranks: Sequence[int]) -> list[int]:
     return [ranks[k] for k in reversed(shown)]
 
 
-def _tick_ranks(ax: Axes, shown: Sequence[int]) -> None:
-    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+def _tick_ranks(ax: Axes, shown: Sequence[int], *, engineering: bool) -> None:
+    from matplotlib.ticker import EngFormatter, FixedFormatter, FixedLocator, NullLocator
 
+    written = EngFormatter(places=0, sep="") if engineering else str
     ax.xaxis.set_major_locator(FixedLocator(shown))
-    ax.xaxis.set_major_formatter(FixedFormatter([str(rank) for rank in shown]))
+    ax.xaxis.set_major_formatter(FixedFormatter([written(rank) for rank in shown]))
     ax.xaxis.set_minor_locator(NullLocator())
 
 

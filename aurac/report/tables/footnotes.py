@@ -7,7 +7,7 @@ from aurac.analysis.grouping import sorted_labels
 from aurac.analysis.settings import Settings
 from aurac.quadrature import axis_named
 from aurac.report.numbers import value_text
-from aurac.report.tables.table_cells import unit
+from aurac.report.tables.table_cells import point_noun, unit
 from aurac.results import Run
 from aurac.statistics.cautions import FLAT
 from aurac.statistics.seeds import TARGETS
@@ -60,7 +60,23 @@ def _about_errors(compared: ComparedRuns) -> str:
 def about_axis(compared: ComparedRuns) -> list[str]:
     """Say what was integrated over, unless it is the default."""
     axis = axis_named(compared.settings.area["axis"])
-    return [] if axis.name == Settings().axis else [f"AURAC is the area over {axis.words} (axis {axis.name})."]
+    said = [] if axis.name == Settings().axis else [f"AURAC is the area over {axis.words} (axis {axis.name})."]
+    return [*about_budgets(compared), *said]
+
+
+def about_budgets(compared: ComparedRuns) -> list[str]:
+    """Say what the points of curves over parameters are; nothing for ranks."""
+    if point_noun(compared) == "rank":
+        return []
+    how: dict[str, list[str]] = {}
+    for run in compared.runs:
+        adapter = (run.seeds or (run,))[0].record.get("identity", {}).get("adapter", {})
+        how.setdefault(str(adapter.get("allocate", "uniform")), []).append(run.name)
+    shared = "; ".join(f"{rule}: {', '.join(names)}" for rule, names in how.items())
+    return [
+        "Points are budgets, numbers of parameters that an adapter may have; what the axes call a rank is a budget "
+        f"here. They are shared out over the layers by the rule in the adapter's folder ({shared})."
+    ]
 
 
 def _about_seeds(compared: ComparedRuns) -> list[str]:

@@ -15,6 +15,8 @@ from aurac.report.tables.table_cells import (
     heading,
     metric,
     place_text,
+    point_noun,
+    point_text,
     run_cell,
     unit,
     value_cell,
@@ -161,8 +163,8 @@ def _accuracies(compared: ComparedRuns, task: str) -> Table:
         factor = unit(compared, task)
         rows.append((TableCell(name), *(TableCell(value_text(known.get(rank), digits, unit=factor)) for rank in ranks)))
     return Table(
-        title=f"{task}: {metric(compared, task)} at each rank",
-        columns=("run", *map(str, ranks)),
+        title=f"{task}: {metric(compared, task)} at each {point_noun(compared)}",
+        columns=("run", *(point_text(compared, rank) for rank in ranks)),
         rows=tuple(rows),
     )
 
@@ -194,10 +196,10 @@ def _single(compared: ComparedRuns) -> Table:
         rows.append((TableCell(MACRO), *blank, TableCell(value), TableCell(_interval_text(macro, 100)), linear))
     method = "" if run.method == run.name else f"{run.method}, "
     return Table(
-        title=f"{run.name}: {method}value at each rank and AURAC ± standard error",
+        title=f"{run.name}: {method}value at each {point_noun(compared)} and AURAC ± standard error",
         columns=(
             *("task", "metric", "shots", "documents"),
-            *(f"r={rank}" for rank in ranks),
+            *(point_text(compared, rank, before="r=") for rank in ranks),
             *("AURAC", f"{100 * compared.settings.confidence_level:.4g}% interval", "linear"),
         ),
         rows=tuple(rows),

@@ -8,6 +8,7 @@ from typing import Any
 from aurac.analysis.adequacy import Adequacy, RankEvidence
 from aurac.analysis.compared import MACRO
 from aurac.analysis.recommended import EVERY_TASK, RecommendedRank
+from aurac.curve.curve import UNITS
 from aurac.report.numbers import MISSING, at_most_half, value_text, with_error
 from aurac.report.table import Table, TableCell
 from aurac.report.tables.cost import cost_table
@@ -64,6 +65,7 @@ def content(made: RecommendedRank) -> dict[str, Any]:
     return {
         "run": made.run.name,
         "rank": made.rank,
+        **({} if made.unit == "rank" else {"unit": made.unit}),
         "basis": made.basis,
         "every_task": made.every_task,
         "max_rank": made.max_rank,
@@ -102,12 +104,14 @@ def _answer(made: RecommendedRank) -> Table:
         rows.append(
             (
                 TableCell(task, bold=task == made.basis),
-                TableCell(str(test.rank), bold=task == made.basis),
+                TableCell(_number(made, test.rank), bold=task == made.basis),
                 TableCell(_share(made, test.rank)),
                 TableCell(_loss(found, unit)),
                 TableCell(MISSING if found.p_value is None else value_text(found.upper, found.stderr, unit=unit)),
                 TableCell(at_most_half(found.p_value)),
-                TableCell(MISSING if stopped is None else f"{stopped.rank} (p {at_most_half(stopped.p_value)})"),
+                TableCell(
+                    MISSING if stopped is None else f"{_number(made, stopped.rank)} (p {at_most_half(stopped.p_value)})"
+                ),
                 TableCell(MISSING if stopped is None else value_text(stopped.detectable, stopped.stderr, unit=unit)),
             )
         )
@@ -115,11 +119,17 @@ def _answer(made: RecommendedRank) -> Table:
         rank, bold = made.every_task, made.basis == EVERY_TASK
         blank = [TableCell(MISSING)] * 5
         rows.append(
-            (TableCell(EVERY_TASK, bold=bold), TableCell(str(rank), bold=bold), TableCell(_share(made, rank)), *blank)
+            (
+                TableCell(EVERY_TASK, bold=bold),
+                TableCell(_number(made, rank), bold=bold),
+                TableCell(_share(made, rank)),
+                *blank,
+            )
         )
     return Table(
-        title=f"{made.run.name}: recommended rank {made.rank} of {made.max_rank} ({_margin(made)})",
-        columns=("task", "rank", "size", "loss ± SE", "loss at most", "p", "not certified", "MDE"),
+        title=f"{made.run.name}: recommended {_point(made, made.rank)} of {_number(made, made.max_rank)} "
+        f"({_margin(made)})",
+        columns=("task", _noun(made), "size", "loss ± SE", "loss at most", "p", "not certified", "MDE"),
         rows=tuple(rows),
         notes=(*_sentences(made), *_explanations(made), *made.notes),
     )
@@ -133,7 +143,7 @@ def _evidence(made: RecommendedRank, task: str, test: Adequacy) -> Table:
         reference = e.p_value is None
         rows.append(
             (
-                TableCell(str(e.rank), bold=e.rank == test.rank),
+                TableCell(_number(made, e.rank), bold=e.rank == test.rank),
                 TableCell(_share(made, e.rank)),
                 TableCell(value_text(e.accuracy, digits, unit=unit)),
                 TableCell(_loss(e, unit)),
@@ -145,9 +155,9 @@ def _evidence(made: RecommendedRank, task: str, test: Adequacy) -> Table:
             )
         )
     return Table(
-        title=f"{task}: evidence from full rank down, {test.n_documents} documents",
+        title=f"{task}: evidence from {_full(made)} down, {test.n_documents} documents",
         columns=(
-            *("rank", "size", "score", "loss ± SE"),
+            *(_noun(made), "size", "score", "loss ± SE"),
             *("loss at most", "p", "MDE", "differ", "verdict"),
         ),
         rows=tuple(rows),
@@ -157,9 +167,9 @@ def _evidence(made: RecommendedRank, task: str, test: Adequacy) -> Table:
 def cost_tables(made: RecommendedRank) -> list[Table]:
     """Return the table of costs; none where neither the weights are at hand nor times were measured."""
     lines = [made.cost_at(rank) for rank in made.tested_ranks]
-    if all(line.parameters is None for line in lines):
+    if made.unit != "rank" or all(line.parameters is None for line in lines):  # a budget is its own cost
         return []
-    title = f"{made.run.name}: cost of each rank"
+    title = f"{made.run.name}: cost of each {_noun(made)}"
     return [cost_table(lines, title=title, best=made.rank, profile=made.profile)]
 
 
@@ -167,41 +177,52 @@ def _sentences(made: RecommendedRank) -> list[str]:
     """Say the answer in words: what is certified, what is not, and what the documents could have shown."""
     size = f"{_share(made, made.rank)} of the adapter's parameters"
     if made.basis == EVERY_TASK:
-        return [f"Rank {made.rank} ({size}) is adequate on every task by itself; they have no common mean."]
+        return [
+            f"{_point(made, made.rank).capitalize()} ({size}) is adequate on every task by itself; they have no common "
+            "mean."
+        ]
     test, what = made.tests[made.basis], "the mean over tasks" if made.basis == MACRO else made.basis
+    noun = _noun(made)
     unit, points = _unit(test), " points" if test.bounded else ""
     margin = f"{made.margin * unit:.2f}{points}"
     if len(test.evidence) == 1:
-        return [f"Only rank {test.rank} was measured on {what}, so there is no smaller rank to recommend."]
+        return [f"Only {_point(made, test.rank)} was measured on {what}, so there is no smaller {noun} to recommend."]
     if test.rank == test.max_rank:
-        said = [f"No rank below {test.max_rank} is certified to lose less than {margin} on {what}: serve full rank."]
+        said = [
+            f"No {noun} below {_number(made, test.max_rank)} is certified to lose less than {margin} on {what}: serve "
+            f"{_full(made)}."
+        ]
     else:
         found = next(e for e in test.evidence if e.rank == test.rank)
         said = [
-            f"Rank {test.rank} ({size}) loses less than {margin} to rank {test.max_rank} on {what} "
-            f"(p {_equals(found.p_value)}), and so does every larger rank measured."
+            f"{_point(made, test.rank).capitalize()} ({size}) loses less than {margin} to "
+            f"{_point(made, test.max_rank)} on {what} (p {_equals(found.p_value)}), and so does every larger {noun} "
+            "measured."
         ]
     if (stopped := _stopped(test)) is not None:
         reach = value_text(stopped.detectable, stopped.stderr, unit=unit)
         said.append(
-            f"Rank {stopped.rank} could not be certified (p {_equals(stopped.p_value)}); that is no proof that it is "
-            f"worse. On these {test.n_documents} documents a rank that loses nothing is certified with 80 % power for "
-            f"a margin of {reach}{points} (MDE) or more."
+            f"{_point(made, stopped.rank).capitalize()} could not be certified (p {_equals(stopped.p_value)}); that "
+            f"is no proof that it is worse. On these {test.n_documents} documents a {noun} that loses nothing is "
+            f"certified with 80 % power for a margin of {reach}{points} (MDE) or more."
         )
-    if few := [str(e.rank) for e in test.evidence if e.status in {"certified", "failed"} and e.deviating < 10]:
+    if few := [
+        _number(made, e.rank) for e in test.evidence if e.status in {"certified", "failed"} and e.deviating < 10
+    ]:
         said.append(
-            f"At rank {', '.join(few)} fewer than 10 documents differ from full rank: the level of the test there is "
-            "anything from 0 to 7 %, not exactly the one asked for."
+            f"At {noun} {', '.join(few)} fewer than 10 documents differ from {_full(made)}: the level of the test "
+            "there is anything from 0 to 7 %, not exactly the one asked for."
         )
     return said
 
 
 def _explanations(made: RecommendedRank) -> list[str]:
     said = [
-        "Fixed-sequence non-inferiority (Maurer, Hothorn and Lehmacher 1995): ranks are tested from full rank down at "
-        f"level {made.alpha:g} until the first that fails, so each row names an inadequate rank with a probability of "
-        f"at most {made.alpha:g}. Loss: full rank minus this rank, paired over documents; at most: its one-sided "
-        f"{1 - made.alpha:.0%} bound. {_target(made)} Size: share of the adapter's parameters."
+        f"Fixed-sequence non-inferiority (Maurer, Hothorn and Lehmacher 1995): {_noun(made)}s are tested from "
+        f"{_full(made)} down at level {made.alpha:g} until the first that fails, so each row names an inadequate "
+        f"{_noun(made)} with a probability of at most {made.alpha:g}. Loss: {_full(made)} minus this {_noun(made)}, "
+        f"paired over documents; at most: its one-sided {1 - made.alpha:.0%} bound. {_target(made)} Size: share of the "
+        "adapter's parameters."
     ]
     if passages := sum(test.n_clusters or 0 for task, test in made.tests.items() if task != MACRO):
         said.append(f"Documents that share a passage count together: {passages} passages.")
@@ -209,7 +230,10 @@ def _explanations(made: RecommendedRank) -> list[str]:
         said.append("± ?: all documents lose the same; what their number leaves open is in at most, p and MDE.")
     measured = max(test.max_rank for test in made.tests.values())
     if measured < made.max_rank:
-        said.append(f"The reference is rank {measured}, the largest that was measured, not {made.max_rank}.")
+        said.append(
+            f"The reference is {_point(made, measured)}, the largest that was measured, not "
+            f"{_number(made, made.max_rank)}."
+        )
     return said
 
 
@@ -235,6 +259,23 @@ def _loss(e: RankEvidence, unit: float) -> str:
     if e.p_value is None:
         return MISSING
     return with_error(e.loss, e.stderr, unit=unit, sign=True)
+
+
+def _noun(made: RecommendedRank) -> str:
+    return UNITS[made.unit]
+
+
+def _number(made: RecommendedRank, rank: int) -> str:
+    return str(rank) if made.unit == "rank" else f"{rank:,}"
+
+
+def _point(made: RecommendedRank, rank: int) -> str:
+    return f"{_noun(made)} {_number(made, rank)}"
+
+
+def _full(made: RecommendedRank) -> str:
+    """Return what the largest point is called."""
+    return "full rank" if made.unit == "rank" else "the whole adapter"
 
 
 def _share(made: RecommendedRank, rank: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from aurac.analysis.compared import MACRO, ComparedRuns
 from aurac.analysis.each_seed import every_seed
+from aurac.curve.curve import UNITS
 from aurac.report.tables.gain import gain_of
 from aurac.results import Run
 
@@ -66,7 +67,8 @@ def _record(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
         row |= {"aurac_target": interval.target if interval else None}
     if score:
         row |= {
-            f"rank_{rank}": float(value) for rank, value in zip(score.curve.ranks, score.curve.accuracies, strict=True)
+            f"{UNITS[score.curve.unit]}_{rank}": float(value)
+            for rank, value in zip(score.curve.ranks, score.curve.accuracies, strict=True)
         }
     return row | _gain(compared, run, task)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from string import ascii_lowercase
 
 from aurac.analysis.compared import MACRO, ComparedRuns, Result
+from aurac.curve.curve import UNITS
 from aurac.report.numbers import MISSING, p_text, with_error
 from aurac.report.table import TableCell
 from aurac.results import Run
@@ -21,6 +22,16 @@ def metric(compared: ComparedRuns, task: str) -> str:
     """Return the metric's name, with an arrow where lower is better."""
     curve = compared.score(compared.baseline, task).curve
     return f"{curve.metric or 'accuracy'}{'' if curve.higher_is_better else ' ↓'}"
+
+
+def point_noun(compared: ComparedRuns) -> str:
+    """Return what a point of the curves is called: rank, or budget."""
+    return UNITS[compared.score(compared.baseline, compared.tasks[0]).curve.unit]
+
+
+def point_text(compared: ComparedRuns, point: int, *, before: str = "") -> str:
+    """Return a rank with what comes before it, or a budget."""
+    return f"{before}{point}" if point_noun(compared) == "rank" else f"{point:,}"
 
 
 def heading(compared: ComparedRuns, task: str) -> str:
