@@ -90,6 +90,7 @@ class ScoreOptions:
         verify: Engine server: compare a few tokens at every rank with the local adapter first.
         trust_remote_code: Run code that comes with the base model.
         confirm_unsafe: Build tasks that run code which the model wrote.
+        report_to: Trackers that get every curve and AURAC: tensorboard, trackio, wandb; a step is a rank.
         progress: Show a bar on standard error.
     """
 
@@ -124,6 +125,7 @@ class ScoreOptions:
     verify: bool = False
     trust_remote_code: bool = False
     confirm_unsafe: bool = False
+    report_to: tuple[str, ...] = ()
     progress: bool = field(default=True, metadata={"option": False})
 
     def __post_init__(self) -> None:

@@ -68,7 +68,9 @@ def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run 
     """Do what `score` does, with the options as one object."""
     from aurac.harness.protocols import parse_tasks
     from aurac.harness.task_names import check_names
+    from aurac.workflows.trackers import check_trackers, report
 
+    check_trackers(options.report_to)
     # Before anything that imports torch.
     check_names(parse_tasks(options.tasks, protocol=options.protocol), include_path=options.include_path)
     from aurac_adapters import read_ranked
@@ -77,7 +79,10 @@ def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run 
         check_alone()
     check_engine(options)
     join_processes(options.engine)
-    return measure(read_ranked(adapter), options, options.out or Path(adapter) / nested_folder(options))
+    run = measure(read_ranked(adapter), options, options.out or Path(adapter) / nested_folder(options))
+    if run is not None:
+        report(run, options.report_to)
+    return run
 
 
 def nested_folder(options: ScoreOptions) -> str:
