@@ -22,6 +22,7 @@ ENGINES = Registry(
     {
         "aurac": "aurac.harness.in_memory:AURAC",
         "hflm": "aurac.harness.in_memory:HFLM",
+        "vllm": "aurac.harness.in_vllm.engine:VLLM",
         "server": "aurac.harness.server.engine:SERVER",
     },
     group="aurac.engines",

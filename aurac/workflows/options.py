@@ -83,7 +83,7 @@ class ScoreOptions:
         fewshot_as_multiturn: With a chat template: examples are turns of the conversation (default: yes).
         cluster: Field that documents share, such as passage or subject; none (default: passage, context, article ...).
         no_merge: Do not merge each rank into float32 base weights, which is faster.
-        engine: Who answers: aurac (shares work between prompts and ranks), hflm (lm-eval's own model class), server.
+        engine: Who answers: aurac (shares work between prompts and ranks), hflm (lm-eval's own model), vllm, a server.
         url: Engine server: address of an OpenAI-compatible server, up to /v1.
         served_name: Engine server: what it calls rank {rank} (default: r{rank}).
         load_ranks: Engine server: load the ranks into a running vLLM, and take them away afterwards.

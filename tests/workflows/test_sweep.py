@@ -77,7 +77,7 @@ def test_an_option_that_there_is_not_is_answered_with_the_near_ones() -> None:
         ({"precision": 1, "audit": 0.2}, OptionError, "precision and audit were both given.*Give one"),
         ({"precision": 1, "limit": 8}, OptionError, "limit and precision were both given.*no random part of a task"),
         ({"inference": "prefixes"}, UnknownNameError, "unknown inference rule 'prefixes'. Did you mean 'prefix'"),
-        ({"engine": "vlm"}, UnknownNameError, "unknown engine 'vlm'. Known: aurac, hflm, server"),
+        ({"engine": "vlm"}, UnknownNameError, "unknown engine 'vlm'. Did you mean 'vllm'"),
     ],
 )
 def test_a_value_that_an_option_cannot_have_is_refused_before_anything_is_read(

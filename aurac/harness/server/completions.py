@@ -59,7 +59,7 @@ def chain(client: Client, model: str, rows: Sequence[Row], targets: Sequence[int
     """
     body = {
         "prompt": [list(row) for row in rows],
-        "logprobs": len(targets),
+        "logprobs": 1,
         "logprob_token_ids": list(targets),
         "return_tokens_as_token_ids": True,
         "max_tokens": 1,

@@ -18,6 +18,7 @@ from aurac.harness.server.probe import Abilities
 
 PROMPTS = 8  # in one call
 CALLS = 4  # at a time
+_TARGETS = 100  # tokens whose log-probabilities one call asks for; vLLM takes 128
 _ROUND = 128  # queries whose answers are waited for together
 # A chain sends a prompt for every token of the continuation, each with the whole context, which the server's prefix
 # cache gives back in blocks; below so many context tokens for each of these, sending it once with echo is faster
@@ -141,11 +142,14 @@ class ServerLM(HostedLM):
         self._check_room(list(wanted), 1)
         alike: dict[tuple[int, ...], list[tuple[int, ...]]] = {}  # one call has one list of targets
         for row, targets in wanted.items():
-            alike.setdefault(tuple(sorted(targets)), []).append(row)
+            for some in _batches(sorted(targets), _TARGETS):
+                alike.setdefault(tuple(some), []).append(row)
         jobs = [(targets, part) for targets, rows in alike.items() for part in _batches(rows, self.batch_size)]
         said: dict[tuple[int, ...], Position] = {}
         for (_, rows), found in self._several(lambda job: chain(self.client, self.model_name, job[1], job[0]), jobs):
-            said |= dict(zip(rows, found, strict=True))
+            for row, position in zip(rows, found, strict=True):
+                known = said[row].values if row in said else {}
+                said[row] = Position({**known, **position.values}, position.likeliest)
         for i in which:
             steps = list(_steps(queries[i]))
             greedy = all(said[row].likeliest == target for row, target in steps)
