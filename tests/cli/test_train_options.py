@@ -44,6 +44,7 @@ def test_what_is_not_asked_for_has_the_defaults_of_the_configuration(
         (("--frozen",), "method", DyLora(max_rank=16, frozen=True)),
         (("--chat-template",), "chat_template", True),
         (("--packing",), "packing", True),
+        (("--attn-implementation", "eager"), "attn_implementation", "eager"),
         (("--compile",), "compile", True),
         (("--load-in-4bit",), "load_in", "4bit"),
         (("--load-in-8bit",), "load_in", "8bit"),

@@ -31,6 +31,7 @@ TRAINING: dict[str, tuple[str, Any]] = {
     "compile": ("true", True),
     "load_in": ('"4bit"', "4bit"),
     "packing": ("true", True),
+    "attn_implementation": ('"eager"', "eager"),
     "trust_remote_code": ("true", True),
     "adapter_dtype": ('"base"', "base"),
     "init": ('"authors"', "authors"),

@@ -15,7 +15,12 @@ from aurac.errors import AdapterError, ModelError, UnknownNameError
 
 
 def load_base(
-    name: str, *, dtype: torch.dtype, load_in: Literal["4bit", "8bit"] | None = None, trust_remote_code: bool = False
+    name: str,
+    *,
+    dtype: torch.dtype,
+    load_in: Literal["4bit", "8bit"] | None = None,
+    trust_remote_code: bool = False,
+    attn_implementation: str | None = None,
 ) -> tuple[PreTrainedModel, Any]:
     """Return a causal language model and its tokenizer.
 
@@ -24,6 +29,7 @@ def load_base(
         dtype: Of the weights in memory; of the arithmetic, where they are quantised.
         load_in: Quantise the linear layers with bitsandbytes.
         trust_remote_code: Whether code that comes with the model may run.
+        attn_implementation: How attention is computed, a name of transformers; None leaves it to transformers.
 
     Raises:
         ModelError: If there is no such model, or it cannot be read; weights other than safetensors are not read. If
@@ -32,14 +38,28 @@ def load_base(
     check_no_adapter(name)
     check_folder(name)
     tokenizer = read_tokenizer(name, _no_model, trust_remote_code=trust_remote_code)
-    return load_model(name, dtype=dtype, load_in=load_in, trust_remote_code=trust_remote_code), tokenizer
+    model = load_model(
+        name,
+        dtype=dtype,
+        load_in=load_in,
+        trust_remote_code=trust_remote_code,
+        attn_implementation=attn_implementation,
+    )
+    return model, tokenizer
 
 
 def load_model(
-    name: str, *, dtype: torch.dtype, load_in: Literal["4bit", "8bit"] | None = None, trust_remote_code: bool = False
+    name: str,
+    *,
+    dtype: torch.dtype,
+    load_in: Literal["4bit", "8bit"] | None = None,
+    trust_remote_code: bool = False,
+    attn_implementation: str | None = None,
 ) -> PreTrainedModel:
     """Do what `load_base` does, without a tokenizer."""
-    options = {"quantization_config": _quantization(load_in, dtype)} if load_in else {}
+    options: dict[str, Any] = {"quantization_config": _quantization(load_in, dtype)} if load_in else {}
+    if attn_implementation is not None:
+        options["attn_implementation"] = attn_implementation
     check_no_adapter(name)
     check_folder(name)
     model: PreTrainedModel = read_model(name, _no_model, trust_remote_code=trust_remote_code, dtype=dtype, **options)

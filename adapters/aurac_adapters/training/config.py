@@ -21,7 +21,7 @@ INITS = Registry(
 
 FREE = ("out", "checkpoint_steps", "report_to", "progress")
 """Fields that do not change the adapter: a training may go on with others."""
-ADDED_LATER = ("init", "adapter_dtype", "prompt_style", "warmup_ratio")
+ADDED_LATER = ("init", "adapter_dtype", "prompt_style", "warmup_ratio", "attn_implementation")
 """Fields that older records of trainings lack; there they had the value that is the default."""
 
 
@@ -69,6 +69,8 @@ class TrainingConfig:
         chat_template: Write the examples in the tokenizer's chat template; data of messages need it.
         compile: Compile the model with torch.compile; one graph serves all ranks.
         load_in: Quantise the base model with bitsandbytes while loading it. None keeps it in `dtype`.
+        attn_implementation: How attention is computed, a name of transformers ("eager", "sdpa", "flash_attention_2").
+            None leaves it to transformers. On a CPU in bfloat16 eager is faster for short examples (docs/training.md).
         packing: Put the examples of a forward pass into one row, without padding. The loss is the same.
         trust_remote_code: Run code that comes with the base model.
         report_to: Trackers that transformers knows ("tensorboard", "wandb").
@@ -99,6 +101,7 @@ class TrainingConfig:
     chat_template: bool = False
     compile: bool = False
     load_in: Literal["4bit", "8bit"] | None = field(default=None, metadata={"switches": True})
+    attn_implementation: str | None = field(default=None, metadata={"metavar": "NAME"})
     packing: bool = False
     trust_remote_code: bool = False
     report_to: tuple[str, ...] = ()

@@ -90,6 +90,7 @@ def train(config: TrainingConfig) -> Path:
         dtype=dtype,
         load_in=config.load_in,
         trust_remote_code=config.trust_remote_code,
+        attn_implementation=config.attn_implementation,
     )
     check_target_modules(base, config.target_modules)
     data = _tokenized_data(config, examples, base, tokenizer)
