@@ -84,13 +84,13 @@ def changed(recipe: Path, old: str, new: str) -> Path:
 # 5 curves * 69 + 5 = 350; further (2 + 1 + 2 + 6) * 2 = 22 and (2 + 1 + 2 + 9) * 2 = 28 trainings; scorings
 # 6 curves * (3 seeds * 2 suites - 1) = 30 for gsm8k, 6 * (3 * 1 - 1) = 12 for platypus.
 _LLAMA = [(237, 350, 22, 30), (252, 350, 28, 30), (237, 350, 22, 12), (252, 350, 28, 12)]
-# smollm2-135m-people: 3 methods * 3 rates = 9 trainings; 9 curves * 3 = 27; the other seeds: lora (2 rules and svd-lora) and
+# -people: 3 methods * 3 rates = 9 trainings; 9 curves * 3 = 27; the other seeds: lora (2 rules and svd-lora) and
 # matryoshka (4 rules) up to 3 settings, dylora 2, so 8 * 2 = 16; 9 curves * 3 seeds * 2 suites = 54, none the choice's.
 # -authors: 3 methods * 8 settings = 24; 6 curves * 8 = 48; one seed, so none; 6 * 1 * 1.
 BY_HAND = {
-    # 3 methods * 4 rates, and 4 ranks of the grid * 2 rates (rank 16 is a plain LoRA's) + 2 = 22 trainings; 9 curves * 4
-    # and the grid's 2 = 38; at most 3 settings of LoRA, 4 of MatryoshkaLoRA, 2 of DyLoRA for the 2 other seeds, and 5
-    # ranks of the grid = 28; 10 curves * 3 seeds = 30.
+    # 3 methods * 4 rates, and (4 ranks + the one that is plain LoRA's) * 2 rates of the grid = 22 trainings; 9 curves * 4
+    # and the grid's 2 = 38; the other seeds: LoRA up to 3 settings, MatryoshkaLoRA 4, DyLoRA 2 and the grid's 5 ranks,
+    # so 14 * 2 = 28; 10 curves * 3 seeds = 30.
     "smollm2-135m": [(22, 38, 28, 30)],
     "smollm2-135m-people": [(9, 27, 16, 54)],
     "smollm2-135m-authors": [(24, 48, 0, 6)],

@@ -60,6 +60,5 @@ def test_wrong_choices_differ_in_one_word_or_in_particle_and_order(made: dict[st
 
 def test_lm_eval_builds_the_tasks() -> None:
     suite = build_suite(parse_tasks(",".join(ASKED)), include_path=LANGUAGE, progress=False)
-    assert {name: len(leaf.documents) for name, leaf in suite.leaves.items()} == dict(
-        language_words=256, language_grammar=256, language_choice=128
-    )
+    sizes = {"language_words": 256, "language_grammar": 256, "language_choice": 128}
+    assert {name: len(leaf.documents) for name, leaf in suite.leaves.items()} == sizes
