@@ -186,3 +186,14 @@ def test_the_committed_records_were_all_made_alike() -> None:
         runs = [load(path.parent) for path in sorted((RESULTS / suite).glob("*/run.json"))]
         assert {numeric_path(run).dtype for run in runs} == {"float32"}
         assert about_paths(*runs) == []
+
+
+def test_versions_of_the_program_behind_one_engine_are_told_apart(measured: Make) -> None:
+    runs = [measured(name, engine="server", dtype="as served", merged=None) for name in ("one", "two")]
+    served = [
+        replace(run, record={**run.record, "engine": {"software": software}})
+        for run, software in zip(runs, ("vllm 0.32.0", "vllm 0.33.0"), strict=True)
+    ]
+    (note,) = about_paths(*served)
+    assert "program behind the engine: vllm 0.32.0 for one, vllm 0.33.0 for two" in note
+    assert about_paths(served[0], replace(served[0], name="again")) == []
