@@ -1,6 +1,6 @@
 """Engine `vllm`: HFLM's numbers over the local adapter, rows that nobody wrote are never read, one start for all ranks.
 
-vLLM itself is run by `make test-serving`; here its place is taken by a stand-in with its cache and its traps.
+vLLM itself is not run by the suite; here its place is taken by a stand-in with its cache and its traps.
 """
 
 from __future__ import annotations
