@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOWEST ?= .venv-lowest
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow test-lowest goldens lint pyright wheel docs leaderboard validate soak clean
+.PHONY: demo test test-slow test-lowest test-clusters goldens lint pyright wheel docs leaderboard validate soak clean
 
 demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
 	$(BIN)/aurac demo --out demo
@@ -16,6 +16,10 @@ test: $(INSTALLED)  ## the default suite, about 5 minutes on 2 cores
 
 test-slow: $(INSTALLED)  ## what the default suite leaves out
 	$(BIN)/python -m pytest -m slow
+
+test-clusters: $(INSTALLED)  ## benchmarks on a two-node Ray cluster and submitit's queue on this machine, with kills
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,slurm]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/workflows/test_clusters.py tests/workflows/test_executors.py -m "slow or not slow"
 
 test-lowest:  ## the default suite with the lowest versions that pyproject.toml allows, in an environment of its own
 	$(PYTHON) -m venv $(LOWEST)

@@ -15,6 +15,7 @@ AuracError
 ├── RecordError (ValueError)         a run record that is damaged, or of another run
 │   └── MissingRecordError (FileNotFoundError)   there is none where it was looked for
 ├── ComparisonError (ValueError)     runs that cannot be compared
+├── ExecutorError (RuntimeError)     a cluster that cannot be used, or a job that it lost
 └── TrainingError (RuntimeError)     a training that cannot go on
 
 A message says what was wrong, what was given, what is allowed and what to do next, in one or two sentences. The command
@@ -81,6 +82,10 @@ class MissingRecordError(RecordError, FileNotFoundError):
 
 class ComparisonError(AuracError, ValueError):
     """Runs that cannot be compared."""
+
+
+class ExecutorError(AuracError, RuntimeError):
+    """A cluster that cannot be used, or a job that it lost."""
 
 
 class TrainingError(AuracError, RuntimeError):

@@ -4,6 +4,7 @@ Examples:
   aurac bench benchmarks/recipes/testbed.toml --out runs/testbed --dry-run
   aurac bench benchmarks/recipes/testbed.toml --out runs/testbed --jobs 2
   aurac bench my-recipe.toml --out runs/mine --format markdown > table.md
+  aurac bench my-recipe.toml --out runs/mine --executor ray --gpus 0.25
 
 A recipe is a TOML file: base models, data, ranks, methods with their grids, seeds, tasks (docs/benchmark.md). What is
 to be done is printed first. The same command goes on where it was interrupted and does again what failed; what is done
@@ -19,6 +20,7 @@ from pathlib import Path
 from aurac.cli.options import positive
 from aurac.errors import RecipeError
 from aurac.report.formats import FORMATS
+from aurac.workflows.executors import EXECUTORS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,20 +38,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         type=positive,
-        default=1,
         metavar="N",
-        help="trainings or scorings at a time, each a process (default: 1)",
+        help="trainings or scorings at a time, each a process (default: 1 here, as many as there is room on a cluster)",
+    )
+    add_executor(parser)
+    parser.add_argument(
+        "--shard", metavar="I/N", help="do part I of N only, for any other scheduler (a job array); needs no other part"
     )
     parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
+
+
+def add_executor(parser: argparse.ArgumentParser) -> None:
+    """Declare where jobs run, and what they are given there."""
+    group = parser.add_argument_group("where it runs")
+    group.add_argument(
+        "--executor",
+        choices=tuple(EXECUTORS),
+        default="local",
+        help="this machine, a Ray cluster (pip install 'aurac[ray]') or SLURM ('aurac[slurm]') (default: local)",
+    )
+    group.add_argument("--address", metavar="HOST:PORT", help="of the Ray cluster (default: RAY_ADDRESS, else here)")
+    group.add_argument(
+        "--gpus",
+        type=amount,
+        metavar="X",
+        help="GPUs for each job; with Ray 0.25 lets four share one (default: 1 if any)",
+    )
+    group.add_argument("--cpus", type=positive, metavar="N", help="cores for each job, with Ray or SLURM")
+    group.add_argument(
+        "--slurm",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a parameter of submitit, such as partition=gpu or timeout_min=240; may be repeated",
+    )
+
+
+def amount(text: str) -> float:
+    """Return a number of GPUs, 0 or more; a fraction below 1, else a whole number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not (0 <= value <= 1 or (1 < value < 1e6 and value == int(value))):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of GPUs: a fraction up to 1, or a whole number")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
     """Plan, do, print; 1 if something failed."""
     from aurac.workflows.bench.counting import plan_lines
+    from aurac.workflows.bench.jobs import read_shard
     from aurac.workflows.bench.plan import studies
     from aurac.workflows.bench.recipe import read_recipe
-    from aurac.workflows.bench.running import check_folder, run_recipe
+    from aurac.workflows.bench.running import LOGS, check_folder, run_recipe
+    from aurac.workflows.executors import Resources
 
+    shard = read_shard(args.shard) if args.shard else None
     recipe = read_recipe(args.recipe)
     copies = dict(map(_copy, args.copy))
     lines = plan_lines(recipe, studies(recipe, args.out, copies))
@@ -58,7 +103,16 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         return 0
     failed: dict[str, str] = {}
-    for outcome, errors in run_recipe(recipe, args.out, jobs=args.jobs, copies=copies):
+    resources = Resources(
+        folder=args.out / LOGS,
+        jobs=args.jobs,
+        address=args.address,
+        gpus=args.gpus,
+        cpus=args.cpus,
+        settings=tuple(args.slurm),
+    )
+    done = run_recipe(recipe, args.out, executor=args.executor, resources=resources, shard=shard, copies=copies)
+    for outcome, errors in done:
         failed |= errors
         if outcome is not None:
             print(outcome.render(args.format), end="")
