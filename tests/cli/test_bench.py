@@ -89,8 +89,8 @@ _LLAMA = [(237, 350, 22, 30), (252, 350, 28, 30), (237, 350, 22, 12), (252, 350,
 # -authors: 3 methods * 8 settings = 24; 6 curves * 8 = 48; one seed, so none; 6 * 1 * 1.
 BY_HAND = {
     # 3 methods * 4 rates, and (4 ranks + a plain LoRA) * 2 rates of the grid = 22 trainings; 9 curves *
-    # 4 and the grid's 2 = 38; the other seeds: LoRA up to 3 settings, MatryoshkaLoRA 4, DyLoRA 2 and the grid's 5 ranks,
-    # so 14 * 2 = 28; 10 curves * 3 seeds = 30.
+    # 4 and the grid's 2 = 38; the other seeds: LoRA up to 3 settings, MatryoshkaLoRA 4, DyLoRA 2, and 5 ranks of the
+    # grid, so 14 * 2 = 28; 10 curves * 3 seeds = 30.
     "smollm2-135m": [(22, 38, 28, 30)],
     "smollm2-135m-people": [(9, 27, 16, 54)],
     "smollm2-135m-authors": [(24, 48, 0, 6)],
