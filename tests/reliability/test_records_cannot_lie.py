@@ -168,9 +168,9 @@ def test_score_names_damage_sets_it_aside_and_measures_only_that_again(
 def test_schema_versions_are_checked_both_ways(world: World, tmp_path: Path) -> None:
     sidecar = world.adapter / "aurac_adapter.json"
     (tmp_path / "training").mkdir()
-    for version in (0, 2):
+    for version in (0, 3):
         change_json(world.record / "run.json", schema_version=version)
-        with pytest.raises(RecordError, match=rf"has schema version {version}, this aurac reads 1\."):
+        with pytest.raises(RecordError, match=rf"has schema version {version}, this aurac reads 1 and 2\."):
             load(world.record)
         sidecar.write_text(json.dumps({"schema_version": version}))
         with pytest.raises(AdapterError, match=rf"has schema version {version}, this aurac reads version 1\."):

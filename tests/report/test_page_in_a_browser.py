@@ -121,15 +121,18 @@ def test_a_point_tells_its_value_interval_and_documents_to_pointer_and_keyboard(
 
 
 def test_axis_task_intervals_and_rows_can_be_chosen(page: Any) -> None:
-    def places() -> list[str]:
-        return [dot.get_attribute("cx") for dot in every(page, "circle.dot")]
+    def dots(name: str) -> list[str]:
+        # In one step: the page may draw anew between two.
+        read = "return [...document.querySelectorAll('circle.dot')].map(dot => dot.getAttribute(arguments[0]))"
+        found: list[str] = page.execute_script(read, name)
+        return found
 
-    before = places()
+    before = dots("cx")
     choose(page, "axis", "linear")
-    assert places() != before
-    heights = [dot.get_attribute("cy") for dot in every(page, "circle.dot")]
+    assert dots("cx") != before
+    heights = dots("cy")
     choose(page, "task", "hella")
-    assert [dot.get_attribute("cy") for dot in every(page, "circle.dot")] != heights
+    assert dots("cy") != heights
     assert every(page, "line.bar")
     find(page, ".tools input[type=checkbox]").click()
     assert every(page, "line.bar") == []
