@@ -153,6 +153,7 @@ def test_results_are_quiet_and_progress_goes_to_standard_error(
     assert printed.out == ""
     assert "3/3" in printed.err
     assert "loss=" in printed.err
+    assert "tokens/s=" in printed.err
     assert "{" not in printed.err
 
 

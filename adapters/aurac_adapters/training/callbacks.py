@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,15 @@ class MethodCallback(TrainerCallback):  # type: ignore[misc]
 
 
 class LossBar(ProgressCallback):  # type: ignore[misc]
-    """Trainer's progress bar with the loss beside it; the original prints a dictionary a line to standard output."""
+    """Trainer's progress bar with loss and speed beside it; the original prints a dictionary a line to standard output.
+
+    The bar itself says how much time is left.
+    """
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Open the bar, and start to count tokens: those before an interruption took no time of this call."""
+        super().on_train_begin(args, state, control)
+        self.began, self.tokens = time.perf_counter(), state.num_input_tokens_seen
 
     def on_log(
         self,
@@ -91,9 +100,10 @@ class LossBar(ProgressCallback):  # type: ignore[misc]
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """Show the mean loss since the last log."""
+        """Show the mean loss since the last log, and the tokens of a second since the training began."""
         if self.training_bar is not None and logs and "loss" in logs:
-            self.training_bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
+            speed = (state.num_input_tokens_seen - self.tokens) / (time.perf_counter() - self.began)
+            self.training_bar.set_postfix({"loss": f"{logs['loss']:.3f}", "tokens/s": f"{speed:,.0f}"}, refresh=False)
 
 
 def require_finite(adapter: NestedAdapter, step: int) -> None:
