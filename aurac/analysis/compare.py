@@ -9,7 +9,6 @@ from os import PathLike
 from aurac.analysis.compared import MACRO, ComparedRuns, Result
 from aurac.analysis.compute import compute
 from aurac.analysis.cost_axes import common_axis
-from aurac.analysis.documents_that_share import by_field
 from aurac.analysis.equality import equivalences
 from aurac.analysis.families import FAMILIES, with_families
 from aurac.analysis.flat import flat_notes
@@ -19,6 +18,7 @@ from aurac.analysis.macro import add_macro
 from aurac.analysis.other_axis import with_other_axis
 from aurac.analysis.pairs import all_pairs
 from aurac.analysis.part_notes import part_notes
+from aurac.analysis.passages import by_field
 from aurac.analysis.path_notes import path_notes
 from aurac.analysis.settings import Settings
 from aurac.analysis.units import in_one_unit

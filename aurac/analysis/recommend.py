@@ -9,9 +9,9 @@ from typing import Any
 from aurac.analysis.adapter_size import full_rank
 from aurac.analysis.adequacy import Adequacy, smallest_rank
 from aurac.analysis.compared import MACRO
-from aurac.analysis.documents_that_share import by_field
 from aurac.analysis.grouping import as_run, by_method, pool
 from aurac.analysis.joining import common_tasks, distinct, join
+from aurac.analysis.passages import by_field
 from aurac.analysis.recommended import RecommendedRank
 from aurac.analysis.units import over_parameters
 from aurac.curve.curve import RankAccuracyCurve

@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL=DIR",
         help="a copy of one of the recipe's base models on this machine, used instead; may be repeated",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print what is to be done, and do nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what is done, left, running and failed, and do nothing"
+    )
     parser.add_argument(
         "--jobs",
         type=positive,
@@ -87,6 +89,7 @@ def amount(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, do, print; 1 if something failed."""
+    from aurac.workflows.bench.activity import activity_lines
     from aurac.workflows.bench.counting import plan_lines
     from aurac.workflows.bench.jobs import read_shard
     from aurac.workflows.bench.plan import studies
@@ -97,8 +100,11 @@ def run(args: argparse.Namespace) -> int:
     shard = read_shard(args.shard) if args.shard else None
     recipe = read_recipe(args.recipe)
     copies = dict(map(_copy, args.copy))
-    lines = plan_lines(recipe, studies(recipe, args.out, copies))
+    found = studies(recipe, args.out, copies)
+    lines = plan_lines(recipe, found)
     check_folder(args.out, recipe)
+    if args.dry_run:
+        lines += activity_lines(recipe, found, args.out)
     print("\n".join(lines), file=sys.stdout if args.dry_run else sys.stderr, flush=True)
     if args.dry_run:
         return 0

@@ -9,13 +9,24 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from aurac.curve.checks import (
+    Matrix,
+    as_accuracies,
+    as_base_scores,
+    as_matrix,
+    check_clusters,
+    check_documents,
+    check_seeds,
+    check_values,
+    frozen,
+    merge_duplicates,
+    sorted_ranks,
+)
 from aurac.curve.part import Part
 from aurac.curve.seeds import SeedScores
 from aurac.curve.strata import Strata
 from aurac.errors import CurveError, UnknownNameError
-from aurac.quadrature import Axis, Vector, as_floats, check_ranks, weights
-
-Matrix = npt.NDArray[np.float64]
+from aurac.quadrature import Axis, Vector, check_ranks, weights
 
 SCALES = {"fraction": 1.0, "percent": 100.0}
 """Scale name -> what full accuracy is on it."""
@@ -96,21 +107,21 @@ class RankAccuracyCurve:
             raise UnknownNameError("unit of a curve", unit, UNITS)
         if duplicates not in _DUPLICATES:
             raise UnknownNameError("treatment of duplicates", duplicates, _DUPLICATES)
-        order, grid = _sorted(ranks)
-        matrix = None if scores is None else _matrix(scores, ranks)[:, order] / SCALES[scale]
-        values = _accuracies(accuracies, matrix, order, SCALES[scale])
+        order, grid = sorted_ranks(ranks)
+        matrix = None if scores is None else as_matrix(scores, ranks)[:, order] / SCALES[scale]
+        values = as_accuracies(accuracies, matrix, order, SCALES[scale])
         _notice_fractions(scale, values, bounded)
-        grid, values, matrix = _merge_duplicates(grid, values, matrix, duplicates)
+        grid, values, matrix = merge_duplicates(grid, values, matrix, duplicates)
         self.ranks: tuple[int, ...] = tuple(int(rank) for rank in check_ranks(grid.tolist()))
         self.strata = None if strata is None else strata.ranks(order.tolist())
         self.part, asked = part, matrix if self.strata is None else self.strata.values
-        _check_values(self.ranks, values, None if part is not None and part.is_audit else asked, bounded)
-        self.accuracies: Vector = _frozen(values)
-        self.scores: Matrix | None = None if matrix is None else _frozen(matrix)
-        self.documents = _check_documents(documents, matrix)
-        self.seeds = _check_seeds(seeds, matrix, order)
-        self.clusters = _check_clusters(clusters, matrix)
-        self.base_scores = _base_scores(base, matrix, SCALES[scale])
+        check_values(self.ranks, values, None if part is not None and part.is_audit else asked, bounded)
+        self.accuracies: Vector = frozen(values)
+        self.scores: Matrix | None = None if matrix is None else frozen(matrix)
+        self.documents = check_documents(documents, matrix)
+        self.seeds = check_seeds(seeds, matrix, order)
+        self.clusters = check_clusters(clusters, matrix)
+        self.base_scores = as_base_scores(base, matrix, SCALES[scale])
         self.base: float | None = None if base is None else float(np.mean(np.asarray(base, float)) / SCALES[scale])
         self.task, self.metric, self.num_fewshot, self.task_version = task, metric, num_fewshot, task_version
         self.higher_is_better, self.bounded, self.name = higher_is_better, bounded, name
@@ -287,46 +298,6 @@ class RankAccuracyCurve:
         return f"RankAccuracyCurve({{{points}}}{documents})"
 
 
-def _sorted(ranks: Sequence[int]) -> tuple[npt.NDArray[np.intp], Vector]:
-    """Return the order that sorts the ranks, and the sorted ranks, whose values are not yet checked."""
-    grid = as_floats(ranks, "ranks", "positive whole numbers")
-    if grid.ndim != 1 or grid.size == 0:
-        raise CurveError(f"ranks must be a list of at least one rank, got shape {grid.shape}.")
-    order = np.argsort(grid, kind="stable")
-    return order, grid[order]
-
-
-def _matrix(scores: npt.ArrayLike, ranks: Sequence[int]) -> Matrix:
-    matrix, columns = as_floats(scores, "scores"), len(ranks)
-    if matrix.ndim != 2 or matrix.shape[1] != columns or matrix.shape[0] == 0:
-        raise CurveError(f"scores have shape {matrix.shape}, but {columns} ranks need (documents, {columns}).")
-    if len(bad := np.argwhere(~np.isfinite(matrix))):
-        row, column = bad[0]
-        raise CurveError(
-            f"the score in row {row} at rank {ranks[column]} is {matrix[row, column]}, not a number ({len(bad)} such "
-            "cells). Score it, or leave the document out at every rank."
-        )
-    return matrix
-
-
-def _accuracies(
-    accuracies: npt.ArrayLike | None, matrix: Matrix | None, order: npt.NDArray[np.intp], full: float
-) -> Vector:
-    if accuracies is None:
-        if matrix is None:
-            raise CurveError("a curve needs accuracies or per-document scores; give one of them.")
-        return np.asarray(matrix.mean(axis=0))
-    values = as_floats(accuracies, "accuracies")
-    if values.shape != order.shape:
-        raise CurveError(f"{order.size} ranks but {values.size} accuracies. Give one accuracy a rank.")
-    values = values[order] / full
-    if matrix is not None and not np.allclose(values, matrix.mean(axis=0), rtol=0, atol=1e-9, equal_nan=True):
-        raise CurveError(
-            "accuracies are not the means of the scores. Leave them out; they are computed from the scores."
-        )
-    return values
-
-
 def _notice_fractions(scale: str, values: Vector, bounded: bool) -> None:
     """Warn where no accuracy in percent is above 1: they may be fractions, 100 times as large as they would be read."""
     if scale == "percent" and bounded and 0 < values.max(initial=0) <= 1 / SCALES["percent"]:
@@ -337,83 +308,8 @@ def _notice_fractions(scale: str, values: Vector, bounded: bool) -> None:
         )
 
 
-def _merge_duplicates(
-    grid: Vector, values: Vector, matrix: Matrix | None, duplicates: str
-) -> tuple[Vector, Vector, Matrix | None]:
-    unique, group, counts = np.unique(grid, return_inverse=True, return_counts=True)
-    if len(unique) == len(grid):
-        return grid, values, matrix
-    if duplicates == "error":
-        raise CurveError(
-            f"rank {unique[counts > 1][0]:g} occurs {counts[counts > 1][0]} times. Give each rank once, or average "
-            "with duplicates='mean'."
-        )
-    average = np.eye(len(unique))[group] / counts  # (K, unique)
-    return unique, values @ average, None if matrix is None else matrix @ average
-
-
-def _check_values(ranks: tuple[int, ...], values: Vector, matrix: Matrix | None, bounded: bool) -> None:
-    for rank, value in zip(ranks, values, strict=True):
-        if not np.isfinite(value):
-            raise CurveError(f"the accuracy at rank {rank} is {value}, not a number. Leave the rank out or measure it.")
-        if bounded and value > 1 + 1e-9:
-            raise CurveError(f"the accuracy at rank {rank} is {value:g}, above 1. For percentages say scale='percent'.")
-        if bounded and value < 0:
-            raise CurveError(f"the accuracy at rank {rank} is {value:g}, below 0. For other metrics say bounded=False.")
-    if matrix is not None and bounded and ((matrix < 0) | (matrix > 1 + 1e-9)).any():
-        raise CurveError("a document's score is outside 0..1. For other metrics say bounded=False.")
-
-
-def _check_documents(documents: Sequence[str] | None, matrix: Matrix | None) -> tuple[str, ...] | None:
-    if documents is None:
-        return None
-    keys = tuple(documents)
-    if matrix is None or len(keys) != len(matrix):
-        raise CurveError(f"{len(keys)} document keys but {0 if matrix is None else len(matrix)} rows of scores.")
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise CurveError(f"document key {twice!r} occurs twice. Keys must be unique, since runs are joined on them.")
-    return keys
-
-
-def _base_scores(base: npt.ArrayLike | None, matrix: Matrix | None, full: float) -> Vector | None:
-    if base is None or np.ndim(base) == 0:
-        return None
-    scores = np.asarray(base, dtype=np.float64)
-    if matrix is None or scores.shape != (len(matrix),):
-        raise CurveError(f"base has shape {scores.shape}. Give one number, or one for each document of the scores.")
-    return _frozen(scores / full)
-
-
-def _check_seeds(seeds: SeedScores | None, matrix: Matrix | None, order: npt.NDArray[np.intp]) -> SeedScores | None:
-    if seeds is None:
-        return None
-    fits = matrix is not None and seeds.values.shape == (len(matrix), len(seeds.labels), order.size)
-    sorted_seeds = seeds.ranks(order.tolist()) if fits else seeds
-    if matrix is None or not fits or not np.allclose(sorted_seeds.values.mean(axis=1), matrix, rtol=0, atol=1e-9):
-        raise CurveError("scores are not the means over the seeds. Use RankAccuracyCurve.from_seeds.")
-    return sorted_seeds
-
-
-def _check_clusters(clusters: Sequence[str] | None, matrix: Matrix | None) -> tuple[str, ...] | None:
-    if clusters is None:
-        return None
-    if matrix is None or len(clusters) != len(matrix):
-        raise CurveError(
-            f"{len(clusters)} cluster labels for {0 if matrix is None else len(matrix)} documents. Give one label a "
-            "document."
-        )
-    return tuple(clusters)
-
-
 def _mean_strata(curves: Sequence[RankAccuracyCurve]) -> Strata | None:
     known = [curve.strata for curve in curves if curve.strata is not None]
     if not known:
         return None
     return Strata(known[0].labels, np.mean([strata.values for strata in known], axis=0))
-
-
-def _frozen(array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    copy = np.array(array)
-    copy.setflags(write=False)
-    return copy

@@ -31,16 +31,8 @@ from aurac.harness.opening import Base
 from aurac.results import Run
 from aurac_adapters import export_slice
 from fake_vllm import FakeLLM, install
+from hosted_cases import OPTIONS
 from tolerance import same_log_likelihoods
-
-RANKS = (1, 3, 4)
-OPTIONS: dict[str, Any] = {
-    "include_path": str(testbed.TASKS),
-    "limit": 4,
-    "ranks": RANKS,
-    "dtype": "float32",
-    "progress": False,
-}
 
 
 @pytest.fixture(scope="module")

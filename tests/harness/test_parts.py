@@ -77,10 +77,10 @@ class Knowing(LM):
         return -1.0 if ((choice.strip() == "yes") == truth) == right else -2.0
 
     def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = False) -> list[float]:
-        raise NotImplementedError
+        raise AssertionError("only choices are asked for")
 
     def generate_until(self, requests: Any, disable_tqdm: bool = False) -> list[str]:
-        raise NotImplementedError
+        raise AssertionError("only choices are asked for")
 
     @property
     def documents(self) -> set[tuple[int, str]]:

@@ -25,16 +25,9 @@ from aurac.harness.server.probe import Abilities
 from aurac.results import Run
 from aurac_adapters import export_slice
 from fake_server import FakeServer
+from hosted_cases import OPTIONS, RANKS
 from tolerance import same_log_likelihoods
 
-RANKS = (1, 3, 4)
-OPTIONS: dict[str, Any] = {
-    "include_path": str(testbed.TASKS),
-    "limit": 4,
-    "ranks": RANKS,
-    "dtype": "float32",
-    "progress": False,
-}
 Score = Callable[..., Run]
 
 

@@ -78,7 +78,7 @@ def assert_same_records(out: Path, alone: dict[str, Any]) -> None:
 
 
 def running(out: Path) -> list[dict[str, Any]]:
-    """What runs now, by the files that `aurac bench status` reads."""
+    """What runs now, by the files that `aurac bench --dry-run` reads."""
     found = []
     for file in (out / state.FOLDER).glob("*.json"):
         with contextlib.suppress(ValueError, OSError):

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from lm_eval import utils
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs
@@ -23,7 +22,7 @@ from aurac.harness.engine.generate import generate
 from aurac.harness.engine.greedy import cut_text, no_room, not_greedy, prompt_queries, prompt_tokens
 from aurac.harness.engine.plan import Plan, make_plan
 from aurac.harness.engine.processes import Processes, current_processes
-from aurac.harness.engine.queries import Query, check_ids, encode_pairs, make_query
+from aurac.harness.engine.queries import Query, check_ids, queries_of, rolling_queries
 from aurac.harness.engine.score import Answers, score
 from aurac.harness.engine.stopping import make_stop
 from aurac.harness.engine.trial import NotNumbersError, try_out
@@ -119,7 +118,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
             scored: list[tuple[float, bool]] = self._by_hflm("loglikelihood", requests, disable_tqdm)
             return scored
         pairs = [request.args for request in requests]
-        plan = self._planned(("loglikelihood", *pairs), lambda: self._plan(self._queries(pairs)))
+        plan = self._planned(("loglikelihood", *pairs), lambda: self._plan(queries_of(self, pairs)))
         asked = plan.requests_of_slots()
 
         def report(answers: Answers, slots: list[int]) -> int:
@@ -185,14 +184,6 @@ class AuracLM(HFLM):  # type: ignore[misc]
             others = iter(self._by_hflm("generate_until", long, disable_tqdm, reason=limit.reason))
         return [next(others) if is_long else next(texts) for is_long in beyond]
 
-    def _queries(self, pairs: Sequence[tuple[str, str]]) -> list[Query]:
-        encoded = encode_pairs(self, pairs)
-        window = self.max_length
-        return [
-            make_query(context, rest, window=window, text=(pair[0] + pair[1])[-40:])
-            for pair, (context, rest) in zip(pairs, encoded, strict=True)
-        ]
-
     def _plan(self, queries: Sequence[Query]) -> Plan:
         check_ids(queries, self._budget.vocabulary)
         found = self.capability
@@ -229,16 +220,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
 
     def _plan_windows(self, texts: Sequence[str]) -> tuple[list[int], Plan]:
         """Cut texts as HFLM does; return the text that each window belongs to, and the plan of all windows."""
-        owners, queries = [], []
-        for i, text in enumerate(texts):
-            for window in utils.get_rolling_token_windows(
-                token_list=self.tok_encode(text),
-                prefix_token=self.prefix_token_id,
-                max_seq_len=self.max_length,
-                context_len=1,
-            ):
-                owners.append(i)
-                queries.append(make_query(*utils.make_disjoint_window(window), window=self.max_length))
+        owners, queries = rolling_queries(self, texts)
         return owners, self._plan(queries)
 
     def _leave(self, some: int, requests: int) -> None:

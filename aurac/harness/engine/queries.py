@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from lm_eval import utils
 from lm_eval.models.utils import has_bos_prefix
 from numpy.typing import NDArray
 
@@ -100,6 +101,30 @@ def encode_all(lm: Any, strings: Iterable[str]) -> dict[str, list[int]]:
             special = {"add_special_tokens": False} if has_bos else default
             encoded.update(zip(members, lm.tokenizer(members, verbose=False, **special)["input_ids"], strict=True))
     return encoded
+
+
+def queries_of(lm: Any, pairs: Sequence[tuple[str, str]]) -> list[Query]:
+    """Return a query for each (context, continuation), cut to the window as HFLM cuts it."""
+    encoded = zip(pairs, encode_pairs(lm, pairs), strict=True)
+    return [
+        make_query(context, rest, window=lm.max_length, text=(pair[0] + pair[1])[-40:])
+        for pair, (context, rest) in encoded
+    ]
+
+
+def rolling_queries(lm: Any, texts: Sequence[str]) -> tuple[list[int], list[Query]]:
+    """Cut texts into windows as `HFLM.loglikelihood_rolling` does; return each window's text, and the windows."""
+    owners, queries = [], []
+    for i, text in enumerate(texts):
+        for window in utils.get_rolling_token_windows(
+            token_list=lm.tok_encode(text),
+            prefix_token=lm.prefix_token_id,
+            max_seq_len=lm.max_length,
+            context_len=1,
+        ):
+            owners.append(i)
+            queries.append(make_query(*utils.make_disjoint_window(window), window=lm.max_length))
+    return owners, queries
 
 
 def encode_pairs(lm: Any, requests: Sequence[tuple[str, str]]) -> list[Pair]:

@@ -7,7 +7,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from lm_eval import utils
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.models.huggingface import HFLM
@@ -17,7 +16,7 @@ from transformers import GenerationConfig
 
 from aurac.errors import TaskError
 from aurac.harness.engine.greedy import cut_text, no_room, prompt_tokens
-from aurac.harness.engine.queries import Query, UnscorableRequestError, encode_pairs, make_query
+from aurac.harness.engine.queries import Query, UnscorableRequestError, queries_of, rolling_queries
 from aurac.harness.hosted.decoding import Decoding, make_decoding
 from aurac.harness.hosted.work import HostedWork
 from aurac.harness.opening import Base
@@ -69,13 +68,13 @@ class HostedLM(HFLM):  # type: ignore[misc]
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = True) -> list[Answer]:
         """Return (log-probability, is greedy) of each request's continuation, as `HFLM.loglikelihood` does."""
         pairs = [request.args for request in requests]
-        queries = self._kept(("loglikelihood", *pairs), lambda: self._queries(pairs))
+        queries = self._kept(("loglikelihood", *pairs), lambda: queries_of(self, pairs))
         return self._answer(queries, lambda i, found: self.cache_hook.add_partial("loglikelihood", pairs[i], found))
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = True) -> list[float]:
         """Return the log-probability of each whole text, in disjoint windows of `max_length` tokens, as HFLM does."""
         texts = [request.args[0] for request in requests]
-        owners, queries = self._kept(("rolling", *texts), lambda: self._windows(texts))
+        owners, queries = self._kept(("rolling", *texts), lambda: rolling_queries(self, texts))
         totals = [0.0] * len(texts)
         for owner, (value, _) in zip(owners, self._answer(queries, lambda *_: None), strict=True):
             totals[owner] += value
@@ -136,26 +135,6 @@ class HostedLM(HFLM):  # type: ignore[misc]
         if not tokens:
             raise UnscorableRequestError("a prompt has no tokens to generate after. Give the task a prompt.")
         return tokens
-
-    def _queries(self, pairs: Sequence[tuple[str, str]]) -> list[Query]:
-        encoded = zip(pairs, encode_pairs(self, pairs), strict=True)
-        return [
-            make_query(context, rest, window=self.max_length, text=(pair[0] + pair[1])[-40:])
-            for pair, (context, rest) in encoded
-        ]
-
-    def _windows(self, texts: Sequence[str]) -> tuple[list[int], list[Query]]:
-        owners, queries = [], []
-        for i, text in enumerate(texts):
-            for window in utils.get_rolling_token_windows(
-                token_list=self.tok_encode(text),
-                prefix_token=self.prefix_token_id,
-                max_seq_len=self.max_length,
-                context_len=1,
-            ):
-                owners.append(i)
-                queries.append(make_query(*utils.make_disjoint_window(window), window=self.max_length))
-        return owners, queries
 
     def _kept(self, key: tuple[Any, ...], make: Callable[[], Made]) -> Made:
         """Return what was made of a list of requests at the first rank."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,7 @@ def plot_power(made: StudyPlan, *, ax: Axes | None = None) -> Axes:
     """
     import matplotlib.pyplot as plt
 
-    draw = _over_effects if all(plan.n_documents for plan in made.plans) else _over_documents
+    draw = _over_documents if made.plans[0].n_documents is None else _over_effects  # all plans have one, or none
     with plt.rc_context(style.RC):
         ax = new_axes(ax, height=2.2 + 0.15 * len(made.plans))
         draw(ax, made)
@@ -80,20 +79,18 @@ def _over_documents(ax: Axes, made: StudyPlan) -> None:
     most = max(needed for _, _, needed in found)
     x = np.unique(np.geomspace(10, 3 * most, _POINTS).round())
     for number, plan, needed in found:
-        _line(ax, number, x, _powers(made.question, plan, x, over="documents"), plan.name or "pair")
+        _line(ax, number, x, _powers(made.question, plan, x), plan.name or "pair")
         ax.plot(needed, made.question.power, **_point(number))
     ax.set_xscale("log")
     ax.set_xlabel(f"documents, for a true difference of {100 * (made.question.effect or 0):.2f} points")
 
 
-def _powers(question: Question, plan: Plan, x: Vector, *, over: str = "effects") -> list[float]:
+def _powers(question: Question, plan: Plan, x: Vector) -> list[float]:
+    """Return the power at each x: a true difference, or a number of documents where the plan has none."""
     study: dict[str, Any] = {"alpha": question.alpha, "seed_sd": question.seed_sd, "n_seeds": question.n_seeds}
-    one: Callable[[float], float] = (
-        (lambda at: power_of(at, plan.sd, plan.n_documents or 2, **study))
-        if over == "effects"
-        else (lambda at: power_of(question.effect or 0.0, plan.sd, int(at), **study))
-    )
-    return [one(float(at)) for at in x]
+    if plan.n_documents is None:
+        return [power_of(question.effect or 0.0, plan.sd, int(n), **study) for n in x]
+    return [power_of(float(effect), plan.sd, plan.n_documents, **study) for effect in x]
 
 
 def _line(ax: Axes, number: int, x: Vector, y: list[float], text: str) -> None:

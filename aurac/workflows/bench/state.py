@@ -1,4 +1,4 @@
-"""What is going on in a benchmark's folder, for `aurac bench status`: a small file for every job that was begun.
+"""What is going on in a benchmark's folder, for `aurac bench --dry-run`: a small file for every job that was begun.
 
 A job that runs writes its file again every few seconds, on whichever machine it is; one that died stops doing so.
 """

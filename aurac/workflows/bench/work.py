@@ -35,7 +35,7 @@ def work_off(
     Args:
         jobs: The graph; what is done is left as it is.
         pool: Where the jobs run.
-        root: Folder of the benchmark, for what `aurac bench status` reads.
+        root: Folder of the benchmark, for what `aurac bench --dry-run` reads.
         tell: Called after the first training and after the first scoring, when it is known what they take.
 
     Returns:

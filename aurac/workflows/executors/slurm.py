@@ -9,13 +9,11 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from aurac.errors import AuracError, ExecutorError, OptionError
+from aurac.errors import ExecutorError, OptionError
 from aurac.workflows.executors import TRIES, Resources
 
 MOST = 256
 """Jobs in the queue at a time, where nobody says."""
-
-
 _SHARED = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "stderr_to_stdout")
 """Names that submitit has for every cluster; it prefixes those that are SLURM's own."""
 
@@ -89,15 +87,14 @@ def slurm(resources: Resources) -> Iterator[Executor]:
         import submitit
     except ImportError as exc:
         raise ExecutorError(
-            "executor slurm needs submitit, which is not installed. pip install 'aurac[slurm]'."
+            "executor slurm needs submitit, which is not installed. Run pip install 'aurac[slurm]'."
         ) from exc
     settings = dict(map(_setting, resources.settings))
     cluster = settings.pop("cluster", "slurm")
+    parameters = _named(resources, settings)
     try:
         queue = submitit.AutoExecutor(folder=resources.folder, cluster=str(cluster))
-        queue.update_parameters(name="aurac", **_named(resources, settings))
-    except AuracError:
-        raise
+        queue.update_parameters(name="aurac", **parameters)
     except Exception as exc:  # submitit raises errors of many kinds
         raise ExecutorError(
             f"SLURM cannot be used: {' '.join(str(exc).split()):.300} Start the command where sbatch is, or try it on "

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from aurac.errors import ComparisonError
+from aurac.harness.passages import NONE
 from aurac.results import Run
-
-NONE = "none"
-"""The name that takes every document for itself."""
 
 
 def by_field(runs: Sequence[Run], field: str | None) -> list[Run]:
