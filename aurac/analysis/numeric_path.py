@@ -74,15 +74,19 @@ def numeric_path(run: Run) -> NumericPath:
     return NumericPath(identity.get("engine"), software, identity.get("dtype"), record.get("merged"), tasks)
 
 
-def _answered(record: Mapping[str, Any], name: str) -> Iterator[Answered]:
-    """Yield how each measured cell of a task, or of the members of a group, was answered."""
+def measured_cells(record: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the measured cells of a task, or of the members of a group, that say how they were answered."""
     asked = record.get("asked", {}).get(name, {}).get("task", name)
     leaves = record.get("groups", {}).get(asked, {}).get("members", [asked])
     for cell in record.get("cells", ()):
-        work = cell.get("work") or {}
-        if cell.get("task") in leaves and cell.get("status") in (DONE, PART) and "fallback" in work:
-            about = record.get("tasks", {}).get(cell["task"], {})
-            yield _of_cell(work, texts=about.get("output_type") == "generate_until")
+        if cell.get("task") in leaves and cell.get("status") in (DONE, PART) and "fallback" in (cell.get("work") or {}):
+            yield cell
+
+
+def _answered(record: Mapping[str, Any], name: str) -> Iterator[Answered]:
+    for cell in measured_cells(record, name):
+        about = record.get("tasks", {}).get(cell["task"], {})
+        yield _of_cell(cell["work"], texts=about.get("output_type") == "generate_until")
 
 
 def _of_cell(work: Mapping[str, Any], *, texts: bool) -> Answered:

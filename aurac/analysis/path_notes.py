@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from aurac.analysis.numeric_path import ALONE, HFLM, SHARED, Answered, NumericPath, numeric_path
+from aurac.analysis.sweep_costs import lack_notes, slower_cost
 from aurac.results import Run
 
 _MOST_NAMES = 5  # of runs in one list
@@ -16,24 +17,30 @@ _PADDING = "Texts that HFLM's own code generates depend on its padding, and so o
 def path_notes(runs: Sequence[Run], tasks: Sequence[str]) -> list[str]:
     """Return what a reader has to know about the numeric paths of these runs on these tasks; mostly nothing.
 
-    Of a single run: which tasks took a slower path, why, and with which batch size. Of several: in what their paths
-    differ. What a record does not say, as imported ones do not, is not compared.
+    Of a single run: which tasks took a slower path, why, with which batch size, and what it cost; where memory ran out
+    and where prompts were cut. Of several: in what their paths differ. What a record does not say, as imported ones do
+    not, is not compared.
     """
     paths = {run.name: numeric_path(run) for run in runs}
-    return _slower(paths[runs[0].name], tasks) if len(runs) == 1 else _differing(paths, tasks)
+    return _slower(runs[0], tasks) + lack_notes(runs[0], tasks) if len(runs) == 1 else _differing(paths, tasks)
 
 
-def _slower(path: NumericPath, tasks: Sequence[str]) -> list[str]:
+def _slower(run: Run, tasks: Sequence[str]) -> list[str]:
     """Return one note for each slower path with the tasks that took it."""
+    path = numeric_path(run)
     found: dict[str, list[str]] = {}
+    asked: dict[str, list[str]] = {}
     for task in tasks:
         answers = path.tasks.get(task, ())
         for answered in answers:
             if answered.way != SHARED:
                 mixed = answered.partly or len({a.way for a in answers}) > 1
-                names = found.setdefault(_how(answered) + (f" {_padding(answered)}" if answered.texts else ""), [])
+                how = _how(answered) + (f" {_padding(answered)}" if answered.texts else "")
+                names = found.setdefault(how, [])
                 names += [name for name in [task + (" (some requests)" if mixed else "")] if name not in names]
-    return [f"Slower path on {', '.join(names)}: {how}" for how, names in found.items()]
+                asked.setdefault(how, []).append(task)
+    costs = {how: slower_cost(run, asked[how]) for how in found}
+    return [" ".join([f"Slower path on {', '.join(names)}: {how}", *costs[how]]) for how, names in found.items()]
 
 
 def _how(answered: Answered) -> str:

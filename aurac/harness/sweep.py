@@ -88,7 +88,7 @@ def measure_cells(
     lacking = sum(suite.leaves[task].n_requests for task, _ in cells)
     total = max(lacking, len(ranks) * sum(leaf.n_requests for leaf in suite.leaves.values()))
     done = total - lacking
-    with tqdm(total=total, initial=done, unit="request", disable=not progress, smoothing=0.05) as bar, answering():
+    with tqdm(total=total, initial=done, unit="request", disable=not progress, smoothing=0.05) as bar, answering(bar):
         current = None
         for task, rank in cells:
             leaf = suite.leaves[task]

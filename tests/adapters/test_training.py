@@ -152,7 +152,7 @@ def test_results_are_quiet_and_progress_goes_to_standard_error(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "3/3" in printed.err
-    assert "loss=" in printed.err
+    assert "loss@3=" in printed.err  # with its step, since the bar shows it until the next is known
     assert "tokens/s=" in printed.err
     assert "{" not in printed.err
 

@@ -229,6 +229,7 @@ def test_the_base_model_is_left_out_when_asked_to(call: Call, adapters: dict[str
     assert {cell["rank"] for cell in json.loads((tmp_path / "run" / "run.json").read_text())["cells"]} == {1, 2, 4}
 
 
+@pytest.mark.filterwarnings("ignore:slower path")
 def test_texts_that_hflm_generated_are_said_to_depend_on_its_batch_size(
     call: Call, adapters: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -94,7 +94,9 @@ def test_every_set_of_options_is_answered_in_order(lms: Pair) -> None:
     ],
 )
 def test_what_is_not_greedy_goes_hflms_own_way_and_says_so(options: dict[str, Any], reason: str, lms: Pair) -> None:
-    assert_same_texts(lms, PROMPTS[:3], until=["\n"], max_gen_toks=4, **options)
+    said = rf"slower path for 3 requests: {reason}\. HFLM's own code answers them, no faster than a loop of lm-eval"
+    with pytest.warns(UserWarning, match=said):
+        assert_same_texts(lms, PROMPTS[:3], until=["\n"], max_gen_toks=4, **options)
     assert lms[0].work.fallback == reason
     assert lms[0].work.fallback_requests == 3
 
@@ -116,6 +118,7 @@ def test_options_that_greedy_decoding_does_not_look_at_stay_on_the_fast_path(
     assert lms[0].work.fallback is None
 
 
+@pytest.mark.filterwarnings("ignore:slower path")
 @pytest.mark.parametrize("options", [{"num_beams": 2}, {"do_sample": True, "temperature": 0.7}])
 def test_a_fallback_never_probes_for_a_batch_size_and_its_rows_are_recorded(
     options: dict[str, Any], lms: Pair, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -133,6 +136,7 @@ def test_a_fallback_never_probes_for_a_batch_size_and_its_rows_are_recorded(
     assert "batch_size" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.filterwarnings("ignore:slower path")
 def test_a_fallback_that_runs_out_of_memory_goes_on_with_fewer_rows(
     pair_of: Callable[..., Pair], tokenizer: Any
 ) -> None:
@@ -158,6 +162,7 @@ def test_more_tokens_than_the_window_holds_are_an_error_that_says_so(lms: Pair) 
         lms[0].generate_until([generation("one", until=["zq"], max_gen_toks=96)], disable_tqdm=True)
 
 
+@pytest.mark.filterwarnings("ignore:slower path")
 @pytest.mark.parametrize(
     ("name", "value"), [("repetition_penalty", 1.3), ("num_beams", 2), ("suppress_tokens", [5, 6, 7])]
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +278,31 @@ def test_ranks_are_checked_not_clamped() -> None:
         check_ranks([0], 8)
     with pytest.raises(RankError, match=r"no ranks given\. Give ranks from 1 to 8\."):
         check_ranks([], 8)
+
+
+def test_the_bar_names_task_and_rank_and_what_is_said_meanwhile_stands_on_its_own_line(
+    score: Scorer, suite: Suite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer, logger = score.lm.loglikelihood, logging.getLogger("a_library")
+    handler = logging.StreamHandler(sys.stderr)  # keeps this stream, as the handlers of libraries do
+    logger.addHandler(handler)
+
+    def chatty(requests: Any) -> Any:
+        print("a task prints")
+        sys.stderr.write("and writes half a line")
+        logger.warning("a library logs")
+        print("a model warns", file=sys.stderr)  # as `warnings` does; pytest catches those
+        return answer(requests)
+
+    score.lm.loglikelihood = chatty
+    try:
+        score(suite, progress=True)
+    finally:
+        logger.removeHandler(handler)
+    printed = capsys.readouterr()
+    lines = printed.err.split("\n")
+    assert printed.out == ""
+    assert "colours, rank 4:" in printed.err
+    said = [lines.count(line) for line in ("a task prints", "and writes half a linea library logs", "a model warns")]
+    assert said == [6, 6, 6]  # two tasks of choices at three ranks
+    assert handler.stream is sys.stderr

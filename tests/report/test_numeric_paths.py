@@ -20,6 +20,7 @@ RESULTS = Path(__file__).parents[2] / "results"
 FAST = {"requests": 40, "fallback": None, "fallback_requests": 0, "fallback_rows": None, "seconds": {}}
 SAMPLING = "generation by sampling"
 HFLM = FAST | {"fallback": SAMPLING, "fallback_requests": 40, "fallback_rows": 16, "seconds": {"fallback": 1.0}}
+READ = {"tokens_forwarded": 300, "distinct_prefix_tokens": 120}
 ALONE = FAST | {"fallback": "ALiBi position biases", "fallback_requests": 40}
 SOME = FAST | {"fallback": "a sliding window of 512 tokens", "fallback_requests": 3}
 Make = Callable[..., Run]
@@ -52,21 +53,26 @@ SLOWER = {
     "not said where all prefixes are shared": (FAST, "multiple_choice", []),
     "choices by HFLM": (
         HFLM, "multiple_choice",
-        [f"Slower path on arc: {SAMPLING}. Answered by HFLM's own code, 16 requests at a time."],
+        [f"Slower path on arc: {SAMPLING}. Answered by HFLM's own code, 16 requests at a time. It took 4 s in all."],
     ),
     "texts by HFLM depend on its padding": (
         HFLM, "generate_until",
         [f"Slower path on arc: {SAMPLING}. Answered by HFLM's own code, 16 requests at a time. "
-         "Texts there depend on HFLM's padding with batch size 16."],
+         "Texts there depend on HFLM's padding with batch size 16. It took 4 s in all."],
     ),
     "texts of a record that lacks the batch size": (
         {key: value for key, value in HFLM.items() if key != "fallback_rows"}, "generate_until",
         [f"Slower path on arc: {SAMPLING}. Answered by HFLM's own code. "
-         "Texts there depend on HFLM's padding; the record lacks its batch size."],
+         "Texts there depend on HFLM's padding; the record lacks its batch size. It took 4 s in all."],
     ),
     "no shared prefixes": (
         ALONE, "multiple_choice",
         ["Slower path on arc: ALiBi position biases. Forwarded each input on its own."],
+    ),
+    "no shared prefixes, and how many tokens that read": (
+        ALONE | READ, "multiple_choice",
+        ["Slower path on arc: ALiBi position biases. Forwarded each input on its own. "
+         "That read 2.5 times the tokens that shared prefixes need."],  # 300 / 120 at every rank
     ),
     "a few long requests": (
         SOME, "multiple_choice",
@@ -74,7 +80,8 @@ SLOWER = {
     ),
     "one rank of four": (
         [FAST, FAST, HFLM, FAST], "multiple_choice",
-        [f"Slower path on arc (some requests): {SAMPLING}. Answered by HFLM's own code, 16 requests at a time."],
+        [f"Slower path on arc (some requests): {SAMPLING}. Answered by HFLM's own code, 16 requests at a time. "
+         "It took 1 s in all."],
     ),
     "a record without work": (None, "multiple_choice", []),
     "a record from before fallbacks were counted": ({"requests": 40}, "multiple_choice", []),
@@ -85,6 +92,13 @@ SLOWER = {
 def test_a_table_of_one_run_says_which_task_took_a_slower_path_and_why(case: str, measured: Make) -> None:
     work, output_type, expected = SLOWER[case]
     assert about_paths(measured("lora", work, output_type=output_type)) == expected
+
+
+def test_a_table_of_one_run_says_where_memory_ran_out_and_prompts_were_cut(measured: Make) -> None:
+    """What was warned of during the sweep scrolled away."""
+    notes = " ".join(compare([measured("lora", [FAST | {"backed_off": 1, "truncated": 3}, FAST, FAST, FAST])]).notes)
+    assert "Memory ran out on arc: batches were halved (1 ×). A smaller --batch-size from the start" in notes
+    assert "Prompts that do not fit the model's window lost their beginning: requests on arc (3 of 160)." in notes
 
 
 START = "The runs took different numeric paths. "

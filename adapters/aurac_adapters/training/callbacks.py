@@ -100,10 +100,15 @@ class LossBar(ProgressCallback):  # type: ignore[misc]
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """Show the mean loss since the last log, and the tokens of a second since the training began."""
+        """Show the mean loss since the last log with the step it is of, and tokens per second since the start.
+
+        The bar keeps both until the next log: without the step, ten steps would seem to have the first one's loss.
+        """
         if self.training_bar is not None and logs and "loss" in logs:
             speed = (state.num_input_tokens_seen - self.tokens) / (time.perf_counter() - self.began)
-            self.training_bar.set_postfix({"loss": f"{logs['loss']:.3f}", "tokens/s": f"{speed:,.0f}"}, refresh=False)
+            self.training_bar.set_postfix(
+                {f"loss@{state.global_step}": f"{logs['loss']:.3f}", "tokens/s": f"{speed:,.0f}"}, refresh=False
+            )
 
 
 def require_finite(adapter: NestedAdapter, step: int) -> None:

@@ -17,6 +17,13 @@ _LOCAL = {
     "chunked_attention": ("attention_chunk_size", "attention in chunks"),
 }
 _FULL = "full_attention"
+Level = Literal["shared", "rows", "hflm"]
+COSTS: Mapping[Level, str] = {
+    "shared": "",
+    "rows": "Each input is read on its own: what prompts share is read again for every answer.",
+    "hflm": "HFLM's own code answers them, no faster than a loop of lm-eval.",
+}
+"""What a level costs, for warnings; what it did cost stands in the table of the run."""
 # Words in settings of attention that looks at some of the keys; and settings that have them for another reason.
 _SOME_KEYS = ("window", "block_size", "attention_chunk", "local_att", "n_local", "sparse_att", "index_topk", "logn")
 _OTHERS = {"max_window_layers"}
@@ -43,7 +50,7 @@ class Capability:
         room: Tokens that a row may hold, of a model that looks up something by place in the row; None otherwise.
     """
 
-    level: Literal["shared", "rows", "hflm"]
+    level: Level
     reason: str | None = None
     provisional: bool = False
     limit: Limit | None = None

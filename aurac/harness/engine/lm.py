@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from aurac.errors import TaskError
 from aurac.harness.engine.batches import automatic_budget
-from aurac.harness.engine.capability import Capability, counts_keys, inspect_model
+from aurac.harness.engine.capability import COSTS, Capability, Level, counts_keys, inspect_model
 from aurac.harness.engine.fallback import Method, by_hflm
 from aurac.harness.engine.forward import make_forward, masks_allowed
 from aurac.harness.engine.generate import generate
@@ -92,13 +92,13 @@ class AuracLM(HFLM):  # type: ignore[misc]
             if found.provisional:
                 return found
             self._capability = found
-            self._tell("for this model", found.reason)
+            self._tell("for this model", found.reason, found.level)
         return self._capability
 
-    def _tell(self, where: str, reason: str | None) -> None:
+    def _tell(self, where: str, reason: str | None, level: Level = "rows") -> None:
         if reason is not None and reason not in self._told:
             self._told.add(reason)
-            warnings.warn(f"slower path {where}: {reason}", stacklevel=4)
+            warnings.warn(f"slower path {where}: {reason}. {COSTS[level]}", stacklevel=4)
 
     def reset_work(self) -> Work:
         """Return the work report since the last reset, summed over all processes, and start a new one."""
@@ -180,7 +180,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
         texts = iter(self._generate(short, disable_tqdm) if short else [])
         others: Iterator[str] = iter(())
         if long:
-            self._tell(f"for {len(long)} of {len(requests)} requests, which are longer", limit.reason)
+            self._tell(f"for {len(long)} of {len(requests)} requests, which are longer", limit.reason, "hflm")
             others = iter(self._by_hflm("generate_until", long, disable_tqdm, reason=limit.reason))
         return [next(others) if is_long else next(texts) for is_long in beyond]
 
@@ -309,6 +309,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
         self, method: Method, requests: list[Instance], disable_tqdm: bool, *, reason: str | None = None
     ) -> Any:
         why = reason or self.capability.reason
+        self._tell(f"for {len(requests)} requests", why, "hflm")
         return by_hflm(self, method, requests, budget=self._budget, reason=why, disable_tqdm=disable_tqdm)
 
 
