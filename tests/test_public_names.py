@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import aurac
 import aurac_adapters
+import typed_use
 
 # Written out: a name that is gone or renamed breaks other people's programs, so it must not happen by accident.
 NAMES = {
@@ -32,6 +35,19 @@ def test_the_public_names_are_these(package: ModuleType) -> None:
 def test_every_public_name_leads_to_something_documented(package: object) -> None:
     for name in package.__all__:  # type: ignore[attr-defined]
         assert getattr(package, name).__doc__
+
+
+@pytest.mark.parametrize("package", [aurac, aurac_adapters])
+def test_type_checkers_see_the_same_names_from_the_same_places(package: ModuleType) -> None:
+    """tests/shared/typed_use.py, which `make lint` reads, says what types they see."""
+    stub = ast.parse(Path(str(package.__file__)).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imported = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    seen = {alias.asname: node.module for node in imported for alias in node.names if alias.name == alias.asname}
+    assert seen == package._PUBLIC
+
+
+def test_the_typed_examples_run() -> None:
+    typed_use.check()
 
 
 @pytest.mark.parametrize("package", [aurac, aurac_adapters])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from os import PathLike
+from typing import Any, Protocol, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +26,22 @@ from aurac.statistics.refused import check_name
 from aurac.statistics.seeds import TARGETS
 
 
+class Shaped(Protocol):
+    """An array, a Series or a DataFrame of any library."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its size, one number a dimension."""
+
+
+CurveLike = (
+    RankAccuracyCurve | Run | Mapping[Any, SupportsFloat] | Sequence[SupportsFloat] | Shaped | str | PathLike[str]
+)
+"""What `compute` makes a curve of."""
+
+
 def compute(
-    curve: Any,
+    curve: CurveLike,
     accuracies: npt.ArrayLike | None = None,
     *,
     axis: str | Axis = "log2",

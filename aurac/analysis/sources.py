@@ -12,7 +12,7 @@ import numpy.typing as npt
 from aurac.analysis.frames import as_pandas, check_filled, numbers
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.curve.files import only_task, read_curve
-from aurac.errors import CurveError, RecordError
+from aurac.errors import CurveError, MissingRecordError, RecordError
 from aurac.results import Run, load
 
 _DOCUMENT_COLUMNS = ("task", "doc_hash", "prompt_hash", "doc_id", "document")
@@ -79,7 +79,7 @@ def as_curves(source: Any, *, task: str | None = None) -> list[RankAccuracyCurve
 
 def _from_path(path: Path, task: str | None, options: Mapping[str, Any]) -> RankAccuracyCurve:
     if not path.exists():
-        raise RecordError(f"there is no {path}. Give a .csv or .json curve, or the folder of a run record.")
+        raise MissingRecordError(f"there is no {path}. Give a .csv or .json curve, or the folder of a run record.")
     if path.is_file():
         return read_curve(path, task=task, **options)
     return _from_run(_load(path), task)

@@ -48,3 +48,11 @@ def test_a_missing_record_is_a_missing_file_too_and_names_the_near_one(tmp_path:
         aurac.load(RECORDS / "dilora")
     with pytest.raises(RecordError, match=r"holds no run record \(run.json\)"):
         aurac.load(tmp_path)
+    for use in (
+        aurac.compute,
+        aurac.load,
+        lambda path: aurac.compare([path]),
+        lambda path: aurac.recommend(path, margin=0.01),
+    ):
+        with pytest.raises(FileNotFoundError, match=r"nothing\.csv"):
+            use(tmp_path / "nothing.csv")
