@@ -31,6 +31,7 @@ from aurac_adapters.training.arguments import base_dtype, refuse_data_parallel, 
 from aurac_adapters.training.callbacks import LossBar, MethodCallback, require_finite
 from aurac_adapters.training.checkpoints import last_checkpoint, remove_incomplete
 from aurac_adapters.training.config import INITS, TrainingConfig
+from aurac_adapters.training.moved import first_factors, say_if_few, share_moved
 from aurac_adapters.training.saving import saving_to
 from aurac_adapters.training.sharding import check_sharding, save_whole, whole_weights
 from aurac_adapters.training.trackers import check_trackers
@@ -137,6 +138,7 @@ def _train(
         trainer.remove_callback(noisy)
     if config.progress:
         trainer.add_callback(LossBar)
+    drawn = first_factors(adapter.model.state_dict()) if arguments.should_save else {}
     start = last_checkpoint(config.out)
     result = trainer.train(
         resume_from_checkpoint=str(config.out / f"checkpoints/checkpoint-{start}") if start else None
@@ -146,6 +148,8 @@ def _train(
     if arguments.should_save:
         with saving_to(config.out):
             save_adapter(adapter, config.out, weights=gathered, learned=learned)
+        moved = share_moved(drawn, adapter.model.state_dict() if gathered is None else gathered)
+        say_if_few(moved)
         finished = training_record.finish(
             record,
             log_history=trainer.state.log_history,
@@ -154,6 +158,7 @@ def _train(
             steps=result.global_step,
             tokens=trainer.state.num_input_tokens_seen,
             resumed_from_step=start,
+            share_of_a_moved=moved,
             train_seconds=result.metrics["train_runtime"],  # since the resumed step
         )
         with saving_to(config.out):
