@@ -54,8 +54,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+SHOWN = matryoshka-projected matryoshka-trained matryoshka-prefix grid-lora svd-lora lora-prefix dylora-prefix
 leaderboard: $(INSTALLED)  ## results/LEADERBOARD.md and its plots, from the records beside them
 	$(BIN)/aurac report results/
+	$(BIN)/aurac plot curves $(foreach curve,$(SHOWN),results/smollm2-135m/$(curve)-seed-*) --by method --out results/plots/readme-curves.png
 
 validate: $(INSTALLED)  ## measure the coverage of the error bars again, about 8 minutes
 	$(BIN)/python benchmarks/validate_statistics.py --out docs/validation.md

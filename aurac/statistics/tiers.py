@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,8 @@ class Tiers:
         places: Name -> (first, last) place it may have: 1 + number of methods significantly better, and the number of
             methods minus those significantly worse. With p-values adjusted over all pairs, all places hold at once with
             the level of the test (Mogstad et al. 2024).
-        cliques: Largest groups, in order, of neighbours in which no pair differs significantly; the bars of a
-            critical-difference diagram.
+        cliques: Largest groups in which no pair differs significantly, each in order; the bars of a critical-difference
+            diagram. One in between may be missing from a group: tests of its own may tell it apart.
     """
 
     order: tuple[str, ...]
@@ -60,14 +61,10 @@ def tiers(
 
 
 def _cliques(order: Sequence[str], differs: set[frozenset[str]]) -> tuple[tuple[str, ...], ...]:
-    """Return the longest runs of neighbours without a differing pair; runs inside others and singles are left out."""
-    cliques: list[tuple[str, ...]] = []
-    reached = 0
-    for start in range(len(order)):
-        end = start + 1
-        while end < len(order) and not any(frozenset((order[end], o)) in differs for o in order[start:end]):
-            end += 1
-        if end - start > 1 and end > reached:
-            cliques.append(tuple(order[start:end]))
-            reached = end
-    return tuple(cliques)
+    """Return the largest groups of names without a differing pair, the best first; singles are left out."""
+    import networkx  # torch needs it too, so it is there; a tenth of a second that only tests need
+
+    rank = {name: number for number, name in enumerate(order)}
+    tied = networkx.Graph(pair for pair in combinations(order, 2) if frozenset(pair) not in differs)
+    cliques = [tuple(sorted(clique, key=rank.__getitem__)) for clique in networkx.find_cliques(tied)]
+    return tuple(sorted(cliques, key=lambda clique: [rank[name] for name in clique]))

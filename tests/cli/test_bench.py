@@ -93,7 +93,7 @@ BY_HAND = {
     # grid, so 14 * 2 = 28; 10 curves * 3 seeds = 30.
     "smollm2-135m": [(22, 38, 28, 30)],
     "smollm2-135m-people": [(9, 27, 16, 54)],
-    "smollm2-135m-authors": [(24, 48, 0, 6)],
+    "smollm2-135m-authors": [(24, 48, 0, 0)],
     "testbed": [(36, 24, 44, 24)],
     "one-gpu": [(9, 15, 5, 5)],
     "llama-3.2-1b": _LLAMA,

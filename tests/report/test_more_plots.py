@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from aurac.report.plots.pareto import plot_pareto
 from aurac.report.plots.places import plot_critical_difference
 from aurac.results import Run
 from aurac.statistics.bands import difference_band
+from aurac.statistics.tiers import Tiers
 from runs_by_hand import RANKS, curve, profile_of
 
 Make = Callable[..., Run]
@@ -120,6 +122,17 @@ def test_bars_join_the_runs_that_the_adjusted_tests_cannot_tell_apart(runs: list
         "matryoshka",
         "bars: not told apart at level 0.05",
     }
+
+
+def test_a_bar_over_a_run_that_is_told_apart_has_dots_on_the_runs_that_it_joins(runs: list[Run]) -> None:
+    comparison = compare(runs, tasks=["arc"])
+    between = Tiers(("matryoshka", "lora", "dylora"), {}, (("matryoshka", "dylora"),))
+    with patch.object(type(comparison), "tiers", lambda *_: between):
+        ax = plot_critical_difference(comparison)
+    (dots,) = [line for line in ax.lines if line.get_label() == "_member"]
+    expected = [comparison.results[name, "arc"].value * 100 for name in ("matryoshka", "dylora")]
+    assert list(dots.get_xdata()) == pytest.approx(expected)
+    assert any("joins only the runs at its dots" in " ".join(text.get_text().split()) for text in ax.texts)
 
 
 def test_names_on_one_side_of_the_diagram_stand_in_rows_of_their_own(make_run: Make) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -79,6 +81,32 @@ def test_without_a_difference_everyone_is_tied() -> None:
     made = tiers({"a": 0.5, "b": 0.5, "c": 0.5}, {("a", "b"): 1.0, ("a", "c"): 1.0, ("b", "c"): 1.0})
     assert {made.label(name) for name in "abc"} == {"1-3 tied"}
     assert made.cliques == (("a", "b", "c"),)
+
+
+def test_groups_that_no_test_tells_apart_may_leave_out_one_that_stands_between() -> None:
+    """The second is told apart from the first by a test of its own, the third, further away, is not."""
+    p = {("a", "b"): 0.01, ("a", "c"): 0.2, ("b", "c"): 0.3, ("a", "d"): 0.4, ("b", "d"): 0.04, ("c", "d"): 0.5}
+    made = tiers({"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.6}, p)
+    assert made.cliques == (("a", "c", "d"), ("b", "c"))
+    assert made.places == {"a": (1, 3), "b": (2, 3), "c": (1, 4), "d": (2, 4)}
+
+
+@given(st.integers(1, 7), st.randoms(use_true_random=False))
+def test_groups_are_all_sets_without_a_differing_pair_that_no_other_holds(n: int, random: Random) -> None:
+    names = "abcdefg"[:n]
+    p = {pair: random.choice([0.01, 0.5]) for pair in combinations(names, 2)}
+    sets = [
+        frozenset(some)
+        for size in range(2, n + 1)
+        for some in combinations(names, size)
+        if all(p[pair] > 0.05 for pair in combinations(some, 2))
+    ]
+    largest = {some for some in sets if not any(some < other for other in sets)}
+    made = tiers({name: -place for place, name in enumerate(names)}, p).cliques
+    assert {frozenset(clique) for clique in made} == largest
+    assert len(made) == len(largest)
+    assert list(made) == sorted(made)
+    assert all(list(clique) == sorted(clique) for clique in made)
 
 
 def test_all_pairs_are_one_family() -> None:

@@ -32,9 +32,11 @@ class Look:
 
 
 def standard_look(index: int) -> Look:
-    """Return the `index`th look; the second eight have other dashes than the first."""
-    dash = DASHES[(index + index // len(COLOURS)) % len(DASHES)]
-    return Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], dash)
+    """Return the `index`th look; the second eight have other markers and dashes than the first of their colour."""
+    colours_used_up = index // len(COLOURS)
+    marker = MARKERS[(index + 3 * colours_used_up) % len(MARKERS)]
+    dash = DASHES[(index + colours_used_up) % len(DASHES)]
+    return Look(COLOURS[index % len(COLOURS)], marker, dash)
 
 
 LORA, DYLORA, MATRYOSHKA, MATRYOSHKA_TRAINED, SVD_LORA, GRID_LORA, LEARNED_MATRYOSHKA = map(standard_look, range(7))

@@ -13,6 +13,7 @@ from aurac.report.plots import style
 from aurac.report.plots.axes import Plottable, new_axes
 from aurac.report.plots.elsewhere import elsewhere
 from aurac.report.tables.table_cells import unit
+from aurac.statistics.tiers import Tiers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,9 +28,9 @@ def plot_critical_difference(
 ) -> Axes:
     """Draw the diagram of Demsar (2006) from the Holm-adjusted paired tests of all pairs.
 
-    The axis shows AURAC itself, better to the right. A bar joins neighbours of which no pair differs significantly; the
-    level is printed. Unlike the original there is no single critical distance: every pair has its own test on
-    documents.
+    The axis shows AURAC itself, better to the right. A bar joins runs of which no pair differs significantly: all that
+    stand below it or, where it has dots, those at its dots. The level is printed. Unlike the original there is no
+    single critical distance: every pair has its own test on documents.
 
     Args:
         runs: A comparison, or the runs to compare; at least two.
@@ -63,17 +64,14 @@ def plot_critical_difference(
             for row, name in enumerate(names):
                 _name(ax, style.label(name), values[name], edge, first_row - _ROW * (row + 0.5), side)
         for number, clique in enumerate(tiers.cliques):
-            ends = [values[clique[-1]], values[clique[0]]]
-            pad = (high - low) * 0.008
-            ax.plot([ends[0] - pad, ends[1] + pad], [-_BAR * (number + 1)] * 2, color="black", linewidth=2.5,
-                    solid_capstyle="butt", label="_tied")  # fmt: skip
+            _bar(ax, [values[name] for name in clique], -_BAR * (number + 1), dots=_leaves_out(clique, tiers.order))
         ax.plot(list(values.values()), [0] * len(values), "o", color="black", clip_on=False, zorder=5)
         if not comparison.pairs[task].higher_is_better:
             low, high = high, low
         ax.set_xlim(low, high)
         ax.set_ylim(first_row - _ROW * rows, 0)
         _dress(ax, f"AURAC on {style.label(task)}{' (points)' if factor == 100 else ''}")
-        note = _note(comparison, task, tied=bool(tiers.cliques))
+        note = _note(comparison, task, tiers)
         below: dict[str, Any] = {
             "xycoords": "axes fraction",
             "textcoords": "offset points",
@@ -84,10 +82,26 @@ def plot_critical_difference(
     return ax
 
 
-def _note(comparison: ComparedRuns, task: str, *, tied: bool) -> str:
+def _leaves_out(clique: Sequence[str], order: Sequence[str]) -> bool:
+    """Whether a run that stands between those of the group is not one of them."""
+    return order.index(clique[-1]) - order.index(clique[0]) >= len(clique)
+
+
+def _bar(ax: Axes, values: Sequence[float], height: float, *, dots: bool) -> None:
+    """Join the best and the worst value of a group; with dots on all of its values."""
+    pad = 0.003 * (ax.get_xlim()[1] - ax.get_xlim()[0])
+    ends = [min(values) - pad, max(values) + pad]
+    ax.plot(ends, [height] * 2, color="black", linewidth=1 if dots else 2.5, solid_capstyle="butt", label="_tied")
+    if dots:
+        ax.plot(values, [height] * len(values), "o", color="black", markersize=3, label="_member")
+
+
+def _note(comparison: ComparedRuns, task: str, tiers: Tiers) -> str:
     """Say what a bar means, or why there is none; folded to the width of a column."""
     level = f"at level {comparison.settings.alpha:g}"
-    bars = f"bars: not told apart {level}" if tied else f"no bars: every two of them differ {level}"
+    bars = f"bars: not told apart {level}" if tiers.cliques else f"no bars: every two of them differ {level}"
+    if any(_leaves_out(clique, tiers.order) for clique in tiers.cliques):
+        bars += "; a bar with dots joins only the runs at its dots"
     return "\n".join(
         fill(line, _WIDTH, break_on_hyphens=False) for line in f"{bars}{elsewhere(comparison, task)}".split("\n")
     )

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _ROOM = 1 / 16
 """Share of the axis that a tick needs to itself."""
 
+_APART, _WIDTH = 0.09, 0.36
+"""How far two curves are set apart, and all of them at most: in doublings, of which one stands between most ranks."""
+
 
 @dataclass(frozen=True)
 class RankAxis:
@@ -48,7 +51,8 @@ class RankAxis:
         x = grid if axis.costs is None else axis(grid)
         if apart is None:
             return x.tolist()
-        shift = (apart[0] - (apart[1] - 1) / 2) * 0.09
+        number, total = apart
+        shift = (number - (total - 1) / 2) * min(_APART, _WIDTH / max(total - 1, 1))
         return x * axis.log_base**shift if axis.log_base else x + shift * x.max() / 12
 
     def dress(self, ax: Axes, ranks: Sequence[int]) -> None:
