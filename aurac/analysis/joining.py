@@ -165,7 +165,7 @@ def _differing_keys(
                 raise ComparisonError(
                     f"{pair} are not comparable on {task}: {key} is {a} and {b}. Score both with the same ranks, "
                     f"metric, shots and task version, or allow {key} to differ (--allow {key})."
-                    + (" Or compare on the ranks that all have (--ranks common)." if key == "ranks" else "")
+                    + (" Or compare on the ranks that all have (--ranks common)." if key in ("ranks", "params") else "")
                 )
     return notes
 

@@ -27,7 +27,9 @@ def over_parameters(run: Run) -> Run:
     adapter = {**run.record.get("identity", {}).get("adapter", {}), "unit": "parameters"}
     if (whole := _whole(adapter, sizes)) is not None:
         adapter["parameters"] = whole
-    record = {**run.record, "identity": {**run.record.get("identity", {}), "adapter": adapter}}
+    # Costs are looked up in the record from here on: the file of the weights is cut by ranks.
+    budgets = {str(size): {"parameters": size} for size in sizes.values()}
+    record = {**run.record, "identity": {**run.record.get("identity", {}), "adapter": adapter}, "budgets": budgets}
     curves = {task: curve.at_sizes(sizes) for task, curve in run.curves.items()}
     seeds = tuple(over_parameters(one) for one in run.seeds)
     return replace(run, record=record, curves=curves, seeds=seeds)

@@ -90,9 +90,10 @@ def measure_cells(
     done = total - lacking
     with tqdm(total=total, initial=done, unit="request", disable=not progress, smoothing=0.05) as bar, answering(bar):
         current = None
+        point = getattr(adapter, "point", "rank")
         for task, rank in cells:
             leaf = suite.leaves[task]
-            bar.set_description(f"{task}, base model" if rank == BASE_RANK else f"{task}, rank {rank}")
+            bar.set_description(f"{task}, base model" if rank == BASE_RANK else f"{task}, {point} {rank}")
             started = time.perf_counter()
             try:
                 with together(), _counting(lm, bar):

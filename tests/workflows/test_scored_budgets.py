@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 import aurac
 from adapter_by_peft import write_adapter
 from aurac import testbed
-from aurac.errors import OptionError, RankError
+from aurac.analysis.cost_axes import costs_of
+from aurac.analysis.units import over_parameters
+from aurac.errors import ComparisonError, OptionError, RankError
 from aurac.report.comparison import compare
 from aurac.report.plots.kinds import PlotOptions, draw
 from aurac.report.recommendation import recommend
@@ -86,6 +89,22 @@ def test_the_signature_says_parameters_and_a_comparison_puts_ranks_on_the_same_a
     made = compare([by_budget, uniform])
     assert made.results["again", "facts"].value == made.results[by_budget.name, "facts"].value
     assert "rank" not in draw("curves", [by_budget], PlotOptions()).axes[0].get_xlabel()
+
+
+def test_a_run_over_ranks_has_its_parameters_beside_one_over_budgets(folder: Path, by_rank: Run) -> None:
+    shares = score(folder, budgets=[0.25, 0.5, 1.0], out=folder.parent / "shares")
+    ranks = replace(by_rank, name="ranks")
+    sizes = {2560: 2560, 5120: 5120, 10240: 10240}  # of 14 layers of rank 4; rank r is r quarters of them
+    assert costs_of("params", over_parameters(ranks)) == sizes
+    both = compare([ranks, shares])
+    assert both.results["ranks", "facts"].score.curve.ranks == tuple(sizes)
+    text = both.render("markdown")
+    assert "kept 5,120" in text
+    assert "r=" not in text
+    points = draw("pareto", [ranks, shares], PlotOptions()).axes[0].lines[0].get_xdata()
+    assert set(points) <= set(sizes)
+    with pytest.raises(ComparisonError, match=r"params is .* and .*--ranks common"):
+        compare([ranks, score(folder, budgets=[0.3, 0.6, 1.0], out=folder.parent / "others")])
 
 
 def test_a_recommendation_names_a_number_of_parameters(by_budget: Run, by_rank: Run) -> None:

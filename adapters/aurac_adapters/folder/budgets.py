@@ -13,8 +13,10 @@ from aurac.errors import RankError
 from aurac_adapters.folder.folder import AdapterFolder
 from aurac_adapters.folder.retrained import RankedFolder
 from aurac_adapters.layer.keys import lora_layers_of
-from aurac_adapters.methods.allocation import ALLOCATIONS, Allocation, Spectrum, parameters_of, ranks_within
+from aurac_adapters.methods.allocation import ALLOCATIONS, Allocation, Spectrum, Vector, parameters_of, ranks_within
 
+_ROUNDING = 1e-12
+"""Share of a layer's largest energy below which there is no term; a singular value has the square root of it."""
 LayerRanks = Mapping[str, int]
 """Name of a layer, as in the keys of its tensors up to `.lora_A` -> rank, from 0."""
 
@@ -81,11 +83,15 @@ def spectra_of(found: AdapterFolder) -> dict[str, Spectrum]:
     """
     tensors = found.tensors()
     return {
-        layer.name: Spectrum(
-            np.asarray((tensors[layer.b].double().norm(dim=0) ** 4).cpu().numpy()), _price(tensors, layer.a, layer.b)
-        )
+        layer.name: Spectrum(_energies(tensors[layer.b]), _price(tensors, layer.a, layer.b))
         for layer in lora_layers_of(tensors)
     }
+
+
+def _energies(b: torch.Tensor) -> Vector:
+    """Return the fourth powers of the norms of B's columns, 0 for what is rounding: rows of zeros, as padding makes."""
+    energies = np.asarray((b.double().norm(dim=0) ** 4).cpu().numpy())
+    return np.where(energies > _ROUNDING * energies.max(), energies, 0.0)
 
 
 def budget_size(budget: float, whole: int) -> int:

@@ -31,7 +31,10 @@ class BudgetedAdapter:
     Attributes:
         adapter: The adapter inside; its ranks are set through this object alone.
         max_rank: Parameters of the whole adapter.
+        point: What a sweep calls what it sets.
     """
+
+    point = "budget"
 
     def __init__(self, adapter: Ranked | RankedByLayer, choices: Mapping[int, int | Mapping[str, int]], whole: int):
         """Keep the adapter, and budget -> one rank for all layers, or layer -> rank."""

@@ -6,7 +6,7 @@ from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.gain import Gain, gain
 from aurac.report.numbers import MISSING, value_text, with_error
 from aurac.report.table import Table, TableCell
-from aurac.report.tables.table_cells import unit
+from aurac.report.tables.table_cells import point_text, unit
 from aurac.results import Run
 
 _NOTE = (
@@ -27,10 +27,11 @@ def gains(compared: ComparedRuns) -> list[Table]:
     if not found:
         return []
     ranks = sorted({rank for _, _, about in found for rank in about.recovered})
+    kept = [f"kept {point_text(compared, rank, before='r=')}" for rank in ranks]
     return [
         Table(
             title="Gain over the base model",
-            columns=("run", "task", "base", "AURAC − base", "largest rank", "kept", *(f"kept r={r}" for r in ranks)),
+            columns=("run", "task", "base", "AURAC − base", "largest rank", "kept", *kept),
             rows=tuple(_row(compared, run, task, about, ranks) for run, task, about in found),
             notes=(_NOTE,),
         )
