@@ -179,6 +179,11 @@ MISTAKES = {
     "no numbers": ("ranks = [2]", 'ranks = ["2"]', r"ranks is \['2'\]; it must be a list of whole numbers, each once"),
     "twice": ("seeds = [1, 2]", "seeds = [1, 1]", r"seeds is \[1, 1\]; it must be a list of whole numbers, each once"),
     "value twice": ("[1e-4, 5e-2]", "[1e-4, 1e-4]", r"learning_rate is \[0.0001, 0.0001\]; give at least one value"),
+    "too many to choose": (
+        "seeds = [1, 2]",
+        "seeds = [1, 2]\nchoice_seeds = 3",
+        r"choice_seeds is 3; it must be a number of seeds from 1 to 2",
+    ),
     "no grid": ("\nlearning_rate = 5e-2", "", r"\[methods.grid-lora\] is empty. Give it at least a learning_rate"),
     "no source": ("[methods.svd-lora]", '[methods.svd-lora]\nfrom = "dylora"', r"unknown method that svd-lora is made"),
     "no table": ("[data.mixture]\nsource", "[data]\nmixture", r"\[data.mixture\] is .*; it must be a table"),
@@ -397,7 +402,7 @@ def test_a_selection_suite_decides_and_the_test_documents_are_used_once(call: Ca
     assert on_test == {chosen}
     assert {path.name for path in (tmp_path / "out/records").iterdir()} == {"lora-seed-1", "lora-seed-2"}
     assert load(tmp_path / "out/records/lora-seed-1").tasks == ("cipher",)
-    assert "chosen with the first seed on held-out, whose documents are not scored here" in " ".join(done.out.split())
+    assert "chosen with seed 1 on held-out, whose documents are not scored here" in " ".join(done.out.split())
     for setting, numbers in choice["curves"]["lora"]["candidates"].items():  # score against learning rate
         assert re.search(rf"lora\s+{setting}\s+{100 * numbers['macro']:.1f}", done.out)
     # After the first training: one of two is done, the other seed takes one more at most.

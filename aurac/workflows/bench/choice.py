@@ -1,10 +1,11 @@
-"""The choice of a setting: the best macro AURAC of the grid with the first seed, the same for every method."""
+"""The choice of a setting: the best macro AURAC of the grid over the seeds that decide, the same for every method."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from aurac.errors import RecipeError
@@ -34,22 +35,27 @@ def choose(scorings: Sequence[Scoring]) -> dict[str, Any]:
     """Return what was chosen, with all numbers that it was chosen from.
 
     Args:
-        scorings: The grid; those without a complete record are listed as missing. The first one wins a tie.
+        scorings: The grid; settings without a complete record for every seed that decides are listed as missing. The
+            first one wins a tie.
 
     Returns:
-        {"criterion", "seed", "suite", "curves": {curve: {"chosen", "candidates": {setting: {"macro", "tasks"}}}}}.
+        {"criterion", "seed", "suite", "curves": {curve: {"chosen", "candidates": {setting: {"macro", "tasks"}}}}};
+        with several seeds "seeds" for "seed", means over them, and each candidate's "macro_by_seed".
     """
-    curves: dict[str, dict[str, Any]] = {}
+    seeds = list(dict.fromkeys(scoring.seed for scoring in scorings))
+    found: dict[tuple[str, str], list[Scoring]] = {}
     for scoring in scorings:
-        curve = curves.setdefault(scoring.curve, {"chosen": None, "candidates": {}})
-        run = load(scoring.out) if scoring.is_done() else None
-        curve["candidates"][scoring.setting] = None if run is None else _numbers(run)
+        found.setdefault((scoring.curve, scoring.setting), []).append(scoring)
+    curves: dict[str, dict[str, Any]] = {}
+    for (name, setting), several in found.items():
+        curve = curves.setdefault(name, {"chosen": None, "candidates": {}})
+        curve["candidates"][setting] = _numbers(several) if all(scoring.is_done() for scoring in several) else None
     for curve in curves.values():
         known = {name: numbers["macro"] for name, numbers in curve["candidates"].items() if numbers is not None}
         curve["chosen"] = max(known, key=known.__getitem__) if known else None
     return {
         "criterion": "largest mean over the tasks of AURAC (log2 axis, trapezoid)",
-        "seed": scorings[0].seed,
+        **({"seed": seeds[0]} if len(seeds) == 1 else {"seeds": seeds}),
         "suite": scorings[0].suite,
         "curves": curves,
     }
@@ -67,5 +73,9 @@ def chosen_settings(choice: dict[str, Any]) -> dict[str, str]:
     return {name: curve["chosen"] for name, curve in choice["curves"].items() if curve["chosen"] is not None}
 
 
-def _numbers(run: Run) -> dict[str, Any]:
-    return {"macro": macro(run), "tasks": {task: curve.area() for task, curve in run.curves.items()}}
+def _numbers(scorings: Sequence[Scoring]) -> dict[str, Any]:
+    runs = {str(scoring.seed): load(scoring.out) for scoring in scorings}
+    macros = {seed: macro(run) for seed, run in runs.items()}
+    tasks = {task: fmean(run.curves[task].area() for run in runs.values()) for task in next(iter(runs.values())).curves}
+    by_seed = {"macro_by_seed": macros} if len(runs) > 1 else {}
+    return {"macro": fmean(macros.values()), "tasks": tasks, **by_seed}

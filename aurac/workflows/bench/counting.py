@@ -21,7 +21,9 @@ def plan_lines(recipe: Recipe, found: list[Study]) -> list[str]:
     lines = []
     for study in found:
         first, others = _counts(recipe, study)
-        lines += [f"{study.title}:", f"  grid with seed {recipe.seeds[0]}: {first}", f"  chosen settings: {others}"]
+        deciding = recipe.seeds[: recipe.choice_seeds]
+        seeds = f"seed{'s' if len(deciding) > 1 else ''} {', '.join(map(str, deciding))}"
+        lines += [f"{study.title}:", f"  grid with {seeds}: {first}", f"  chosen settings: {others}"]
     line = hours_line(recipe, found)
     return [*lines, line] if line else lines
 
@@ -81,7 +83,7 @@ def _scorings(recipe: Recipe, study: Study) -> tuple[list[plan.Scoring], int]:
 
 def _n_final(recipe: Recipe, study: Study) -> int:
     """Return how many scorings the chosen settings take beyond the grid."""
-    of_grid = 0 if study.data.selection else 1
+    of_grid = 0 if study.data.selection else recipe.choice_seeds
     return len(plan.curves(recipe)) * (len(recipe.seeds) * len(study.data.suites) - of_grid)
 
 

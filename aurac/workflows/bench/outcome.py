@@ -76,7 +76,8 @@ class Outcome(Report):
 
     def tables(self) -> list[Table]:
         """Return one table a suite, and one of all settings with the score that chose among them."""
-        made = [_table(self.title, list(suite), self.selection) for suite in _by_suite(self.found)]
+        chosen_on = _chosen_on(_deciding(self.choice), self.selection)
+        made = [_table(self.title, list(suite), chosen_on) for suite in _by_suite(self.found)]
         return made if self.choice is None else [*made, _settings(self.choice)]
 
     def records(self) -> list[dict[str, Any]]:
@@ -96,7 +97,7 @@ class Outcome(Report):
 def _settings(choice: Mapping[str, Any]) -> Table:
     """Return the score of every setting of every curve, in the order of the grid: score against learning rate."""
     return Table(
-        title=f"Every setting, seed {choice['seed']}, {choice['suite']}",
+        title=f"Every setting, {_deciding(choice)}, {choice['suite']}",
         columns=("curve", "setting", "macro", "chosen"),
         rows=tuple(
             (
@@ -113,7 +114,14 @@ def _settings(choice: Mapping[str, Any]) -> Table:
     )
 
 
-def _table(title: str, found: list[Mapping[str, Any]], selection: str | None) -> Table:
+def _deciding(choice: Mapping[str, Any] | None) -> str:
+    """Return which seeds decided, "the first seed" where that is not known."""
+    if choice is None:
+        return "the first seed"
+    return f"seed {choice['seed']}" if "seed" in choice else f"seeds {', '.join(map(str, choice['seeds']))}"
+
+
+def _table(title: str, found: list[Mapping[str, Any]], chosen_on: str) -> Table:
     tasks = [name for name in found[0]["aurac"] if name != "macro"]
     regret = any(row["regret"] is not None for row in found)
     ordered = sorted(found, key=lambda row: statistics.fmean(row["aurac"]["macro"]), reverse=True)
@@ -136,16 +144,16 @@ def _table(title: str, found: list[Mapping[str, Any]], selection: str | None) ->
         ),
         notes=(
             "AURAC (log2 axis, trapezoid) in points: mean ± standard deviation over the seeds of the training. "
-            + _chosen_on(selection),
+            + chosen_on,
             *([_REGRET] if regret else []),
         ),
     )
 
 
-def _chosen_on(selection: str | None) -> str:
+def _chosen_on(deciding: str, selection: str | None) -> str:
     if selection is None:
-        return "Settings were chosen with the first seed, whose scores are therefore optimistic."
-    return f"Settings were chosen with the first seed on {selection}, whose documents are not scored here."
+        return f"Settings were chosen with {deciding} on these documents, which makes those scores optimistic."
+    return f"Settings were chosen with {deciding} on {selection}, whose documents are not scored here."
 
 
 _REGRET = f"Regret: macro AURAC of {GRID}, one LoRA trained for every rank, minus that of the curve, seed by seed."

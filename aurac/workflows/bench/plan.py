@@ -114,9 +114,10 @@ def curves(recipe: Recipe) -> list[Curve]:
 
 
 def grid(recipe: Recipe, study: Study) -> list[Scoring]:
-    """Return every setting of every curve with the first seed, on the suite that decides."""
+    """Return every setting of every curve with each seed that decides, on the suite that decides."""
     return [
-        _scoring(recipe, study, curve, setting, recipe.seeds[0], study.data.deciding)
+        _scoring(recipe, study, curve, setting, seed, study.data.deciding)
+        for seed in recipe.seeds[: recipe.choice_seeds]
         for curve in curves(recipe)
         for setting in curve.spec.settings
     ]
@@ -162,7 +163,7 @@ def most_trainings(recipe: Recipe, study: Study) -> int:
             rows = [curve for curve in curves(recipe) if spec.name in (curve.spec.name, curve.spec.source)]
             one = make_adapter(recipe, study, spec, spec.settings[0], recipe.seeds[0])
             most += min(len(rows), len(spec.settings)) * len(one.trainings)
-    return most * (len(recipe.seeds) - 1)
+    return most * (len(recipe.seeds) - recipe.choice_seeds)
 
 
 def _scoring(recipe: Recipe, study: Study, curve: Curve, setting: Setting, seed: int, suite: str) -> Scoring:

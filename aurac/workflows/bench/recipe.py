@@ -22,7 +22,10 @@ ROTATED = "svd-lora"
 GRID = "grid-lora"
 """A plain LoRA for every rank that is scored: what a nested adapter replaces."""
 
-_TOP = ("models", "ranks", "train_ranks", "eval_ranks", "seeds", "training", "scoring", "suites", "data", "methods")
+_TOP = (
+    *("models", "ranks", "train_ranks", "eval_ranks", "seeds", "choice_seeds"),
+    *("training", "scoring", "suites", "data", "methods"),
+)
 _PLANNED = ("tasks", "base", "out", "ranks", "inference", "gain")
 """Options of a scoring that other keys of the recipe decide."""
 _STUDIED = ("model", "data", "out", "seed")
@@ -103,7 +106,8 @@ class Recipe:
         ranks: Maximal ranks.
         train_ranks: Sub-ranks that nested methods train; those up to the maximal rank are taken; None for the default.
         eval_ranks: Ranks that are scored, likewise.
-        seeds: Seeds of the trainings; the first one decides the choice.
+        seeds: Seeds of the trainings.
+        choice_seeds: How many of them, from the first one on, decide the choice.
         data: Training data.
         methods: Methods with their grids.
         suites: Name -> text of `--tasks`.
@@ -116,6 +120,7 @@ class Recipe:
     train_ranks: tuple[int, ...] | None
     eval_ranks: tuple[int, ...] | None
     seeds: tuple[int, ...]
+    choice_seeds: int
     data: tuple[DataSpec, ...]
     methods: tuple[MethodSpec, ...]
     suites: Mapping[str, str]
@@ -134,6 +139,8 @@ class Recipe:
             for spec in self.data
         }
         flat: dict[str, Any] = {"train_ranks": self.train_ranks, "eval_ranks": self.eval_ranks, "seed": self.seeds[0]}
+        if self.choice_seeds > 1:
+            flat["seeds of the choice"] = self.seeds[: self.choice_seeds]
         for section, values in (("training", self.training), ("scoring", self.scoring), ("suites", self.suites)):
             flat |= {f"{section}.{key}": value for key, value in values.items()}
         return flat | {f"data.{name}.{key}": value for name, keys in data.items() for key, value in keys.items()}
@@ -191,12 +198,14 @@ def _recipe(content: Values) -> Recipe:
     suites = dict(_table("suites", content["suites"]))
     data = tuple(_data(name, values, suites) for name, values in _table("data", content["data"]).items())
     methods = _methods(_table("methods", content["methods"]))
+    seeds = _list("seeds", content["seeds"], int)
     recipe = Recipe(
         models=_list("models", content["models"], str),
         ranks=_list("ranks", content["ranks"], int),
         train_ranks=_list("train_ranks", content["train_ranks"], int) if "train_ranks" in content else None,
         eval_ranks=_list("eval_ranks", content["eval_ranks"], int) if "eval_ranks" in content else None,
-        seeds=_list("seeds", content["seeds"], int),
+        seeds=seeds,
+        choice_seeds=_choice_seeds(content.get("choice_seeds", 1), len(seeds)),
         data=data,
         methods=methods,
         suites=suites,
@@ -206,6 +215,14 @@ def _recipe(content: Values) -> Recipe:
     for name, tasks in suites.items():
         _check_tasks(name, tasks, scoring)
     return recipe
+
+
+def _choice_seeds(value: Any, n_seeds: int) -> int:
+    if type(value) is not int or not 1 <= value <= n_seeds:
+        raise RecipeError(
+            f"choice_seeds is {value!r}; it must be a number of seeds from 1 to {n_seeds}, of which seeds has."
+        )
+    return value
 
 
 def _data(name: str, values: Values, suites: Values) -> DataSpec:
