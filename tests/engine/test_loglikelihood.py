@@ -106,7 +106,7 @@ def test_requests_are_planned_once_for_all_ranks(lms: Pair, monkeypatch: pytest.
     ours, _ = lms
     asked = requests(*CASES["choices of one token"])
     first = ours.loglikelihood(asked, disable_tqdm=True)
-    monkeypatch.setattr(ours, "_queries", lambda _: pytest.fail("planned again"))
+    monkeypatch.setattr("aurac.harness.engine.lm.queries_of", lambda *_: pytest.fail("planned again"))
     assert ours.loglikelihood(requests(*CASES["choices of one token"]), disable_tqdm=True) == first
 
 

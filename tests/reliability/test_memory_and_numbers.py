@@ -127,6 +127,7 @@ def broken(change_model: Any) -> None:
 
 
 @pytest.mark.usefixtures("broken")
+@pytest.mark.filterwarnings("ignore:slower path")
 @pytest.mark.parametrize("engine", ["aurac", "hflm"])
 def test_nan_at_a_rank_fails_its_cells_and_the_sweep_goes_on(
     engine: str, call: Call, adapter: Path, tmp_path: Path
