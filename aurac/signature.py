@@ -106,6 +106,7 @@ def curve_signature(
         "metric": curve.metric,
         "task": f"{curve.task}@{curve.task_version}" if curve.task and curve.task_version else curve.task,
         "shots": None if curve.num_fewshot is None else str(curve.num_fewshot),
+        "fewshot_seeds": None if curve.prompts is None else "-".join(curve.prompts.labels),
         "n": None if curve.n_documents is None else str(curve.n_documents),
         "docs": None if curve.documents is None else documents_hash(curve.documents),
         "part": None if curve.part is None else curve.part.signed(),

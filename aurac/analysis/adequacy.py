@@ -21,7 +21,8 @@ from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError, CurveError
 from aurac.statistics.equivalence import check_margin, t_loss_test
 from aurac.statistics.estimate import Estimate
-from aurac.statistics.losses import loss_over_seeds, over_seeds
+from aurac.statistics.factors import widest_target
+from aurac.statistics.losses import loss_over_seeds
 from aurac.statistics.non_inferiority import LossTest, loss_test
 from aurac.statistics.sample import Sample, inputs_of, mean_of
 
@@ -59,7 +60,8 @@ class Adequacy:
     """The smallest adequate rank and the evidence.
 
     The test is the score test (`aurac.statistics.non_inferiority`) for scores in [0, 1], over all tasks at once; with
-    several training seeds it is about the method, and a t test over documents and seeds has to agree.
+    several training seeds it is about the method, and a t test over documents and seeds has to agree; likewise with
+    several draws of few-shot examples.
 
     Attributes:
         rank: Smallest certified rank; full rank when none below it is certified.
@@ -69,7 +71,8 @@ class Adequacy:
         n_documents: Documents, over all tasks.
         bounded: Whether scores are fractions, which are printed as points.
         evidence: One entry a rank, from full rank down.
-        target: What is random: "docs" (this adapter), or "docs+seeds" (the method) for curves with several seeds.
+        target: What is random: "docs" (this adapter), "docs+seeds" (the method) for curves with several seeds; with
+            "+prompts" where few-shot examples were drawn several times.
         n_seeds: Trainings behind the curves.
         n_clusters: Passages that the documents of all tasks share, None where documents stand alone.
     """
@@ -167,7 +170,7 @@ def smallest_rank(source: Any, *, margin: float = 0.01, alpha: float = 0.05, tas
         n_documents,
         curves[0].bounded,
         tuple(evidence),
-        target="docs+seeds" if over_seeds(curves) else "docs",
+        target=widest_target(curves),
         n_seeds=min((len(s.labels) for s in seeds if s is not None), default=1),
         n_clusters=sum(len(set(labels)) for labels in clusters if labels is not None) or None,
     )
@@ -184,10 +187,11 @@ def _decide(p_value: float | None, going: bool, alpha: float) -> tuple[bool, str
 
 def _evidence(curves: Sequence[RankAccuracyCurve], rank: int, margin: float, alpha: float) -> RankEvidence:
     samples = [_losses(curve, rank) for curve in curves]
-    estimate = loss_over_seeds(curves, rank) or mean_of(samples)
+    drawn = loss_over_seeds(curves, rank)
+    estimate = drawn or mean_of(samples)
     accuracy = float(np.mean([curve.accuracy_at(rank) for curve in curves]))
     reference = rank == curves[0].max_rank
-    test = LossTest(1.0, 0.0, 0.0) if reference else _test(samples, estimate, margin, alpha, over_seeds(curves))
+    test = LossTest(1.0, 0.0, 0.0) if reference else _test(samples, estimate, margin, alpha, drawn is not None)
     deviating = sum(int(np.count_nonzero(sample.values)) for sample in samples)
     return RankEvidence(
         rank=rank,
@@ -213,7 +217,8 @@ def _test(samples: Sequence[Sample], estimate: Estimate, margin: float, alpha: f
     """Return p, the bound of the loss at level alpha, and the margin that a loss of 0 would be certified for.
 
     Losses of fractions have the score test, over all tasks at once. Unbounded ones have the t test, and so has a method
-    with several seeds, whose error is over both; of two tests the weaker one counts.
+    with several seeds, whose error is over both, and a run with several draws of examples; of two tests the weaker one
+    counts.
     """
     bounded = all(sample.bounded for sample in samples)
     tests = []

@@ -21,6 +21,7 @@ MEANINGS = {
     "metric": "what counts as right",
     "task": "task and its version",
     "shots": "examples in the prompt",
+    "fewshot_seeds": "seeds under which the examples were drawn",
     "n": "number of documents",
     "docs": "hash over documents and prompts",
     "part": "which part of the documents was asked",

@@ -33,6 +33,10 @@ _TWO_SEEDS = (
     "Two training seeds make no test between methods: their error has one or two degrees of freedom, and the interval "
     "is as wide as that. Train and score at least 3 of each method."
 )
+_TWO_DRAWS = (
+    "Two draws of few-shot examples make no test: their error has one degree of freedom, and the interval is as wide "
+    "as that. Score with at least 3 (--fewshot-seeds 1,2,3), or ask about these examples (--target docs)."
+)
 
 
 def compare(
@@ -59,7 +63,8 @@ def compare(
         runs: Runs or paths of run records, at least one; or a mapping of method name to its runs, one a training seed.
         by: "run", or "method" to take runs of the same method and settings with other training seeds as one method.
         target: What errors and tests are about, a name in `aurac.statistics.seeds.TARGETS`: "docs" (these adapters, new
-            documents), the only one for single runs; "docs+seeds" (the method), the default for methods.
+            documents), "docs+seeds" (the method), the default for methods; with "+prompts" also newly drawn few-shot
+            examples, the default where all runs were scored under several draws.
         baseline: Name or method of the run to compare with; by default the first.
         tasks: Which tasks; by default all that every run has.
         axis: As for `aurac.compute`; a cost has to be the same for all runs, and times are their mean.
@@ -101,7 +106,7 @@ def compare(
     notes += flat_notes(results, curves, chosen, alpha=settings.alpha, target=target, macro=MACRO)
     notes += path_notes(every, names)
     if any(r.difference is not None and r.difference.p_value is None for r in results.values()):
-        notes.append(_TWO_SEEDS)
+        notes.append(_TWO_SEEDS if "seeds" in target and min(map(len, members.values())) == 2 else _TWO_DRAWS)
     rows = tuple(as_run(name, group, {task: curves[task][name] for task in names}) for name, group in members.items())
     adjusted, family_pairs = with_families(results, pairs, family, MACRO)
     made = ComparedRuns(rows, names, chosen, adjusted, tuple(dict.fromkeys(notes)), family_pairs, settings)

@@ -158,7 +158,12 @@ class ComparedRuns:
         return [name for name in ("sign-flip", "score", "t") if name in names]
 
     def pairing(self) -> str:
-        """Return how the seeds of two methods were joined in the tests: "paired", "independent", or "mixed"."""
+        """Return how the seeds of two methods were joined in the tests: "paired", "independent", or "mixed".
+
+        Draws of few-shot examples are paired: where prompts are not the same, documents are not joined.
+        """
+        if "seeds" not in self.settings.target:
+            return "paired"
         curves = [self.score(run.name, self.tasks[0]).curve for run in self.runs]
         paired = {are_paired(a.seeds, b.seeds) for a, b in combinations(curves, 2) if a.seeds and b.seeds}
         return {True: "paired", False: "independent"}[paired.pop()] if len(paired) == 1 else "mixed"

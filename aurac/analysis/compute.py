@@ -85,7 +85,8 @@ def compute(
         duplicates: "error" or "mean", for ranks that occur twice.
         task: Which task, where the input holds several.
         target: What the error is about, a name in `aurac.statistics.seeds.TARGETS`: "docs" (these adapters, new
-            documents of this kind), or "docs+seeds" (the method), the default for a curve that holds several seeds.
+            documents of this kind), "docs+seeds" (the method), the default for a curve that holds several seeds, or
+            "docs+prompts", the default for one whose few-shot examples were drawn several times.
 
     Raises:
         CurveError: If the input makes no curve.

@@ -8,8 +8,6 @@ from aurac.analysis.compared import Result
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.statistics.flat import unseen_share
 
-_OVER_DOCUMENTS = ("docs", "docs+seeds")
-
 
 def flat_notes(
     results: Mapping[tuple[str, str], Result],
@@ -40,7 +38,7 @@ def flat_notes(
             if result.difference is not None and result.difference.stderr == 0:
                 found[f"{name} minus {baseline}"] = 1 + abs(result.difference.value)
         if found:
-            said = _note(task, found, by_name[baseline], alpha if target in _OVER_DOCUMENTS else None)
+            said = _note(task, found, by_name[baseline], alpha if target.startswith("docs") else None)
             if (baseline, macro) in results:
                 has = "; its interval allows for it" if target == "docs" else ""
                 said += f" The ± of the mean over tasks lacks this part{has}."

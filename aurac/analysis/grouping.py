@@ -10,6 +10,7 @@ from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import ComparisonError
 from aurac.results import Run
 from aurac.statistics.alignment import align
+from aurac.statistics.factors import widest_target
 from aurac.statistics.refused import check_name
 from aurac.statistics.seeds import TARGETS
 
@@ -49,10 +50,21 @@ def by_method(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def check_target(members: Mapping[str, Sequence[Run]], by: str, target: str | None) -> str:
-    """Return the target of a comparison, or raise `ComparisonError` where too few seeds are there for it."""
-    target = check_name("target", target or ("docs+seeds" if by == "method" else "docs"), TARGETS)
+    """Return the target of a comparison, or raise `ComparisonError` where too few seeds or draws are there for it.
+
+    By default everything is random that the runs know several of; of methods the seeds in any case.
+    """
+    several = draws_known([run for group in members.values() for run in group])
+    own = "+".join(["docs", *["seeds"] * (by == "method"), *["prompts"] * several])
+    target = check_name("target", target or own, TARGETS)
+    if "prompts" in target and not several:
+        raise ComparisonError(
+            f"target {target!r} is about newly drawn few-shot examples, and runs were scored with one draw. Score all "
+            "with several (--fewshot-seeds 1,2,3), or ask about these examples (--target "
+            f"{target.removesuffix('+prompts')})."
+        )
     single = [name for name, group in members.items() if len(group) < 2]
-    if target in ("docs", "benchmark") or not single:
+    if "seeds" not in target or not single:
         return target
     if by == "run":
         raise ComparisonError(
@@ -64,9 +76,15 @@ def check_target(members: Mapping[str, Sequence[Run]], by: str, target: str | No
     )
 
 
-def widest_target(members: Mapping[str, Sequence[Run]]) -> str:
-    """Return "docs+seeds" where every method has several seeds, else "docs"."""
-    return "docs+seeds" if min(map(len, members.values())) > 1 else "docs"
+def draws_known(runs: Sequence[Run]) -> bool:
+    """Tell whether every run was scored under several draws of few-shot examples."""
+    return all(widest_target(list(run.curves.values())).endswith("prompts") for run in runs)
+
+
+def methods_target(members: Mapping[str, Sequence[Run]]) -> str:
+    """Return a target with seeds where every method has several, else one without; with draws of examples likewise."""
+    several = min(map(len, members.values())) > 1
+    return check_target(members, "method" if several else "run", None)
 
 
 def seed_labels(runs: Sequence[Run]) -> tuple[str, ...]:

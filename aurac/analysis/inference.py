@@ -12,6 +12,7 @@ from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError
 from aurac.quadrature import Vector
 from aurac.statistics.estimate import Estimate, Interval
+from aurac.statistics.factors import widest_target
 from aurac.statistics.intervals import estimate_mean, mean_interval, per_document, t_interval
 from aurac.statistics.over_seeds import method_interval, method_score
 from aurac.statistics.part_of_documents import estimate_part
@@ -23,10 +24,8 @@ def own_target(curve: RankAccuracyCurve, clusters: Sequence[Hashable] | None) ->
     A part of the documents that `--precision` chose is about the whole benchmark; not where passages are named later,
     of which it is no random part.
     """
-    if curve.seeds is not None:
-        return "docs+seeds"
     counted = curve.part is not None and not curve.part.is_audit and clusters is None
-    return "benchmark" if counted else "docs"
+    return "benchmark" if counted and curve.seeds is None else widest_target([curve])
 
 
 @dataclass(frozen=True)
@@ -75,10 +74,13 @@ class Inference:
 
     def _over_seeds(self, curve: RankAccuracyCurve, w: Vector) -> tuple[Estimate, Interval]:
         if self.ci != "auto":
-            raise CurveError("an error over seeds has an interval of its own. Leave ci= out, or ask for target='docs'.")
+            raise CurveError(
+                "an error over seeds or draws of examples has an interval of its own. Leave ci= out, or ask for "
+                "target='docs'."
+            )
         if self.clusters is not None and self.clusters is not curve.clusters:
             curve = curve.clustered([str(label) for label in self.clusters])
-        made = method_score([curve], [w], target=self.target or "docs+seeds")
+        made = method_score([curve], [w], target=self.target or widest_target([curve]))
         interval = method_interval(made, [curve], [w], confidence_level=self.confidence_level)
         return Estimate(made.value, made.stderr, made.df), interval
 

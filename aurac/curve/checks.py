@@ -115,7 +115,9 @@ def check_seeds(seeds: SeedScores | None, matrix: Matrix | None, order: npt.NDAr
     fits = matrix is not None and seeds.values.shape == (len(matrix), len(seeds.labels), order.size)
     sorted_seeds = seeds.ranks(order.tolist()) if fits else seeds
     if matrix is None or not fits or not np.allclose(sorted_seeds.values.mean(axis=1), matrix, rtol=0, atol=1e-9):
-        raise CurveError("scores are not the means over the seeds. Use RankAccuracyCurve.from_seeds.")
+        raise CurveError(
+            "scores are not the means over the seeds, or over the draws of examples. Use RankAccuracyCurve.from_seeds."
+        )
     return sorted_seeds
 
 

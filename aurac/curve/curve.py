@@ -57,6 +57,8 @@ class RankAccuracyCurve:
         max_length: Tokens that the model was allowed to read, where that was asked for; for the signature.
         seeds: For a method that was trained several times, the scores of every seed, of which `scores` is the mean;
             `from_seeds` makes such a curve.
+        prompts: For a run whose few-shot examples were drawn several times, the scores under every draw, of which
+            `scores` is the mean; the labels are the seeds of the draws.
         clusters: What each of n documents shares with others (a passage), so that errors take those together.
         strata: For a mean over tasks, the task of each document and its scores as measured; `scores` are then
             `Strata.linearised`.
@@ -94,6 +96,7 @@ class RankAccuracyCurve:
         inference: str | None = None,
         max_length: int | None = None,
         seeds: SeedScores | None = None,
+        prompts: SeedScores | None = None,
         clusters: Sequence[str] | None = None,
         strata: Strata | None = None,
         base: npt.ArrayLike | None = None,
@@ -120,6 +123,7 @@ class RankAccuracyCurve:
         self.scores: Matrix | None = None if matrix is None else frozen(matrix)
         self.documents = check_documents(documents, matrix)
         self.seeds = check_seeds(seeds, matrix, order)
+        self.prompts = check_seeds(prompts, matrix, order)
         self.clusters = check_clusters(clusters, matrix)
         self.base_scores = as_base_scores(base, matrix, SCALES[scale])
         self.base: float | None = None if base is None else float(np.mean(np.asarray(base, float)) / SCALES[scale])
@@ -174,6 +178,7 @@ class RankAccuracyCurve:
         of_base = [curve.base_scores for curve in curves if curve.base_scores is not None]
         base = np.mean(of_base, axis=0) if len(of_base) == len(curves) else None
         about = {"clusters": first.clusters, "strata": _mean_strata(curves), "base": base}
+        about["prompts"] = SeedScores.mean([curve.prompts for curve in curves])
         return first._copy(first.ranks, None, mean, first.documents, name=name or first.name, seeds=seeds, **about)
 
     @property
@@ -228,6 +233,7 @@ class RankAccuracyCurve:
             None if self.scores is None else self.scores[:, columns],
             self.documents,
             seeds=self.seeds and self.seeds.ranks(columns),
+            prompts=self.prompts and self.prompts.ranks(columns),
             clusters=self.clusters,
             strata=self.strata and self.strata.ranks(columns),
         )
@@ -240,14 +246,15 @@ class RankAccuracyCurve:
         if unknown := [key for key in documents if key not in rows]:
             raise CurveError(f"document {unknown[0]!r} is not on this curve ({len(unknown)} such keys).")
         chosen = [rows[key] for key in documents]
-        seeds = self.seeds and self.seeds.documents(chosen)
         about = {
+            "seeds": self.seeds and self.seeds.documents(chosen),
+            "prompts": self.prompts and self.prompts.documents(chosen),
             "clusters": self.clusters and [self.clusters[row] for row in chosen],
             "strata": self.strata and self.strata.documents(chosen),
             # Of a mean over tasks the base is linearised too, which other documents would change.
             "base": None if self.base_scores is None or self.strata else self.base_scores[chosen],
         }
-        return self._copy(self.ranks, None, self.scores[chosen], tuple(documents), seeds=seeds, **about)
+        return self._copy(self.ranks, None, self.scores[chosen], tuple(documents), **about)
 
     def measured(self) -> Matrix:
         """Return every document's own score at every rank, shape (n, K); `CurveError` where documents are not known.
@@ -272,7 +279,7 @@ class RankAccuracyCurve:
         return self._copy(self.ranks, self.accuracies, self.scores, self.documents, name=name, **self._parts())
 
     def _parts(self) -> dict[str, Any]:
-        return {"seeds": self.seeds, "clusters": self.clusters, "strata": self.strata}
+        return {name: getattr(self, name) for name in ("seeds", "prompts", "clusters", "strata")}
 
     def _copy(
         self, ranks: Sequence[int], accuracies: Vector | None, scores: Matrix | None, documents: Any, **changes: Any

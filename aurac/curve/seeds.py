@@ -1,9 +1,10 @@
-"""Scores of several trainings of one method on the same documents: what a method's curve keeps beside its mean."""
+"""Scores of several trainings, or under several draws of examples: what a curve keeps beside its mean."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,8 @@ class SeedScores:
     Attributes:
         values: Shape (n, S, K), in the unit of the curve.
         labels: S names of the seeds; seeds of two methods with the same names were trained alike (the same initial
-            weights and order of data), so their differences are paired.
+            weights and order of data), so their differences are paired. Draws of few-shot examples with the same names
+            are the same prompts.
         unit: A name in `SEED_UNITS`.
     """
 
@@ -44,6 +46,20 @@ class SeedScores:
             )
         if self.unit not in SEED_UNITS:
             raise UnknownNameError("unit of seeds", self.unit, SEED_UNITS)
+
+    @classmethod
+    def mean(cls, several: Sequence[Self | None]) -> Self | None:
+        """Return the mean of scores under the same seeds; None where some are lacking, or the seeds differ.
+
+        Example:
+            >>> a, b = (SeedScores(np.full((1, 2, 1), value), ("1", "2")) for value in (0.0, 1.0))
+            >>> SeedScores.mean([a, b]).values.ravel().tolist(), SeedScores.mean([a, None])
+            ([0.5, 0.5], None)
+        """
+        known = [scores for scores in several if scores is not None]
+        if len(known) < len(several) or len({(s.labels, s.unit) for s in known}) != 1:
+            return None
+        return cls(np.mean([s.values for s in known], axis=0), known[0].labels, known[0].unit)
 
     def documents(self, rows: Sequence[int]) -> SeedScores:
         """Return the scores of these documents, by position."""

@@ -40,7 +40,7 @@ def run_identity(
     """Return what changes the numbers of every cell of a run; two runs that differ in it never share a folder.
 
     Args:
-        suite: Gives the limit, the seed of the draw of examples, and how prompts are wrapped.
+        suite: Gives the limit, the seed of the draw of examples or of several, and how prompts are wrapped.
         adapter: At least sha256, method and max_rank; what the adapter's folder says of scaling and inference rule.
         base: From `aurac.harness.identity.base_identity`.
         dtype: Of the weights, resolved.
@@ -49,7 +49,10 @@ def run_identity(
         tokenizer: Hash of a tokenizer that is not the base model's.
         wanted: What decides how many documents are asked, where not all are.
     """
-    drawn = {"fewshot_seed": suite.fewshot_seed, "limit": suite.limit, **suite.chat.identity()}
+    seeds = (
+        {"fewshot_seeds": list(suite.fewshot_seeds)} if suite.fewshot_seeds else {"fewshot_seed": suite.fewshot_seed}
+    )
+    drawn = {**seeds, "limit": suite.limit, **suite.chat.identity()}
     others = {"max_length": max_length, "tokenizer_sha256": tokenizer, **({} if wanted is None else asdict(wanted))}
     asked = {name: value for name, value in others.items() if value is not None}
     return {"adapter": dict(adapter), "base": dict(base), "dtype": dtype, "engine": engine, **drawn, **asked}

@@ -48,16 +48,18 @@ class Leaf:
     task: Task = field(repr=False)
     documents: tuple[Document, ...] = field(repr=False)
     cluster: str | None = None
+    draws: Mapping[int, Leaf] = field(default_factory=dict, repr=False)
+    """Seed of a draw of few-shot examples -> the task with its prompts, where there are several draws."""
 
     @property
     def instances(self) -> list[Instance]:
-        """All requests, in lm-eval's order."""
-        return list(self.task.instances)
+        """All requests, in lm-eval's order; those of one draw of examples after those of another."""
+        return [instance for leaf in self.draws.values() or (self,) for instance in leaf.task.instances]
 
     @property
     def n_requests(self) -> int:
         """Number of requests of one cell, repeats included."""
-        return sum(instance.repeats or 1 for instance in self.task.instances)
+        return sum(instance.repeats or 1 for instance in self.instances)
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
@@ -95,7 +97,7 @@ class Leaf:
     def _requests_sha256(self) -> str:
         """Hash all that the model is asked, so that changed prompts are seen before they are mixed with old ones."""
         digest = hashlib.sha256()
-        for instance in self.task.instances:
+        for instance in self.instances:
             for part in (instance.request_type, instance.doc_id, *instance.args):
                 text = part if isinstance(part, str) else repr(part)
                 digest.update(f"{len(text)}:{text}".encode(errors="surrogatepass"))
@@ -113,6 +115,7 @@ class Suite:
         limit: Documents per task (or a fraction of them); None for all.
         fewshot_seed: Of the draw of examples.
         chat: How prompts are wrapped.
+        fewshot_seeds: Of the draws, where there are several; `fewshot_seed` is then not used.
     """
 
     requests: tuple[TaskRequest, ...]
@@ -121,6 +124,7 @@ class Suite:
     limit: float | None
     fewshot_seed: int
     chat: Chat = PLAIN
+    fewshot_seeds: tuple[int, ...] = ()
 
     def to_record(self) -> dict[str, Any]:
         """Return the arguments of `RunRecord.extend`, without the ranks."""
@@ -143,6 +147,7 @@ def build_suite(
     include_path: str | Path | None = None,
     limit: float | None = None,
     fewshot_seed: int = FEWSHOT_SEED,
+    fewshot_seeds: Sequence[int] = (),
     confirm_unsafe: bool = False,
     chat: Chat = PLAIN,
     cluster: str | None = None,
@@ -155,6 +160,7 @@ def build_suite(
         include_path: Folder of your own lm-eval YAML files.
         limit: Only the first documents of each task: a number from 1, or a fraction below 1.
         fewshot_seed: Of the draw of examples.
+        fewshot_seeds: Draw the examples once for each of these seeds instead.
         confirm_unsafe: Whether to build tasks that run code which the model wrote.
         chat: How prompts are wrapped.
         cluster: Field of the documents whose value they share with others, as for `aurac.harness.passages.passages`.
@@ -162,7 +168,8 @@ def build_suite(
 
     Raises:
         UnknownNameError: If a task, metric or filter does not exist; the message has the near names.
-        TaskError: If a task cannot be built: data out of reach, too many shots, code execution, images.
+        TaskError: If a task cannot be built: data out of reach, too many shots, code execution, images; or if several
+            draws of examples are asked for, and its prompts have none.
     """
     if limit is not None and not (0 < limit < 1 or (limit >= 1 and float(limit).is_integer())):
         raise TaskError(f"limit is {limit}. Give a number of documents from 1, or a fraction below 1.")
@@ -182,14 +189,15 @@ def build_suite(
                     if name in leaves:
                         raise TaskError(f"task {name!r} is asked for twice, the second time by {request.name!r}.")
                     _prepare(task, name, request, fewshot_seed, confirm_unsafe)
-                    leaves[name] = _build(task, name, limit, chat, cluster)
+                    leaves[name] = _drawn(task, name, limit, chat, cluster, tuple(fewshot_seeds))
             groups |= {name: _group(group) for name, group in loaded["groups"].items()}
             members = [request] if is_group(manager, request.task) and groups[request.task]["metrics"] else None
             resolved += members or [
                 request if name == request.task else replace(request, name=name, task=name) for name in loaded["tasks"]
             ]
             bar.update()
-    return Suite(tuple(_resolve(r, leaves, groups) for r in resolved), leaves, groups, limit, fewshot_seed, chat)
+    asked = tuple(_resolve(r, leaves, groups) for r in resolved)
+    return Suite(asked, leaves, groups, limit, fewshot_seed, chat, tuple(fewshot_seeds))
 
 
 def _prepare(task: Task, name: str, request: TaskRequest, fewshot_seed: int, confirm_unsafe: bool) -> None:
@@ -206,6 +214,31 @@ def _prepare(task: Task, name: str, request: TaskRequest, fewshot_seed: int, con
         )
     task.set_config(key="num_fewshot", value=request.num_fewshot if request.num_fewshot is not None else own or 0)
     task.set_fewshot_seed(seed=fewshot_seed)
+
+
+def _drawn(task: Task, name: str, limit: float | None, chat: Chat, cluster: str | None, seeds: Sequence[int]) -> Leaf:
+    """Build the task; under several seeds once for each, its documents named by the prompts of all draws."""
+    if not seeds:
+        return _build(task, name, limit, chat, cluster)
+    if task.get_config("num_fewshot") == 0:
+        raise TaskError(
+            f"task {name!r} is asked without examples (0 shots), so seeds of their draw change nothing. Ask for it "
+            f"with shots, such as {name}@5, or leave out --fewshot-seeds."
+        )
+    draws = {}
+    for seed in seeds:
+        one = copy.copy(task)
+        one.set_fewshot_seed(seed=seed)
+        with evaluation_seeds():  # a task that shuffles its documents has the same ones in every draw
+            draws[seed] = _build(one, name, limit, chat, cluster)
+    rows = list(zip(*(leaf.documents for leaf in draws.values()), strict=True))
+    if all(len({document.prompt_hash for document in row}) == 1 for row in rows):
+        raise TaskError(
+            f"task {name!r} has the same examples under the seeds {', '.join(map(str, seeds))}: it does not draw them. "
+            "Leave it out, or leave out --fewshot-seeds."
+        )
+    documents = [replace(row[0], prompt_hash=hash_string("/".join(d.prompt_hash for d in row))) for row in rows]
+    return replace(draws[seeds[0]], documents=tuple(documents), draws=draws)
 
 
 def _build(task: Task, name: str, limit: float | None, chat: Chat, cluster: str | None) -> Leaf:

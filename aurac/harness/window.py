@@ -40,7 +40,7 @@ def check_room(suite: Suite, window: int | None) -> None:
     if window is None:
         return
     for name, leaf in suite.leaves.items():
-        asked = [i.args[1] for i in leaf.task.instances if i.request_type == "generate_until"]
+        asked = [i.args[1] for i in leaf.instances if i.request_type == "generate_until"]
         most = max((_new_tokens(options) for options in asked), default=0)
         if most >= window:
             raise TaskError(no_room(most, window, f"task {name!r}"))

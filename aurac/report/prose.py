@@ -85,7 +85,7 @@ def _error(compared: ComparedRuns) -> list[str]:
         "AURAC is linear in the accuracies and therefore the mean over documents of a per-document score, so its "
         "standard error (Miller, 2024) contains the correlation between ranks, which share their documents.",
     ]
-    if target == "docs+seeds":
+    if target in _RANDOM:
         return [*said, *_two_way(compared, level)]
     if "wilson" in intervals:
         said.append(
@@ -108,24 +108,39 @@ def _error(compared: ComparedRuns) -> list[str]:
 
 
 def _seeds(compared: ComparedRuns) -> list[str]:
-    """Say how many trainings stand behind a method; nothing where every row is one training."""
+    """Say how many trainings and draws stand behind a score; nothing where it is one of each."""
     counts = sorted({len(run.seeds) or 1 for run in compared.runs})
-    if counts == [1]:
-        return []
-    said = _listed([str(count) for count in counts], " or ")
-    return [f"Each method was trained with {said} seeds, over which we average."]
+    trained = _listed([str(count) for count in counts], " or ")
+    prompts = _first(compared).curve.prompts
+    said = [] if counts == [1] else [f"Each method was trained with {trained} seeds, over which we average."]
+    if prompts is not None:
+        said.append(
+            f"Few-shot examples were drawn {len(prompts.labels)} times (seeds {', '.join(prompts.labels)}), over which "
+            "we average."
+        )
+    return said
+
+
+_RANDOM = {
+    "docs+prompts": "Documents and draws of examples are crossed, so the variance is estimated by moments from both",
+    "docs+seeds": "Documents and seeds are crossed, so the variance is estimated by moments from both",
+    "docs+seeds+prompts": "Documents, seeds and draws of examples are crossed, so the variance is estimated by moments "
+    "from all of them",
+}
+"""Target -> how its variance is estimated."""
 
 
 def _two_way(compared: ComparedRuns, level: str) -> list[str]:
     said = [
-        "Documents and seeds are crossed, so the variance is estimated by moments from both (Searle et al., 1992), and "
+        f"{_RANDOM[compared.settings.target]} (Searle et al., 1992), and "
         f"intervals are {level} Wilson intervals (Wilson, 1927) with t quantiles at Satterthwaite's degrees of freedom "
         "(Satterthwaite, 1946), and t intervals for differences."
     ]
     if compared.headline == MACRO:
+        why = "; since a training is scored on all tasks, its seed's share is taken from the mean over tasks"
         said.append(
-            "The mean over tasks weights tasks equally and takes them as fixed; since a training is scored on all "
-            "tasks, its seed's share is taken from the mean over tasks."
+            "The mean over tasks weights tasks equally and takes them as fixed"
+            f"{why if 'seeds' in compared.settings.target else ''}."
         )
     return said
 
@@ -148,6 +163,11 @@ def _tests(compared: ComparedRuns) -> list[str]:
 
 
 def _which_test(compared: ComparedRuns) -> str:
+    if compared.settings.target == "docs+prompts":
+        return (
+            "Runs were compared on the documents and prompts that all of them share, under every draw; p-values are "
+            "from two-sided t tests with the same error."
+        )
     if compared.settings.target != "docs":
         joined = {
             "paired": "the seeds of two methods are paired by their numbers",

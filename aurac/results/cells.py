@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from aurac.results.files import CELLS, plain
 from aurac.results.tables import (
-    COLUMNS,
     DamagedTableError,
     about_of,
     open_parquet,
@@ -38,7 +37,7 @@ class Cell:
         metrics: "metric,filter" -> value over all documents, as lm-eval reports it; None where it is not finite.
         columns: The rows of `documents.parquet`, without task and rank: doc_id, doc_hash, prompt_hash, filter, metric,
             score (None where the metric exists for the corpus only) and weight (None unless the metric is a ratio
-            over the corpus).
+            over the corpus); with several draws of few-shot examples also draws, the score under each.
         error: Why the cell failed; None where it did not.
         work: What the engine forwarded for it, where the engine counts that.
         status: "done" where all documents of the task were asked, "part" where a part was, as many as were wanted,
@@ -81,7 +80,7 @@ def write_cell(folder: Path, cell: Cell) -> None:
     (folder / CELLS).mkdir(exist_ok=True)
     n = len(cell.columns["doc_id"])
     columns = {"task": [cell.task] * n, "rank": [cell.rank] * n, **cell.columns}
-    table = pa.table({name: columns[name] for name in COLUMNS}, schema=schema())
+    table = pa.table({name: columns.get(name, [None] * n) for name in schema().names}, schema=schema())
     write_tables(cell_file(folder, (cell.task, cell.rank)), [sort(table)], cell.entry())
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from aurac.quadrature import Vector
+from aurac.results.tables import DRAWS
 
 
 @dataclass(frozen=True)
@@ -17,12 +21,14 @@ class Column:
         documents: Hashes of each document and its prompt.
         values: Score of each document; None where the metric exists for the corpus only.
         weights: Of each document in a ratio over the corpus; None for a mean.
+        draws: Score under each of P draws of few-shot examples, shape (n, P); None where there was one.
     """
 
     ids: tuple[int, ...]
     documents: tuple[str, ...]
     values: Vector | None
     weights: Vector | None
+    draws: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, rows: Any, metric: str, filter_name: str) -> Self:
@@ -31,12 +37,13 @@ class Column:
 
         rows = rows.filter(pc.and_(pc.equal(rows["metric"], metric), pc.equal(rows["filter"], filter_name)))
         hashes = zip(rows["doc_hash"].to_pylist(), rows["prompt_hash"].to_pylist(), strict=True)
-        values, weights = rows["score"], rows["weight"]
+        values, weights, draws = rows["score"], rows["weight"], rows[DRAWS]
         return cls(
             tuple(rows["doc_id"].to_pylist()),
             tuple(f"{document}/{prompt}" for document, prompt in hashes),
             None if values.null_count or len(rows) == 0 else values.to_numpy(),
             None if weights.null_count else weights.to_numpy(),
+            None if draws.null_count or len(rows) == 0 else np.array(draws.to_pylist(), dtype=np.float64),
         )
 
     def linearised(self) -> Vector:
@@ -46,7 +53,16 @@ class Column:
         the linearisation of a ratio estimator (Cochran 1977, section 2.11).
         """
         assert self.values is not None
+        return self._linearised(self.values)
+
+    def linearised_draws(self) -> npt.NDArray[np.float64] | None:
+        """Return `linearised` under each draw of examples, shape (n, P); their mean over draws is that of the mean."""
+        if self.draws is None:
+            return None
+        return np.stack([self._linearised(values) for values in self.draws.T], axis=1)
+
+    def _linearised(self, values: Vector) -> Vector:
         if self.weights is None:
-            return self.values
-        ratio = float(self.weights @ self.values) / float(self.weights.sum())
-        return ratio + self.weights * (self.values - ratio) / float(self.weights.mean())
+            return values
+        ratio = float(self.weights @ values) / float(self.weights.sum())
+        return ratio + self.weights * (values - ratio) / float(self.weights.mean())

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aurac.curve.curve import RankAccuracyCurve
-from aurac.curve.strata import Strata
+from aurac.curve.seeds import SeedScores
+from aurac.curve.strata import Strata, linearised
 from aurac.errors import RecordError, UnknownNameError
 from aurac.quadrature import Vector
 from aurac.results.cells import DONE, PART, Key, StoredCell
@@ -95,6 +96,7 @@ class Content:
         found = [column.linearised() for column in raw]
         self._check(task, ranks, [float(values.mean()) for values in found], aggregated)
         bounded = columns[0].weights is None and _is_fraction(np.concatenate(found), options)
+        options["prompts"] = self._prompts(task, columns)
         documents = _unique([f"{task}/{key}" for key in columns[0].documents])
         options["clusters"] = self._clusters(task, columns[0].ids)
         return RankAccuracyCurve.from_scores(ranks, scores, documents=documents, bounded=bounded, **options)
@@ -191,6 +193,25 @@ class Content:
                 )
         return np.column_stack([column.linearised() for column in columns])
 
+    def _prompts(self, task: str, columns: Sequence[Column]) -> SeedScores | None:
+        """Return the scores under every draw of few-shot examples, None where there was one."""
+        found = [draws for column in columns if (draws := column.linearised_draws()) is not None]
+        if not found:
+            return None
+        seeds = self.run.get("identity", {}).get("fewshot_seeds")
+        means = [column.linearised() for column in columns]
+        if (
+            not isinstance(seeds, list)
+            or len(found) < len(columns)
+            or any(draws.shape[1] != len(seeds) for draws in found)
+            or not np.allclose([draws.mean(axis=1) for draws in found], means, rtol=1e-9, atol=1e-9)
+        ):
+            raise RecordError(
+                f"{self.where}: the scores of task {task!r} under each draw of examples do not fit the seeds in "
+                "run.json, or their mean. One of them was changed; score again into another folder."
+            )
+        return SeedScores(np.stack(found, axis=2), tuple(map(str, seeds)))
+
     def _check(self, task: str, ranks: Sequence[int], means: Sequence[float], aggregated: Sequence[float]) -> None:
         for rank, mean, value in zip(ranks, means, aggregated, strict=True):
             if math.isfinite(value) and not math.isclose(mean, value, rel_tol=1e-9, abs_tol=1e-9):
@@ -238,6 +259,7 @@ class Content:
             "bounded": all(member.bounded for member in members),
             "clusters": _joined_clusters(members),
         }
+        draws = _joined_draws(members)
         of_base = [member.base_scores for member in members if member.base_scores is not None]
         base = np.concatenate(of_base) if len(of_base) == len(members) else None
         if not pooled:
@@ -245,6 +267,8 @@ class Content:
             strata = Strata(labels, scores)
             options["strata"], scores = strata, strata.linearised()
             base = None if base is None else Strata(labels, base[:, None]).linearised()[:, 0]
+            draws = draws and replace(draws, values=linearised(draws.values, labels))
+        options["prompts"] = draws
         return RankAccuracyCurve.from_scores(ranks, scores, base=base, **options)
 
 
@@ -253,6 +277,14 @@ def _joined_clusters(members: Sequence[RankAccuracyCurve]) -> list[str] | None:
     if all(member.clusters is None for member in members):
         return None
     return [label for member in members for label in member.clusters or member.documents or ()]
+
+
+def _joined_draws(members: Sequence[RankAccuracyCurve]) -> SeedScores | None:
+    """Return the scores of all members under every draw of examples."""
+    found = [member.prompts for member in members if member.prompts is not None]
+    if len(found) < len(members):
+        return None
+    return SeedScores(np.concatenate([scores.values for scores in found]), found[0].labels)
 
 
 def _is_fraction(values: npt.ArrayLike, options: Mapping[str, Any]) -> bool:

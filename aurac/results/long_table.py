@@ -9,6 +9,7 @@ from typing import Any
 from aurac.errors import RecordError
 from aurac.results.curves import BASE_RANK
 from aurac.results.reading import Run
+from aurac.results.tables import DRAWS, has_draws
 from aurac.writing import write_atomically
 
 
@@ -27,6 +28,7 @@ def long_table(run: Run) -> Any:
     if not tables:
         raise RecordError(f"run {run.name!r} has no documents on disk, so there is nothing to export.")
     table = pa.concat_tables(tables)
+    table = table if has_draws(table) else table.drop_columns([DRAWS])
     for name, value in (("method", run.method), ("run", run.name)):
         table = table.add_column(0, name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
     return table
@@ -41,10 +43,14 @@ def write_parquet(run: Run, file: Path) -> None:
 
 
 def write_csv(run: Run, file: Path) -> None:
-    """Write the long table as CSV; what does not exist is empty."""
+    """Write the long table as CSV; what does not exist is empty, and scores under draws of examples have spaces."""
+    import pyarrow as pa
     from pyarrow import csv
 
     table = long_table(run)
+    if DRAWS in table.column_names:
+        texts = [None if scores is None else " ".join(map(repr, scores)) for scores in table[DRAWS].to_pylist()]
+        table = table.set_column(table.schema.get_field_index(DRAWS), DRAWS, pa.array(texts, pa.string()))
     write_new(file, lambda path: csv.write_csv(table, path))
 
 

@@ -24,6 +24,9 @@ COLUMNS = {
 }
 DOCUMENT_COLUMNS = tuple(name for name in COLUMNS if name not in ("task", "rank"))
 """Columns of `Cell.columns`."""
+DRAWS = "draws"
+"""One more column where few-shot examples were drawn several times: the score under each draw, of which `score` is the
+mean. In files of other records it is not there."""
 _ORDER = ("task", "rank", "metric", "filter", "doc_id")
 _MAY_BE_NULL = ("score", "weight")
 _METADATA, _CHECKSUM = b"aurac", b"aurac_sha256"
@@ -37,7 +40,19 @@ def schema() -> Any:
     """Return the pyarrow schema of the rows."""
     import pyarrow as pa
 
-    return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()])
+    fields = [(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()]
+    return pa.schema([*fields, (DRAWS, pa.list_(pa.float64()))])
+
+
+def has_draws(table: Any) -> bool:
+    """Tell whether a row has its scores under several draws of examples."""
+    return bool(table[DRAWS].null_count < len(table))
+
+
+def _no_draws(n: int) -> Any:
+    import pyarrow as pa
+
+    return pa.nulls(n, schema().field(DRAWS).type)
 
 
 def sort(table: Any) -> Any:
@@ -49,6 +64,8 @@ def write_tables(file: Path, tables: Iterable[Any], about: Mapping[str, Any]) ->
     """Write tables as one file, whole or not at all: each a part with checksums of its own, `about` beside them."""
     import pyarrow.parquet as pq
 
+    tables = list(tables)
+    kept = schema() if any(map(has_draws, tables)) else schema().remove(len(COLUMNS))
     text = json.dumps(about, allow_nan=False, sort_keys=True).encode()
     metadata = {_METADATA: text, _CHECKSUM: hashlib.sha256(text).hexdigest()}
 
@@ -56,10 +73,10 @@ def write_tables(file: Path, tables: Iterable[Any], about: Mapping[str, Any]) ->
         settings = {"compression": "zstd", "write_page_checksum": True}
         with (
             path.open("wb") as stream,
-            pq.ParquetWriter(stream, schema().with_metadata(metadata), **settings) as writer,
+            pq.ParquetWriter(stream, kept.with_metadata(metadata), **settings) as writer,
         ):
             for table in tables:
-                writer.write_table(table.replace_schema_metadata(metadata))
+                writer.write_table(table.select(kept.names).replace_schema_metadata(metadata))
 
     write_atomically(file, write)
 
@@ -77,13 +94,15 @@ def open_parquet(file: Path) -> Any:
 
 
 def read_part(parquet: Any, number: int | None = None) -> Any:
-    """Return the rows of one part, or of all of them, with the columns of `COLUMNS`.
+    """Return the rows of one part, or of all of them, with the columns of `COLUMNS` and `DRAWS`.
 
     Raises:
         DamagedTableError: If they cannot be read.
     """
     table = guarded(lambda: parquet.read() if number is None else parquet.read_row_group(number))
-    table = guarded(lambda: table.select(list(COLUMNS)))
+    if DRAWS not in table.column_names:
+        table = table.append_column(DRAWS, _no_draws(len(table)))
+    table = guarded(lambda: table.select([*COLUMNS, DRAWS]))
     _check_types(table)
     table = guarded(lambda: table.cast(schema().with_metadata(table.schema.metadata)))
     _check_rows(table)
@@ -94,7 +113,7 @@ def _check_types(table: Any) -> None:
     """Raise `DamagedTableError` for texts and truth values where numbers belong; a cast would accept them."""
     import pyarrow as pa
 
-    for field in table.schema:
+    for field in table.select(list(COLUMNS)).schema:
         number = COLUMNS[field.name] != "string" and not pa.types.is_null(field.type)
         if number and not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
             raise DamagedTableError(f"the column {field.name} is of type {field.type}, not {COLUMNS[field.name]}")
@@ -111,6 +130,9 @@ def _check_rows(table: Any) -> None:
     low = table.filter(pc.less(table["rank"], 0))
     if len(low):
         raise DamagedTableError(f"a rank is below 0: {_named(low)}")
+    lengths = pc.unique(pc.drop_null(pc.list_value_length(table[DRAWS]))).to_pylist()
+    if len(lengths) > 1:
+        raise DamagedTableError(f"some rows have scores under {lengths[0]} draws of examples, others {lengths[1]}")
     counts = table.group_by(list(_ORDER)).aggregate([([], "count_all")])
     if len(counts) < len(table):
         twice = counts.filter(pc.greater(counts["count_all"], 1))

@@ -33,7 +33,7 @@ def cautions(
         found.append("one document has no spread, so the error is unknown")
     if stderr == 0 and (interval is None or interval.target == "docs"):
         found.append(FLAT)
-    if interval is not None and interval.target in ("docs", "docs+seeds") and curve.bounded:
+    if interval is not None and interval.target.startswith("docs") and curve.bounded:
         found += _interval_warning(curve, interval)
     return tuple(found)
 

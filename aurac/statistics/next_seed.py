@@ -13,7 +13,8 @@ from math import sqrt
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.quadrature import Vector
 from aurac.statistics.estimate import Interval
-from aurac.statistics.over_seeds import effective_df, method_score, n_seeds_of
+from aurac.statistics.factors import fewest
+from aurac.statistics.over_seeds import effective_df, method_score
 from aurac.statistics.seeds import MIN_SEEDS
 from aurac.statistics.student import quantile
 
@@ -42,14 +43,15 @@ def next_seed_interval(
     Raises:
         CurveError: If a curve has no seeds.
     """
-    n_seeds = n_seeds_of(curves)
+    n_seeds = fewest(curves, "seeds")
     if n_seeds < MIN_SEEDS:
         return None
     fixed = target in FIXED
-    mean = method_score(curves, rank_weights, target="seeds" if fixed else "docs+seeds")
+    over = "seeds" if fixed else "docs+seeds+prompts" if target == "docs+seeds+prompts" else "docs+seeds"
+    mean = method_score(curves, rank_weights, target=over)
     seeds = sum(part.variance for part in mean.parts if part.source == "seeds")
     documents = 0.0 if fixed else max(0.0, sum(part.variance for part in mean.parts if part.source != "seeds"))
-    half = quantile((1 + confidence_level) / 2, effective_df(mean, n_seeds)) * sqrt((n_seeds + 1) * seeds + documents)
+    half = quantile((1 + confidence_level) / 2, effective_df(mean)) * sqrt((n_seeds + 1) * seeds + documents)
     low, high = mean.value - half, mean.value + half
     if all(curve.bounded for curve in curves):
         low, high = max(0.0, low), min(1.0, high)

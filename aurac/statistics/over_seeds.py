@@ -1,7 +1,7 @@
-"""Methods that were trained with several seeds: error of a score, and of the difference of two, from their curves.
+"""Error of a score over documents and seeds, or over documents and draws of few-shot examples, and of differences.
 
 The estimators are those of `aurac.statistics.seeds`; here they meet curves, several tasks at once where the question is
-the mean over tasks.
+the mean over tasks. A method is a curve with several seeds; a run is one with several draws of examples.
 """
 
 from __future__ import annotations
@@ -16,21 +16,29 @@ from aurac.curve.seeds import Array, SeedScores
 from aurac.errors import CurveError
 from aurac.quadrature import Vector, weights
 from aurac.statistics.alignment import align
-from aurac.statistics.clusters import linearised
 from aurac.statistics.contrast import infer, reaching_zero, t_p
 from aurac.statistics.estimate import Estimate, Interval, hull
+from aurac.statistics.factors import drawn, drawn_by_cluster, factors, fewest
 from aurac.statistics.flat import flat_interval
 from aurac.statistics.intervals import t_interval, wilson_ends
 from aurac.statistics.paired import PairedDifference, described, sample_of
 from aurac.statistics.sample import Sample
 from aurac.statistics.score_interval import score_inputs, score_interval
-from aurac.statistics.seeds import MIN_SEEDS, SeedEstimate, method_difference, method_estimate, seed_share
+from aurac.statistics.seeds import (
+    CELLS,
+    MIN_SEEDS,
+    SeedEstimate,
+    crossed,
+    method_difference,
+    method_estimate,
+    share_of,
+)
 from aurac.statistics.student import quantile
 
 _NOISE = 1e-12
 """Below this, differences of fractions are rounding; as in `aurac.statistics.paired.differences`."""
 SEEDS_MATTER = 0.1
-"""Share of the variance from which on the degrees of freedom are those of the seeds."""
+"""Share of the variance from which on the degrees of freedom are those of the seeds, or of the draws of examples."""
 
 
 def method_score(
@@ -39,12 +47,13 @@ def method_score(
     """Estimate the AURAC of a method on one task, or its unweighted mean over several.
 
     Args:
-        curves: One curve a task, from `RankAccuracyCurve.from_seeds`, all of the same trainings.
+        curves: One curve a task, from `RankAccuracyCurve.from_seeds`, all of the same trainings; for target
+            "docs+prompts" curves with `prompts`.
         rank_weights: For each task its weights from `aurac.weights`, shape (K,).
         target: A name in `aurac.statistics.seeds.TARGETS`.
 
     Raises:
-        CurveError: If a curve has no seeds.
+        CurveError: If a curve has no seeds, or no draws of examples, and the target needs them.
 
     Example:
         >>> scores = [[[0.0, 0.2], [0.4, 0.6], [0.8, 1.0]]]
@@ -53,9 +62,12 @@ def method_score(
         >>> round(method_score([method], [np.ones(1)]).stderr ** 2, 6)  # 0.16 / 3 + 0.02 / 2
         0.063333
     """
-    seeds = [_clustered(_seeds(curve), curve) for curve in curves]
-    (values,), common = _scores([seeds], rank_weights)
-    return _clean(method_estimate(values, common, seed_unit=seeds[0].unit, target=target))
+    made = []
+    for factor in factors(target):
+        scores = [drawn_by_cluster(curve, factor) for curve in curves]
+        (values,), common = _scores([scores], rank_weights)
+        made.append(method_estimate(values, common, seed_unit=scores[0].unit, target=target, factor=factor))
+    return _clean(crossed(made, target))
 
 
 def seed_values(curves: Sequence[RankAccuracyCurve], rank_weights: Sequence[Vector]) -> dict[str, float]:
@@ -75,7 +87,7 @@ def seed_values(curves: Sequence[RankAccuracyCurve], rank_weights: Sequence[Vect
         >>> {label: round(value, 2) for label, value in values.items()}
         {'42': 0.4, '43': 0.6}
     """
-    seeds = [_seeds(curve) for curve in curves]
+    seeds = [drawn(curve, "seeds") for curve in curves]
     if len({s.labels for s in seeds}) > 1:
         raise CurveError("the tasks were scored with different training seeds. Give the same trainings on every task.")
     values = np.mean([s.values.mean(axis=0) @ w for s, w in zip(seeds, rank_weights, strict=True)], axis=0)
@@ -100,16 +112,16 @@ def method_interval(
         rank_weights: As for `method_score`.
         confidence_level: Nominal coverage.
     """
-    df, target = effective_df(estimate, n_seeds_of(curves)), estimate.target
+    df, target = effective_df(estimate), estimate.target
     if not all(curve.bounded for curve in curves):
         plain = Estimate(estimate.value, estimate.stderr, df)
         return t_interval(plain, confidence_level=confidence_level, target=target)
-    units = n_seeds_of(curves) if estimate.target == "seeds" else min(_units(curve) for curve in curves)
+    units = fewest(curves, target) if target == "seeds" else min(_units(curve) for curve in curves)
     if estimate.stderr == 0:
         return replace(flat_interval(estimate.value, units, confidence_level=confidence_level), target=target)
     critical = quantile((1 + confidence_level) / 2, df)
     interval = Interval(*wilson_ends(estimate.value, estimate.stderr, units, critical), confidence_level, "wilson")
-    if estimate.target == "docs+seeds" and len(curves) > 1:
+    if "+" in target and len(curves) > 1:
         over_documents = [_scores_of(curve) @ w for curve, w in zip(curves, rank_weights, strict=True)]
         if any(np.ptp(values) == 0 for values in over_documents):
             clusters = [curve.clusters for curve in curves]
@@ -118,15 +130,19 @@ def method_interval(
     return replace(interval, target=target)
 
 
-def effective_df(estimate: SeedEstimate, n_seeds: int) -> float:
-    """Return max(S - 1, min(df, 2 (S - 1))) where the seeds carry a tenth of the variance or more, else df.
+def effective_df(estimate: SeedEstimate) -> float:
+    """Return max(S - 1, min(df, 2 (S - 1))) where the S seeds carry a tenth of the variance or more, else df.
 
     Satterthwaite's df is an estimate too, and with two or three seeds it is too large whenever the seeds happen to be
-    close to each other.
+    close to each other. Draws of examples count like seeds, but for the noise of single cells: where every document has
+    examples of its own, as lm-eval draws them, that noise is all there is, and documents show it better than draws.
     """
-    if seed_share(estimate) < SEEDS_MATTER:
-        return estimate.df
-    return max(n_seeds - 1.0, min(estimate.df, 2.0 * (n_seeds - 1)))
+    found = [estimate.df]
+    for factor, share in (("seeds", share_of(estimate)), ("prompts", share_of(estimate, "prompts", net=True))):
+        if share >= SEEDS_MATTER:
+            least = min(part.df for part in estimate.parts if part.source == factor)  # S - 1
+            found.append(max(least, min(estimate.df, 2 * least)))
+    return min(found)
 
 
 def method_contrast(
@@ -140,10 +156,11 @@ def method_contrast(
 ) -> PairedDifference:
     """Compare two methods on the same documents, on one task or on the unweighted mean over several.
 
-    Seeds of the same names are paired, since they stand for the same initial weights and order of data; others are
-    independent. The interval and the two-sided test are t at Satterthwaite's degrees of freedom, and not narrower than
-    what the documents alone say by the score interval where few of them differ. Two seeds make no test: their error has
-    too few degrees of freedom. Wins, ties and losses count documents by their mean over seeds.
+    Seeds of the same names are paired, since they stand for the same initial weights and order of data, and so are
+    draws of few-shot examples, which are the same prompts; others are independent. The interval and the two-sided test
+    are t at Satterthwaite's degrees of freedom, and not narrower than what the documents alone say by the score
+    interval where few of them differ. Two seeds make no test: their error has too few degrees of freedom. Wins, ties
+    and losses count documents by their mean over seeds.
 
     Args:
         a: Curves of the minuend, one a task.
@@ -155,14 +172,14 @@ def method_contrast(
 
     Raises:
         ComparisonError: If the curves cannot be joined.
-        CurveError: If a curve has no seeds.
+        CurveError: If a curve has no seeds, or no draws of examples, and the target needs them.
     """
     aligned = [align(pair) for pair in zip(a, b, strict=True)]
     rank_weights = [weights(pair[0].ranks, axis, rule) for pair in aligned]
     samples = [sample_of(x, y, w, x.clusters) for (x, y), w in zip(aligned, rank_weights, strict=True)]
     estimate = _difference(aligned, rank_weights, target)
-    n_seeds = min(n_seeds_of([curve]) for pair in aligned for curve in pair)
-    df = effective_df(estimate, n_seeds) if n_seeds < MIN_SEEDS else estimate.df
+    n_seeds = fewest([curve for pair in aligned for curve in pair], target)
+    df = effective_df(estimate) if n_seeds < MIN_SEEDS else estimate.df
     plain = Estimate(estimate.value, estimate.stderr, df)
     interval, p_value = t_interval(plain, confidence_level=confidence_level, target=target), t_p(plain)
     floor = None if target == "benchmark" else _documents_alone(samples, estimate, n_seeds, confidence_level)
@@ -190,7 +207,7 @@ def _documents_alone(
             return None
         flat = flat_interval(estimate.value, n_seeds, bounds=(-1.0, 1.0), confidence_level=confidence_level)
         return flat, 1.0 if estimate.value == 0 else 2.0 ** (1 - n_seeds)
-    still = seed_share(estimate) == 0
+    still = not any(share_of(estimate, factor) for factor in CELLS)
     interval, (_, p_value) = infer(samples, confidence_level=confidence_level, test="sign-flip" if still else "score")
     return (interval, p_value) if still or interval.method == "score" else None
 
@@ -198,35 +215,26 @@ def _documents_alone(
 def _difference(
     aligned: Sequence[Sequence[RankAccuracyCurve]], rank_weights: Sequence[Vector], target: str
 ) -> SeedEstimate:
-    sides = [[_clustered(_seeds(pair[side]), pair[side]) for pair in aligned] for side in (0, 1)]
-    (first, second), common = _scores(sides, rank_weights)
-    return _clean(
-        method_difference(
+    made = []
+    for factor in factors(target):
+        sides = [[drawn_by_cluster(pair[side], factor) for pair in aligned] for side in (0, 1)]
+        (first, second), common = _scores(sides, rank_weights)
+        difference = method_difference(
             first,
             second,
             common,
             seeds="shared" if are_paired(sides[0][0], sides[1][0]) else "independent",
             seed_units=(sides[0][0].unit, sides[1][0].unit),
             target=target,
+            factor=factor,
         )
-    )
-
-
-def _clustered(seeds: SeedScores, curve: RankAccuracyCurve) -> SeedScores:
-    """Return the scores with one row a cluster, where documents share passages."""
-    if curve.clusters is None:
-        return seeds
-    return SeedScores(linearised(seeds.values, curve.clusters), seeds.labels, seeds.unit)
+        made.append(difference)
+    return _clean(crossed(made, target))
 
 
 def _scores_of(curve: RankAccuracyCurve) -> Array:
     assert curve.scores is not None
     return curve.scores
-
-
-def n_seeds_of(curves: Sequence[RankAccuracyCurve]) -> int:
-    """Return the smallest number of training seeds of a curve."""
-    return min(len(_seeds(curve).labels) for curve in curves)
 
 
 def _units(curve: RankAccuracyCurve) -> int:
@@ -259,12 +267,3 @@ def _clean(estimate: SeedEstimate) -> SeedEstimate:
 def are_paired(a: SeedScores, b: SeedScores) -> bool:
     """Return whether seed s of one method was trained like seed s of the other."""
     return a.labels == b.labels and a.unit == b.unit
-
-
-def _seeds(curve: RankAccuracyCurve) -> SeedScores:
-    if curve.seeds is None:
-        raise CurveError(
-            f"{curve.name or 'a curve'} has one training, which shows no spread between seeds. Pool the curves of "
-            "several with RankAccuracyCurve.from_seeds."
-        )
-    return curve.seeds

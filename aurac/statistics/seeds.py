@@ -23,7 +23,9 @@ from aurac.statistics.refused import check_name
 
 TARGETS = {
     "docs": "this set of adapters, new documents of this kind",
+    "docs+prompts": "this set of adapters, new documents and newly drawn few-shot examples",
     "docs+seeds": "the method: new seeds and new documents",
+    "docs+seeds+prompts": "the method: new seeds, new documents and newly drawn few-shot examples",
     "seeds": "the method, on exactly these documents",
     "benchmark": "these adapters, on exactly these documents",
 }
@@ -33,11 +35,17 @@ _NOTHING = 1e-24
 MIN_SEEDS = 3
 """Seeds of each method from which on two methods are tested: two seeds leave one degree of freedom for their error."""
 PAIRINGS = ("independent", "shared")
+CELLS = {"seeds": "cells", "prompts": "prompt cells"}
+"""What is drawn beside documents -> the term of the variance that it has in common with them."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One term of a variance: what it comes from ("documents", "seeds", "cells"), its value, its degrees of freedom."""
+    """One term of a variance: what it comes from, its value, its degrees of freedom.
+
+    Sources are "documents", "seeds" and "cells" (documents by seeds, negative), and where few-shot examples were drawn
+    several times "prompts" and "prompt cells".
+    """
 
     source: str
     variance: float
@@ -74,7 +82,8 @@ def two_way(values: npt.ArrayLike, *, target: str = "docs+seeds") -> SeedEstimat
     """Estimate the mean of per-document scores of one method, shape (documents, seeds).
 
     Args:
-        values: Score of every document under every seed, at least 2 of each.
+        values: Score of every document under every seed, at least 2 of each; under every draw of few-shot examples for
+            target "docs+prompts".
         target: A name in `TARGETS`.
 
     Raises:
@@ -88,7 +97,8 @@ def two_way(values: npt.ArrayLike, *, target: str = "docs+seeds") -> SeedEstimat
     matrix = np.asarray(values, dtype=np.float64)
     if matrix.ndim != 2:
         raise CurveError(f"values have shape {matrix.shape}. Give (documents, seeds).")
-    return method_estimate([matrix[:, :, None]], np.ones(1), target=target)
+    factor = "prompts" if target == "docs+prompts" else "seeds"
+    return method_estimate([matrix[:, :, None]], np.ones(1), target=target, factor=factor)
 
 
 def method_estimate(
@@ -98,6 +108,7 @@ def method_estimate(
     task_weights: Sequence[float] | None = None,
     seed_unit: str = "run",
     target: str = "docs+seeds",
+    factor: str = "seeds",
 ) -> SeedEstimate:
     """Estimate a method's AURAC, or its mean over tasks, from several seeds.
 
@@ -111,25 +122,48 @@ def method_estimate(
         seed_unit: "run" when one training gives all ranks (nested adapters), "rank" when every rank was trained by
             itself: its seed effects are independent, and V_seed = sum of w_k^2 s_k^2 / S.
         target: A name in `TARGETS`.
+        factor: What the second axis is, a name in `CELLS`.
     """
     shares = _shares(task_weights, len(scores))
     _check(scores, rank_weights)
     documents = _document_parts([y.mean(axis=1) @ rank_weights for y in scores], shares)
     value = float(sum(share * (y.mean(axis=(0, 1)) @ rank_weights) for share, y in zip(shares, scores, strict=True)))
-    return _combine(value, [*documents, *_seed_parts(scores, rank_weights, shares, seed_unit)], target)
+    return _combine(value, [*documents, *_seed_parts(scores, rank_weights, shares, seed_unit, factor)], target)
 
 
-def seed_share(estimate: SeedEstimate) -> float:
+def crossed(estimates: Sequence[SeedEstimate], target: str) -> SeedEstimate:
+    """Return one estimate over documents and several factors from those over documents and each factor alone.
+
+    The variance is V_doc + sum over factors of (V_factor - V_cell): what the documents share with each factor is in
+    V_doc already. An interaction of two factors (some trainings gain more from some examples) is in both, so the error
+    is then too large rather than too small.
+
+    Args:
+        estimates: Of the same mean, with the same documents.
+        target: What is random, a name in `TARGETS`.
+    """
+    others = [part for estimate in estimates for part in estimate.parts if part.source != "documents"]
+    documents = [part for part in estimates[0].parts if part.source == "documents"]
+    return _combine(estimates[0].value, [*documents, *others], target)
+
+
+def share_of(estimate: SeedEstimate, factor: str = "seeds", *, net: bool = False) -> float:
     """Return the share of the variance that is the spread over seeds, V_seed / V; 0 where no seed differs from another.
 
-    The noise of single cells is part of that spread, so the share is never too small.
+    The noise of single cells is part of that spread, so the share is never too small; unless what is net is asked for.
+
+    Args:
+        estimate: Over documents and seeds.
+        factor: "seeds", or "prompts" for the draws of few-shot examples.
+        net: Take the noise of single cells off.
 
     Example:
-        >>> round(seed_share(two_way([[0.0, 0.2], [0.4, 0.6], [0.8, 1.0]])), 3)  # 0.01 of 0.063333
+        >>> round(share_of(two_way([[0.0, 0.2], [0.4, 0.6], [0.8, 1.0]])), 3)  # 0.01 of 0.063333
         0.158
     """
-    seeds = sum(part.variance for part in estimate.parts if part.source == "seeds")
-    return min(1.0, seeds / estimate.stderr**2) if estimate.stderr > 0 and seeds > _NOTHING else 0.0
+    sources = (factor, CELLS[factor]) if net else (factor,)
+    spread = sum(part.variance for part in estimate.parts if part.source in sources)
+    return min(1.0, spread / estimate.stderr**2) if estimate.stderr > 0 and spread > _NOTHING else 0.0
 
 
 def method_difference(
@@ -141,6 +175,7 @@ def method_difference(
     seeds: str = "independent",
     seed_units: tuple[str, str] = ("run", "run"),
     target: str = "docs+seeds",
+    factor: str = "seeds",
 ) -> SeedEstimate:
     """Estimate the AURAC of method A minus that of B on the same documents, each trained with several seeds.
 
@@ -153,6 +188,7 @@ def method_difference(
             makes the difference of the two a matrix of its own.
         seed_units: "run" or "rank", for A and for B.
         target: A name in `TARGETS`.
+        factor: As for `method_estimate`.
     """
     shares = _shares(task_weights, len(a))
     check_name("pairing of seeds", seeds, PAIRINGS)
@@ -165,13 +201,18 @@ def method_difference(
             raise CurveError("shared seeds need the same number and unit of seeds in both methods.")
         difference = [x - y for x, y in zip(a, b, strict=True)]
         return method_estimate(
-            difference, rank_weights, task_weights=task_weights, seed_unit=seed_units[0], target=target
+            difference,
+            rank_weights,
+            task_weights=task_weights,
+            seed_unit=seed_units[0],
+            target=target,
+            factor=factor,
         )
     d = [(x.mean(axis=1) - y.mean(axis=1)) @ rank_weights for x, y in zip(a, b, strict=True)]
     value = float(sum(share * d_t.mean() for share, d_t in zip(shares, d, strict=True)))
     parts = _document_parts(d, shares)
     for scores, unit in zip((a, b), seed_units, strict=True):
-        parts += _seed_parts(scores, rank_weights, shares, unit)
+        parts += _seed_parts(scores, rank_weights, shares, unit, factor)
     return _combine(value, parts, target)
 
 
@@ -182,38 +223,40 @@ def _document_parts(values: Sequence[Vector], shares: Vector) -> list[Part]:
     ]
 
 
-def _seed_parts(scores: Sequence[Array], rank_weights: Vector, shares: Vector, seed_unit: str) -> list[Part]:
+def _seed_parts(
+    scores: Sequence[Array], rank_weights: Vector, shares: Vector, seed_unit: str, factor: str
+) -> list[Part]:
     check_name("unit of seeds", seed_unit, SEED_UNITS)
     if seed_unit == "run":
-        return _seed_parts_of([y @ rank_weights for y in scores], shares)
+        return _seed_parts_of([y @ rank_weights for y in scores], shares, factor)
     return [
         part
         for k, weight in enumerate(rank_weights)
         if weight != 0
-        for part in _seed_parts_of([weight * y[:, :, k] for y in scores], shares)
+        for part in _seed_parts_of([weight * y[:, :, k] for y in scores], shares, factor)
     ]
 
 
-def _seed_parts_of(values: Sequence[Array], shares: Vector) -> list[Part]:
+def _seed_parts_of(values: Sequence[Array], shares: Vector, factor: str) -> list[Part]:
     """Return MS_seed / (n S) of the mean over tasks, and -MS_cell / (n S) of each task; values are (n, S)."""
     n_seeds = values[0].shape[1]
     per_seed = np.sum([share * a.mean(axis=0) for share, a in zip(shares, values, strict=True)], axis=0)  # (S,)
-    parts = [Part("seeds", float(per_seed.var(ddof=1) / n_seeds), n_seeds - 1)]
+    parts = [Part(factor, float(per_seed.var(ddof=1) / n_seeds), n_seeds - 1)]
     for share, a in zip(shares, values, strict=True):
         residual = a - a.mean(axis=0) - a.mean(axis=1, keepdims=True) + a.mean()
         df = (len(a) - 1) * (n_seeds - 1)
-        parts.append(Part("cells", -float(share**2 * np.square(residual).sum() / df / a.size), df))
+        parts.append(Part(CELLS[factor], -float(share**2 * np.square(residual).sum() / df / a.size), df))
     return parts
 
 
 def _combine(value: float, parts: list[Part], target: str) -> SeedEstimate:
-    """Add the parts that `target` calls random; never less than documents alone or seeds alone."""
+    """Add the parts that `target` calls random; never less than documents alone, seeds alone or prompts alone."""
     check_name("target", target, TARGETS)
-    documents, seeds = ([part for part in parts if part.source == source] for source in ("documents", "seeds"))
-    chosen = {"docs": documents, "seeds": seeds, "benchmark": [], "docs+seeds": parts}[target]
+    alone = {source: [part for part in parts if part.source == source] for source in ("documents", *CELLS)}
+    chosen = {"docs": alone["documents"], "seeds": alone["seeds"], "benchmark": []}.get(target, parts)
     floored = False
-    if target == "docs+seeds":
-        larger = max(documents, seeds, key=_total)
+    if "+" in target:
+        larger = max(alone.values(), key=_total)
         floored = _total(parts) < _total(larger)
         chosen = larger if floored else parts
     variance = _total(chosen)

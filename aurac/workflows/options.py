@@ -52,6 +52,15 @@ def check_batch_size(value: int | str) -> None:
         raise OptionError(f"{str(value)!r} is neither a number from 1 nor auto, nor auto:N such as auto:4")
 
 
+def check_draws(seeds: Sequence[int]) -> None:
+    """Raise `OptionError` for seeds of few-shot examples that are too few, or not distinct."""
+    if len(set(seeds)) < len(seeds) or len(seeds) < 2:
+        raise OptionError(
+            f"{','.join(map(str, seeds)) or 'nothing'} is no list of at least two distinct seeds, such as 1,2,3; one "
+            "draw of examples has its seed from --seed"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
     """Everything that decides what a scoring measures, and where the record goes.
@@ -78,6 +87,7 @@ class ScoreOptions:
         device: Device, such as cpu, cuda or cuda:1 (default: cuda where there is one).
         dtype: Of the base model (default: auto, what its config says).
         seed: Of the draw of few-shot examples.
+        fewshot_seeds: Draw the examples once for each of these seeds; errors are over documents and draws then.
         apply_chat_template: Wrap prompts in the tokenizer's chat template; after ADAPTER_DIR.
         system_instruction: Comes before every prompt.
         fewshot_as_multiturn: With a chat template: examples are turns of the conversation (default: yes).
@@ -113,6 +123,7 @@ class ScoreOptions:
     device: str | None = field(default=None, metadata={"metavar": "DEVICE"})
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     seed: int = 1234
+    fewshot_seeds: Sequence[int] | None = field(default=None, metadata={"check": check_draws})
     apply_chat_template: bool | str = field(default=False, metadata={"metavar": "NAME"})
     system_instruction: str | None = None
     fewshot_as_multiturn: bool = True
@@ -140,5 +151,12 @@ class ScoreOptions:
                 "limit and precision were both given; the first documents are no random part of a task, so precision "
                 "could say nothing about it. Give one."
             )
+        if self.fewshot_seeds and (self.precision is not None or self.audit is not None):
+            raise OptionError(
+                "fewshot_seeds and a part of the documents (precision, audit) were both given; a part is chosen for "
+                "the error over documents alone. Give one."
+            )
+        if self.fewshot_seeds and self.seed != ScoreOptions.seed:
+            raise OptionError("seed and fewshot_seeds were both given; each names the draws of examples. Give one.")
         if self.ranks and self.budgets:
             raise OptionError("ranks and budgets were given. A record is over one of them; score the other by itself.")

@@ -278,6 +278,7 @@ def build(requests: Any, tokenizer: Any, options: ScoreOptions) -> Suite:
         include_path=options.include_path,
         limit=options.limit,
         fewshot_seed=options.seed,
+        fewshot_seeds=options.fewshot_seeds or (),
         confirm_unsafe=options.confirm_unsafe,
         chat=chat(tokenizer, options),
         cluster=options.cluster,

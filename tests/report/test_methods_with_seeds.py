@@ -377,7 +377,9 @@ def test_compute_of_a_curve_with_seeds_is_about_the_method(runs: list[Run]) -> N
     assert score.interval.target == "docs+seeds"
     assert score.stderr == pytest.approx(method_estimate([scores(runs[:3], "arc")], W).stderr)
     assert aurac.compute(pooled, target="docs").stderr < score.stderr  # type: ignore[operator]
-    with pytest.raises(CurveError, match=r"an error over seeds has an interval of its own. Leave ci= out"):
+    with pytest.raises(
+        CurveError, match=r"an error over seeds or draws of examples has an interval of its own. Leave ci= out"
+    ):
         aurac.compute(pooled, ci="bca")
     with pytest.raises(CurveError, match="has one training, which shows no spread between seeds"):
         aurac.compute(runs[0], task="arc", target="seeds")

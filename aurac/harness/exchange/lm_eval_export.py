@@ -41,6 +41,11 @@ def write_lm_eval(run: Run, out: Path) -> None:
             f"run {run.name!r} asked a part of the documents of {', '.join(parts)}, and lm-eval's files would pass for "
             "all of them. Score all documents, or export the long table."
         )
+    if "fewshot_seeds" in run.record.get("identity", {}):
+        raise RecordError(
+            f"run {run.name!r} was scored under several draws of few-shot examples, and lm-eval's files hold one. "
+            "Export the long table (--format parquet or csv)."
+        )
     if out.is_file():
         raise RecordError(f"{out} is a file. Give a folder that does not exist yet with --out.")
     if out.exists() and any(out.iterdir()):

@@ -12,7 +12,7 @@ from typing import Any
 from aurac.analysis.collection import SuiteRuns
 from aurac.analysis.compare import compare
 from aurac.analysis.compared import ComparedRuns
-from aurac.analysis.grouping import by_method, widest_target
+from aurac.analysis.grouping import by_method, methods_target
 from aurac.analysis.recommend import recommend
 from aurac.errors import ComparisonError, CurveError
 from aurac.report.numbers import MISSING
@@ -80,7 +80,7 @@ def _rows(runs: Sequence[Run]) -> dict[str, Any]:
     members = _methods(runs)
     if max(map(len, members.values())) == 1:
         return {}
-    return {"by": "method", "target": widest_target(members)}
+    return {"by": "method", "target": methods_target(members)}
 
 
 def _methods(runs: Sequence[Run]) -> dict[str, list[Run]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aurac.analysis.compare import compare
 from aurac.analysis.compared import ComparedRuns
-from aurac.analysis.grouping import by_method, widest_target
+from aurac.analysis.grouping import by_method, methods_target
 from aurac.analysis.joining import common_tasks, distinct
 from aurac.analysis.other_axis import OTHER
 from aurac.errors import AuracError
@@ -169,5 +169,5 @@ def draw(kind: str, runs: Sequence[Run] | Mapping[str, Sequence[Run]], options: 
     if options.by == "run" and not isinstance(runs, Mapping):
         return chosen.figure(distinct(runs), options)
     members = runs if isinstance(runs, Mapping) else by_method(distinct(runs))
-    comparison = compare(members, target=widest_target(members), **options.comparison)
+    comparison = compare(members, target=methods_target(members), **options.comparison)
     return chosen.figure(comparison if chosen.compares else comparison.runs, options)

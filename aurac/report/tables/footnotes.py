@@ -27,6 +27,7 @@ def footnotes(compared: ComparedRuns) -> tuple[str, ...]:
         "axis.",
         *about_axis(compared),
         *_about_seeds(compared),
+        *_about_draws(compared),
         *_about_tests(compared),
         *(note for run in compared.runs if (note := _adapter_note(run))),
         *cautions,
@@ -36,7 +37,9 @@ def footnotes(compared: ComparedRuns) -> tuple[str, ...]:
 
 _ERRORS = {
     "docs": "standard error over documents",
+    "docs+prompts": "standard error over documents and draws of few-shot examples (two-way)",
     "docs+seeds": "standard error over documents and training seeds (two-way)",
+    "docs+seeds+prompts": "standard error over documents, training seeds and draws of few-shot examples",
     "seeds": "standard error over training seeds",
     "benchmark": "none, and therefore no tests",
 }
@@ -46,9 +49,11 @@ _ERRORS = {
 def _about_errors(compared: ComparedRuns) -> str:
     target = compared.settings.target
     about = TARGETS[target]
-    if target == "docs" and not any(run.seeds for run in compared.runs):
-        about = "this adapter, new documents of this kind"
-    limits = "; seeds of the training are not part of it" if target == "docs" else ""
+    if target.startswith("docs") and not any(run.seeds for run in compared.runs):
+        about = about.replace("this set of adapters", "this adapter")
+    out = [] if "seeds" in target or target == "benchmark" else ["seeds of the training"]
+    out += [] if "prompts" in target or not _draws(compared) else ["draws of the few-shot examples"]
+    limits = f"; {' and '.join(out)} are not part of it" if out else ""
     scores = [compared.score(run.name, task) for run in compared.runs for task in compared.tasks]
     of_part = [score for score in scores if score.interval is not None and score.interval.target == "benchmark"]
     if target == "benchmark" and of_part:
@@ -87,6 +92,18 @@ def _about_seeds(compared: ComparedRuns) -> list[str]:
     if len(set(labels.values())) == 1 and len(labels) == len(compared.runs):
         return [f"Means over the training seeds {next(iter(labels.values()))}, the same for each method."]
     return [f"Means over training seeds: {'; '.join(f'{name}: {seeds}' for name, seeds in labels.items())}."]
+
+
+def _draws(compared: ComparedRuns) -> tuple[str, ...]:
+    """Return the seeds of the draws of few-shot examples, none where there was one draw."""
+    curves = [compared.score(run.name, task).curve for run in compared.runs for task in compared.tasks]
+    return next((curve.prompts.labels for curve in curves if curve.prompts is not None), ())
+
+
+def _about_draws(compared: ComparedRuns) -> list[str]:
+    """Say under which draws of few-shot examples every document was asked."""
+    labels = _draws(compared)
+    return [f"Means over {len(labels)} draws of few-shot examples (seeds {', '.join(labels)})."] if labels else []
 
 
 def _about_tests(compared: ComparedRuns) -> list[str]:
@@ -129,6 +146,8 @@ _TESTS = {
 def _test(compared: ComparedRuns) -> str:
     if compared.settings.target == "docs":
         return " or ".join(_TESTS[name] for name in compared.tests_made())
+    if "seeds" not in compared.settings.target:
+        return "t test at Satterthwaite's df, paired on the same prompts"
     joined = compared.pairing()
     how = "paired where two methods were trained alike" if joined == "mixed" else joined
     return f"t test at Satterthwaite's df, seeds {how}"

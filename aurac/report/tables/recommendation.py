@@ -240,13 +240,14 @@ def _explanations(made: RecommendedRank) -> list[str]:
 def _target(made: RecommendedRank) -> str:
     """Say what is random."""
     tests = list(made.tests.values())
-    target = "docs+seeds" if all(test.target == "docs+seeds" for test in tests) else "docs"
-    if target == "docs":
-        return "Target: docs (this adapter, new documents of this kind)."
+    targets = {test.target for test in tests}
+    target = targets.pop() if len(targets) == 1 else "docs"
+    if "seeds" not in target:
+        return f"Target: {target} ({TARGETS[target].replace('this set of adapters', 'this adapter')})."
     n_seeds = min(test.n_seeds for test in tests)
     few = " Two seeds leave one or two degrees of freedom, and the bounds are as wide." if n_seeds == 2 else ""
     return (
-        f"Target: docs+seeds ({TARGETS['docs+seeds']}), from {n_seeds} trainings: the rank to serve for the next one, "
+        f"Target: {target} ({TARGETS[target]}), from {n_seeds} trainings: the rank to serve for the next one, "
         f"whose own loss spreads around this mean.{few}"
     )
 
