@@ -114,9 +114,18 @@ class AuracScore:
             return "(error unknown)"
         i = self.interval
         return (
-            f"± {show(self.stderr) if self.stderr > 0 else '?'} (standard error over {self.n_documents} documents; "
+            f"± {show(self.stderr) if self.stderr > 0 else '?'} (standard error over {self._random(i.target)}; "
             f"{i.confidence_level:.0%} {i.method} interval {show(i.low)} to {show(i.high)}, target: {i.target})"
         )
+
+    def _random(self, target: str) -> str:
+        """Say over what the error is."""
+        kinds = {"docs": f"{self.n_documents} documents", "benchmark": f"{self.n_documents} documents"}
+        if self.curve.seeds is not None:
+            kinds["seeds"] = f"{len(self.curve.seeds.labels)} training seeds"
+        if self.curve.prompts is not None:
+            kinds["prompts"] = f"{len(self.curve.prompts.labels)} draws of examples"
+        return " and ".join(kinds[name] for name in target.split("+"))
 
 
 def _points(value: float) -> str:

@@ -37,8 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target",
         choices=tuple(TARGETS),
-        help="what the errors are about (default: docs for runs, docs+seeds for methods, +prompts where examples were "
-        "drawn several times)",
+        metavar="TARGET",
+        help=f"what the errors are about: {', '.join(TARGETS)} (default: docs for runs, docs+seeds for methods, "
+        "+prompts where examples were drawn several times)",
     )
     parser.add_argument("--baseline", metavar="NAME", help="run that the others are compared with (default: the first)")
     add_cluster(parser)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from lm_eval.api.model import LM
 
-from aurac.harness.judge import failed_cell, measure_cell
+from aurac.harness import judge
 from aurac.harness.suite import Leaf
 from aurac.results import Cell
 from aurac.results.tables import DOCUMENT_COLUMNS, DRAWS
@@ -19,7 +19,7 @@ _LOGGED = ("perplexity", "weighted_perplexity")
 _NAMES = ("doc_id", "filter", "metric")
 
 
-def measure(lm: LM, leaf: Leaf, rank: int) -> Cell:
+def measure_cell(lm: LM, leaf: Leaf, rank: int) -> Cell:
     """Return the cell of a task at a rank; under several draws of examples their mean, with the score under each.
 
     Args:
@@ -28,13 +28,13 @@ def measure(lm: LM, leaf: Leaf, rank: int) -> Cell:
         rank: Rank, from 1; only written into the cell.
     """
     if not leaf.draws:
-        return measure_cell(lm, leaf, rank)
+        return judge.measure_cell(lm, leaf, rank)
     cells = []
     for seed, draw in leaf.draws.items():
-        cell = measure_cell(lm, draw, rank)
+        cell = judge.measure_cell(lm, draw, rank)
         cells.append(cell)
         if cell.error:
-            return failed_cell(leaf.name, rank, _seconds(cells), f"few-shot seed {seed}: {cell.error}")
+            return judge.failed_cell(leaf.name, rank, _seconds(cells), f"few-shot seed {seed}: {cell.error}")
     hashes = {document.doc_id: document.prompt_hash for document in leaf.documents}
     kinds = {metric: str(about["aggregation"]) for metric, about in leaf.metrics.items()}
     return mean_cell(cells, kinds, hashes)

@@ -13,7 +13,7 @@ from lm_eval.api.model import LM, CacheHook, CachingLM
 from tqdm import tqdm
 
 from aurac.errors import AuracError, RankError, RefusedError
-from aurac.harness.draws import measure
+from aurac.harness.draws import measure_cell
 from aurac.harness.engine.batches import is_out_of_memory
 from aurac.harness.engine.processes import FailedElsewhereError, together
 from aurac.harness.judge import failed_cell
@@ -102,7 +102,7 @@ def measure_cells(
                         current = None
                         adapter.set_base() if rank == BASE_RANK else adapter.set_rank(rank)
                         current = rank
-                    cell = measure(lm, leaf, rank)
+                    cell = measure_cell(lm, leaf, rank)
             except Exception as error:  # other people's code, and all that a machine lacks
                 cell = failed_cell(task, rank, time.perf_counter() - started, _reason(error))
             keep(replace(cell, work=lm.reset_work().to_dict()) if hasattr(lm, "reset_work") else cell)

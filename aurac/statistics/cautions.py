@@ -9,6 +9,8 @@ from aurac.quadrature import Axis, Vector, effective_ranks, weights
 from aurac.statistics.estimate import Interval
 
 FLAT = "all documents have the same score, so the error is unknown (± ?), not 0; look at the interval, if any"
+ENOUGH_DRAWS, MOSTLY_DRAWS = 5, 0.8
+"""Draws of few-shot examples, and their share of the variance, between which intervals were measured to be short."""
 GRID_TOLERANCE = 0.01
 """Change of the score on every other rank, as a fraction, above which the grid is warned about."""
 
@@ -35,6 +37,8 @@ def cautions(
         found.append(FLAT)
     if interval is not None and interval.target.startswith("docs") and curve.bounded:
         found += _interval_warning(curve, interval)
+    if stderr and interval is not None and "prompts" in interval.target:
+        found += _draws_warning(curve, w, stderr)
     return tuple(found)
 
 
@@ -81,6 +85,20 @@ def _weight_warning(curve: RankAccuracyCurve, w: Vector) -> list[str]:
     names = " and ".join(str(curve.ranks[k]) for k in sorted(top))
     return [
         f"ranks {names} carry {100 * w[top].sum():.0f} % of the weight (K_eff {effective_ranks(w):.1f} of {len(w)})"
+    ]
+
+
+def _draws_warning(curve: RankAccuracyCurve, w: Vector, stderr: float) -> list[str]:
+    """Say where most of the error is the spread of so few draws of examples that the interval covers too rarely."""
+    if curve.prompts is None or (draws := len(curve.prompts.labels)) >= ENOUGH_DRAWS:
+        return []
+    values = curve.prompts.values.mean(axis=0) @ w
+    share = float(values.var(ddof=1)) / draws / stderr**2
+    if share < MOSTLY_DRAWS:
+        return []
+    return [
+        f"{100 * min(share, 1.0):.0f} % of the variance is the spread between {draws} draws of few-shot examples, so "
+        f"the interval covers up to four points less; score with {ENOUGH_DRAWS} draws or more"
     ]
 
 

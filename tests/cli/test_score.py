@@ -14,7 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from adapter_by_peft import TASKS, write_adapter
 from aurac import compute, testbed
+from aurac.errors import OptionError
 from aurac.results import load
+from aurac.workflows.options import ScoreOptions
 
 Call = Callable[..., Any]
 
@@ -244,3 +246,43 @@ def test_texts_that_hflm_generated_are_said_to_depend_on_its_batch_size(
         "Slower path on cipher: generation with num_beams. Answered by HFLM's own code, 4 requests at a time. Texts "
         "there depend on HFLM's padding with batch size 4."
     ) in " ".join(done.out.split())
+
+
+def test_seeds_of_several_draws_of_examples_are_an_option(
+    call: Call, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    text = (testbed.TASKS / "facts.yaml").read_text().replace("num_fewshot: 0", "num_fewshot: 1\nfewshot_split: test")
+    for name in ("documents.py", "facts.jsonl"):
+        (tmp_path / name).write_bytes((testbed.TASKS / name).read_bytes())
+    (tmp_path / "shown.yaml").write_text(text.replace("task: facts", "task: shown"))
+    options = ("--include-path", tmp_path, "--limit", "6", "--ranks", "1,4", "--out", tmp_path / "run")
+    done = call("score", adapters["one"], "--tasks", "shown", *options, "--fewshot-seeds", "1,2,3")
+    assert done.status == 0, done.err
+    assert "Target: docs+prompts (this adapter, new documents and newly drawn few-shot examples)" in done.out
+    assert "|fewshot_seeds:1-2-3|" in done.out
+    assert "documents and 3 draws of examples; " in str(compute(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--fewshot-seeds", "1,2", "--seed", "3"), "seed and fewshot_seeds were both given"),
+        (("--fewshot-seeds", "1,2", "--audit", "0.2"), "a part is chosen for the error over documents alone"),
+        (("--fewshot-seeds", "1,2"), "task 'facts' is asked without examples (0 shots), so seeds of their draw"),
+    ],
+)
+def test_seeds_of_draws_that_cannot_be_used_are_refused_in_one_line(
+    call: Call, adapters: dict[str, Path], tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    done = call("score", adapters["one"], "--tasks", "facts", *TASKS, *options, "--out", tmp_path / "run")
+    assert done.status == 1
+    assert message in done.error
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_seed_or_the_same_twice_is_no_list_of_draws() -> None:
+    for seeds in ((), (1,), (2, 2)):
+        with pytest.raises(
+            OptionError, match=r"fewshot_seeds: .* is no list of at least two distinct seeds, such as 1"
+        ):
+            ScoreOptions(tasks="facts", fewshot_seeds=seeds)

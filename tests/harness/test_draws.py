@@ -174,15 +174,11 @@ def test_a_task_without_shots_or_with_fixed_examples_is_refused_in_one_line(task
         build(task_folder, "colours@0", fewshot_seeds=SEEDS)
     with pytest.raises(TaskError, match=r"task 'few' is asked without examples \(0 shots\)"):
         build(task_folder, "pooled", fewshot_seeds=SEEDS)  # colours and few
-    (tmp_path / "fixed.yaml").write_text(FIXED.replace("FOLDER", str(data_of(task_folder))))
+    (tmp_path / "fixed.yaml").write_text(FIXED.replace("FOLDER", str(task_folder)))
     with pytest.raises(
         TaskError, match=r"task 'fixed' has the same examples under the seeds 1, 2, 3: it does not draw"
     ):
         build(tmp_path, "fixed", fewshot_seeds=SEEDS)
-
-
-def data_of(task_folder: Path) -> Path:
-    return next(task_folder.parent.rglob("train.jsonl")).parent
 
 
 def test_a_cell_that_fails_under_one_draw_says_which(

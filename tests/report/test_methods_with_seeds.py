@@ -14,6 +14,7 @@ import aurac
 from aurac.analysis.compared import MACRO
 from aurac.analysis.grouping import by_method
 from aurac.curve.curve import RankAccuracyCurve
+from aurac.curve.seeds import SeedScores
 from aurac.errors import ComparisonError, CurveError, UnknownNameError
 from aurac.quadrature import weights
 from aurac.report.comparison import compare
@@ -36,6 +37,19 @@ def trained(method: str, seed: int, *, shift: float = 0.0, **adapter: Any) -> Ru
     identity = {"method": method, "seed": seed, "sha256": f"{method}{seed}", "sidecar": True, "scaling": "one"}
     record = {"identity": {"adapter": identity | adapter}}
     return Run(f"{method}-{seed}", None, record, curves)
+
+
+def drawn(run: Run, labels: tuple[str, ...] = ("1", "2", "3")) -> Run:
+    """The run with scores under several draws of examples, which change some answers."""
+    rng, curves = np.random.default_rng(7), {}
+    for task, one in run.curves.items():
+        assert one.scores is not None
+        y = np.repeat(one.scores[:, None], len(labels), axis=1)
+        y = np.where(rng.random(y.shape) < 0.1, 1 - y, y)
+        about = {"documents": one.documents, "task": task, "metric": "acc", "num_fewshot": 5, "task_version": "1.0"}
+        prompts = SeedScores(y, labels)
+        curves[task] = RankAccuracyCurve.from_scores(RANKS, y.mean(axis=1), prompts=prompts, name=run.name, **about)
+    return replace(run, curves=curves)
 
 
 @pytest.fixture
@@ -142,10 +156,11 @@ def test_the_tables_say_how_seeds_were_joined(runs: list[Run]) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_paragraph_fits_the_target(runs: list[Run], target: str) -> None:
-    text = compare(runs, by="method", target=target).prose()
+    text = compare([drawn(run) for run in runs], by="method", target=target).prose()
     assert "Each method was trained with 3 seeds, over which we average." in text
-    assert ("two-sided t tests" in text) == (target in ("docs+seeds", "seeds"))
-    assert ("Searle" in text) == (target == "docs+seeds")
+    assert "Few-shot examples were drawn 3 times (seeds 1, 2, 3), over which we average." in text
+    assert ("two-sided t tests" in text) == (target not in ("docs", "benchmark"))
+    assert ("Searle" in text) == (target.startswith("docs+"))
 
 
 def test_where_nothing_is_random_there_is_no_error_and_no_test(runs: list[Run]) -> None:
@@ -279,9 +294,59 @@ def test_seeds_widen_the_error_and_target_docs_leaves_them_out(runs: list[Run]) 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_gives_tables_without_nan(runs: list[Run], target: str) -> None:
-    text = compare(runs, by="method", target=target).render("markdown")
+    text = compare([drawn(run) for run in runs], by="method", target=target).render("markdown")
     assert "nan" not in text
     assert f"Target: {target} (" in text
+
+
+def test_draws_of_examples_are_random_by_default_where_all_runs_have_them(runs: list[Run]) -> None:
+    several = [drawn(run) for run in runs]
+    methods = compare(several, by="method", baseline="lora")
+    assert methods.settings.target == "docs+seeds+prompts"
+    single = compare(several[:2], baseline="lora-42")
+    assert single.settings.target == "docs+prompts"
+    text = single.to_markdown()
+    assert "p: two-sided t test at Satterthwaite's df, paired on the same prompts, Holm" in text
+    assert "(this adapter, new documents and newly drawn few-shot examples); seeds of the training are not" in text
+    found = single.results["lora-666", "arc"].difference
+    assert found is not None
+    a, b = (run.curve("arc").prompts.values for run in several[:2])  # type: ignore[union-attr]
+    expected = method_difference([b], [a], W, seeds="shared", target="docs+prompts", factor="prompts")
+    assert (found.value, found.stderr) == pytest.approx((expected.value, expected.stderr), rel=1e-9)
+    fixed = compare(several[:2], target="docs").to_markdown()
+    assert "seeds of the training and draws of the few-shot examples are not part of it." in fixed
+
+
+def test_a_target_with_draws_needs_runs_with_draws(runs: list[Run]) -> None:
+    with pytest.raises(ComparisonError, match=r"scored with one draw.*\(--fewshot-seeds 1,2,3\).*\(--target docs\)"):
+        compare(runs[:2], target="docs+prompts")
+    with pytest.raises(ComparisonError, match=r"or ask about these examples \(--target docs\+seeds\)"):
+        compare(runs, by="method", target="docs+seeds+prompts")
+
+
+def test_two_draws_make_no_test_and_the_note_says_why(runs: list[Run]) -> None:
+    comparison = compare([drawn(run, ("1", "2")) for run in runs[:2]])
+    found = comparison.results["lora-666", "arc"].difference
+    assert found is not None
+    assert found.p_value is None
+    assert "Two draws of few-shot examples make no test" in comparison.to_markdown()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_takes_runs_with_draws_also_where_nothing_varies(runs: list[Run], name: str) -> None:
+    same = [replace(run, curves={"arc": flat(run.name)}) for run in runs[:2]]
+    for several in ([drawn(run) for run in runs[:3]], same):
+        text = compare(several).render(name)
+        assert "nan" not in text.lower().replace("nanmean", "")
+        if name == "json":
+            json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+def flat(name: str) -> RankAccuracyCurve:
+    ones = np.ones((12, 3, len(RANKS)))
+    keys = [f"d{i}" for i in range(12)]
+    prompts = SeedScores(ones, ("1", "2", "3"))
+    return RankAccuracyCurve.from_scores(RANKS, ones[:, 0], documents=keys, prompts=prompts, task="arc", name=name)
 
 
 def test_every_training_seed_is_printed_with_its_own_score(runs: list[Run]) -> None:

@@ -35,7 +35,9 @@ def test_the_error_of_a_run_has_parts_for_documents_and_for_draws() -> None:
     values = [[0.0, 0.2], [0.4, 0.6], [0.8, 1.0]]  # draws differ by 0.2, documents by 0.4, nothing else
     found = method_score([run_of(np.array(values)[:, :, None])], ONE, target="docs+prompts")
     parts = {part.source: part.variance for part in found.parts}
-    assert parts == pytest.approx({"documents": 0.16 / 3, "prompts": 0.02 / 2, "prompt cells": 0.0}, abs=1e-15)  # sums
+    assert parts == pytest.approx(
+        {"documents": 0.16 / 3, "prompts": 0.02 / 2, "prompt cells": 0.0}, rel=1e-9, abs=1e-15
+    )
     assert found.stderr == pytest.approx((0.16 / 3 + 0.01) ** 0.5)
     assert found.df == pytest.approx((0.16 / 3 + 0.01) ** 2 / ((0.16 / 3) ** 2 / 2 + 0.01**2 / 1))
     same = two_way(values, target="docs+prompts")
@@ -144,3 +146,11 @@ def test_noise_of_single_prompts_does_not_take_degrees_of_freedom() -> None:
     assert effective_df(noisy) == noisy.df > 10
     moved = two_way(y + np.array([0.0, 0.1, 0.3]), target="docs+prompts")
     assert effective_df(moved) <= 4
+
+
+def test_few_draws_that_are_most_of_the_error_have_a_caution() -> None:
+    rng = np.random.default_rng(8)
+    y = 0.4 * rng.random((200, 1, 1)) + 0.1 * rng.random((200, 3, 1))
+    moved = run_of(y + np.array([0.0, 0.1, 0.4])[:, None])
+    assert any("draws of few-shot examples, so the interval covers up to" in w for w in aurac.compute(moved).warnings)
+    assert not any("draws of few-shot" in warning for warning in aurac.compute(run_of(y)).warnings)

@@ -47,6 +47,7 @@ SCORING: dict[str, tuple[str, Any]] = {
     "device": ('"cpu"', "cpu"),
     "dtype": ('"float32"', "float32"),
     "seed": ("7", 7),
+    "fewshot_seeds": ("[1, 2, 3]", (1, 2, 3)),
     "apply_chat_template": ("true", True),
     "system_instruction": ('"Answer briefly."', "Answer briefly."),
     "fewshot_as_multiturn": ("false", False),
