@@ -76,8 +76,8 @@ def compute(
         within: Only this part of the rank range, ends interpolated.
         prior: Deployment mix over ranks, for rule "prior".
         confidence_level: Of the interval.
-        ci: "wilson", "t", "bca", or "auto": Wilson at the effective number of documents for scores in [0, 1], t for
-            clusters and unbounded metrics.
+        ci: "wilson", "t", "bca", or "auto": Wilson at the effective number of documents for scores in [0, 1] (with
+            clusters at the t quantile of their number), t for unbounded metrics.
         clusters: One label a document where documents share a passage; by default those of the curve, if it has some.
         rng: For ci "bca" only; by default seeded with 12345.
         chance: Accuracy of guessing; the score is then (AURAC - chance) / (1 - chance), and its error likewise.

@@ -14,6 +14,7 @@ from aurac.statistics.bca import bca_interval
 from aurac.statistics.clusters import linearised
 from aurac.statistics.estimate import Estimate, Interval, check_level
 from aurac.statistics.refused import check_name
+from aurac.statistics.student import quantile
 
 
 def estimate_mean(values: npt.ArrayLike, *, clusters: Sequence[Hashable] | None = None) -> Estimate:
@@ -51,20 +52,20 @@ def t_interval(estimate: Estimate, *, confidence_level: float = 0.95, target: st
     return Interval(estimate.value - half, estimate.value + half, confidence_level, "t", target)
 
 
-def wilson_interval(estimate: Estimate, n_documents: int, *, confidence_level: float = 0.95) -> Interval:
+def wilson_interval(
+    estimate: Estimate, n_documents: int, *, confidence_level: float = 0.95, df: float = math.inf
+) -> Interval:
     """Return Wilson's (1927) interval at the effective number of documents n_eff = m(1-m)/SE^2.
 
     It stays inside [0, 1] and keeps its coverage near the ceiling, where the t interval does not. A score without
-    spread (all right, all wrong) takes n_eff = `n_documents`.
+    spread (all right, all wrong) takes n_eff = `n_documents`. With `df` the t quantile stands for z.
 
     Example:
         >>> wilson_interval(Estimate(0.5, 0.05, 99), 100).low  # n_eff = 100
         0.4038...
     """
-    from scipy.special import ndtri
-
-    z = float(ndtri((1 + check_level(confidence_level)) / 2))
-    low, high = wilson_ends(estimate.value, estimate.stderr, n_documents, z)
+    critical = quantile((1 + check_level(confidence_level)) / 2, df)
+    low, high = wilson_ends(estimate.value, estimate.stderr, n_documents, critical)
     return Interval(low, high, confidence_level, "wilson")
 
 
@@ -98,8 +99,8 @@ def mean_interval(
     Args:
         values: Score of each document.
         confidence_level: Nominal coverage.
-        ci: A name in `INTERVALS`. "auto" is Wilson for scores in [0, 1], t for unbounded scores and for clusters; a
-            bounded score without spread always gets Wilson, since t would claim certainty.
+        ci: A name in `INTERVALS`. "auto" is Wilson for scores in [0, 1], t for unbounded scores. With clusters
+            Wilson's takes the t quantile at G - 1 degrees of freedom, since few passages show little of their spread.
         clusters: One label a document where documents share a passage.
         bounded: Whether scores lie in [0, 1].
         n_resamples: For "bca".
@@ -114,12 +115,14 @@ def mean_interval(
     a = np.asarray(values, dtype=np.float64)
     estimate = estimate_mean(a, clusters=clusters)
     if ci == "auto":
-        ci = "wilson" if bounded and (clusters is None or estimate.stderr == 0) else "t"
+        ci = "wilson" if bounded else "t"
     if ci == "wilson":
         if not bounded:
             raise CurveError("ci='wilson' needs scores in [0, 1], and this metric is unbounded. Use ci='t'.")
-        units = len(a) if clusters is None else round(estimate.df) + 1
-        return wilson_interval(estimate, units, confidence_level=confidence_level)
+        if clusters is None:
+            return wilson_interval(estimate, len(a), confidence_level=confidence_level)
+        df = estimate.df if estimate.stderr > 0 else math.inf  # without spread none is estimated
+        return wilson_interval(estimate, round(estimate.df) + 1, confidence_level=confidence_level, df=df)
     if ci == "bca":
         if clusters is not None:
             raise CurveError("ci='bca' resamples documents one by one, not clusters. Use ci='t'.")

@@ -29,7 +29,7 @@ def next_seed_interval(
     confidence_level: float = 0.95,
     target: str = "docs+seeds",
 ) -> Interval | None:
-    """Return the interval in which the AURAC of one more training lies; None below three seeds.
+    """Return the interval in which the AURAC of one more training lies; None below three seeds or two documents.
 
     Ends are cut at 0 and 1 for accuracies. With three seeds the interval is wide: two degrees of freedom say little
     about a spread.
@@ -44,7 +44,7 @@ def next_seed_interval(
         CurveError: If a curve has no seeds.
     """
     n_seeds = fewest(curves, "seeds")
-    if n_seeds < MIN_SEEDS:
+    if n_seeds < MIN_SEEDS or min(curve.n_documents or 0 for curve in curves) < 2:
         return None
     fixed = target in FIXED
     over = "seeds" if fixed else "docs+seeds+prompts" if target == "docs+seeds+prompts" else "docs+seeds"
