@@ -31,7 +31,7 @@ class Band:
         estimate: Accuracy, or difference, at each rank, shape (K,).
         low: Lower edge, shape (K,).
         high: Upper edge, shape (K,).
-        critical: c, the quantile of max over ranks of |m*_k - m_k| / se_k over resampled documents.
+        critical: c, the quantile of max over ranks of |m*_k - m_k| / se_k over resampled documents, as of Student's t.
         confidence_level: Of the whole band.
         target: What is random.
     """
@@ -173,10 +173,11 @@ def critical_value(
 ) -> float:
     """Return c for columns of (documents, K) values; columns without spread do not count.
 
-    Many nearly independent columns give Bonferroni's value. A bootstrap of few documents spreads too little, hence c is
-    never below the t quantile of a single rank.
+    Many nearly independent columns give Bonferroni's value. Resampled means spread as if the standard errors were known
+    and n were n - 1, so their quantile is carried over to Student's t: the c that a t statistic exceeds as rarely as a
+    normal one exceeds the quantile times sqrt(n / (n - 1)). It is never below the t quantile of a single rank.
     """
-    from scipy.special import stdtrit
+    from scipy.special import ndtr, stdtrit
 
     single = float(stdtrit(len(values) - 1, (1 + check_level(confidence_level)) / 2))
     stderr = _stderr(values)
@@ -186,7 +187,9 @@ def critical_value(
     rows, counts = unique_rows(values[:, spread])
     means = bootstrap_means(rows, counts, n_resamples=n_resamples, rng=default_rng(rng))
     largest = (np.abs(means - values[:, spread].mean(axis=0)) / stderr[spread]).max(axis=1)
-    return max(single, float(np.quantile(largest, confidence_level)))
+    c, df = float(np.quantile(largest, confidence_level)), len(values) - 1
+    tail = float(ndtr(-c * math.sqrt((df + 1) / df)))
+    return max(single, c, -float(stdtrit(df, tail)) if tail > 0 else c)
 
 
 def _stderr(values: npt.NDArray[np.float64]) -> Vector:
