@@ -100,10 +100,10 @@ class UnknownNameError(AuracError, LookupError):
         unknown integration rule 'trapezium'. Did you mean 'trapezoid'? Known: left, trapezoid.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], *, advice: str = "") -> None:
-        """Build the message; `known` longer than 30 names is not listed, `advice` is appended."""
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, of: str = "", advice: str = "") -> None:
+        """Build the message; `of` says in what, `known` longer than 30 names is not listed, `advice` is appended."""
         names = sorted(known)
-        parts = [f"unknown {kind} {name!r}."]
+        parts = [f"unknown {kind} {name!r}{f' {of}' if of else ''}."]
         if near := get_close_matches(name, names, n=3, cutoff=0.6):
             parts.append(f"Did you mean {' or '.join(repr(n) for n in near)}?")
         if len(names) <= 30:

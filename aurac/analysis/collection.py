@@ -37,7 +37,8 @@ def collect(root: Path) -> list[SuiteRuns]:
         RecordError: If there is no such folder, no record in it, or a record is damaged.
     """
     if not root.is_dir():
-        raise RecordError(f"no such folder: {root}. Give a folder with run records.")
+        what = f"{root} is a file, no folder" if root.exists() else f"no such folder: {root}"
+        raise RecordError(f"{what}. Give a folder with run records.")
     folders = sorted(file.parent for file in root.rglob(RUN_JSON))
     if not folders:
         raise RecordError(f"{root} holds no run record ({RUN_JSON}). Put folders there that `aurac score` wrote.")

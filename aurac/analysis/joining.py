@@ -57,7 +57,7 @@ def common_tasks(runs: Sequence[Run], tasks: Sequence[str] | None) -> tuple[tupl
         for run in runs:
             for task in tasks:
                 if task not in run.tasks:
-                    raise UnknownNameError(f"task in run {run.name!r}", task, run.tasks)
+                    raise UnknownNameError("task", task, run.tasks, of=f"in run {run.name!r}")
         return tuple(tasks), []
     every = list(dict.fromkeys(task for run in runs for task in (*run.tasks, *run.problems)))
     common = [task for task in every if all(task in run.tasks for run in runs)]

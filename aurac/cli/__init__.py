@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from aurac.cli.commands import COMMANDS, parse_args
+from aurac.cli.spelling import spelled
 from aurac.errors import AuracError
 from aurac.home import unwritable_home
 
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except AuracError as error:
-        return _fail(unwritable_home(error) or str(error))
+        return _fail(unwritable_home(error) or spelled(str(error), args.flags))
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
         return 130
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail(said)
         if isinstance(error, (NotADirectoryError, FileExistsError)) and (file := _file_above(error.filename)):
             return _fail(f"{file} is a file, so nothing can lie below it. Give another path.")
-        return _fail(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+        return _fail(f"{error.strerror}: {_meant(error.filename)}" if error.filename else str(error))
 
 
 def _open_closed_streams() -> None:
@@ -67,6 +68,15 @@ def _file_above(name: Any) -> Path | None:
     """Return the file that a path goes through as if it were a folder, if there is one."""
     path = Path(os.fsdecode(name))
     return next((part for part in (path, *path.parents) if part.is_file()), None)
+
+
+def _meant(name: Any) -> Path:
+    """Return the path that the user knows: what is written lies beside it under another name until it is whole."""
+    path = Path(os.fsdecode(name))
+    unfinished = re.fullmatch(r"\.(.+)(?:\.tmp|-[a-z0-9_]{8})", path.name)
+    if unfinished:
+        return path.with_name(unfinished[1])
+    return path.parent if re.fullmatch(r"tmp[a-z0-9_]{8}", path.name) else path
 
 
 def _fail(message: str) -> int:

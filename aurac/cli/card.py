@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aurac.cli.options import fraction
+from aurac.cli.options import fraction, margin
 from aurac.errors import AuracError, RecordError
 from aurac.results import Run
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace a README that this command did not write")
     parser.add_argument(
         "--margin",
-        type=float,
+        type=margin,
         default=1.0,
         metavar="POINTS",
         help="largest acceptable loss of the recommended rank in points (default: 1.0)",

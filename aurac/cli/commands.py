@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from aurac.cli.parsing import FoldedHelp, OneLineParser
+from aurac.cli.spelling import flags_of
 from aurac.errors import UnknownNameError
 
 # Name -> module with add_arguments(parser) and run(args) -> int; its docstring is the help: a sentence, then the rest.
@@ -67,10 +68,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     first = _FirstParser()
     name, *rest = first.parse_args(argv).command
     if name not in COMMANDS:
-        first.exit(2, f"error: {UnknownNameError('command', name, COMMANDS)}\n")
+        first.exit(2, f"error: {UnknownNameError('command', name, COMMANDS, advice='See aurac --help.')}\n")
     module = import_module(COMMANDS[name])
-    args = command_parser(name, module).parse_args(rest)
-    args.run = module.run
+    parser = command_parser(name, module)
+    args = parser.parse_args(rest)
+    args.run, args.flags = module.run, flags_of(parser)
     return args
 
 
@@ -100,6 +102,8 @@ class _Version(argparse.Action):
 
 class _FirstParser(OneLineParser):
     """The parser of what stands before the subcommand, with the groups of subcommands in its help."""
+
+    options_first = True
 
     def __init__(self) -> None:
         super().__init__(prog="aurac", usage=_USAGE, epilog=_EXAMPLES, formatter_class=FoldedHelp)

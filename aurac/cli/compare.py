@@ -20,7 +20,7 @@ import argparse
 from pathlib import Path
 
 from aurac.analysis.families import FAMILIES
-from aurac.cli.options import add_by, add_cluster, add_integration, integration, rows
+from aurac.cli.options import add_by, add_cluster, add_integration, integration, margin, rows, task_names
 from aurac.report.formats import FORMATS
 from aurac.statistics.seeds import TARGETS
 
@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--baseline", metavar="NAME", help="run that the others are compared with (default: the first)")
     add_cluster(parser)
-    parser.add_argument("--tasks", help="comma-separated; default: all tasks that every run has")
+    parser.add_argument(
+        "--tasks", type=task_names, metavar="TASKS", help="comma-separated; default: all tasks that every run has"
+    )
     add_integration(parser)
     parser.add_argument(
         "--allow",
@@ -59,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--family", choices=FAMILIES, default="task", help="all: adjust p-values over the tasks too (default: task)"
     )
     parser.add_argument(
-        "--margin", type=float, metavar="POINTS", help="also test whether runs equal the baseline within this"
+        "--margin", type=margin, metavar="POINTS", help="also test whether runs equal the baseline within this"
     )
     parser.add_argument(
         "--full", action="store_true", help="terminal: also the tests, the value at every rank, notes and signatures"
@@ -90,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         by=args.by,
         target=args.target,
         baseline=args.baseline,
-        tasks=args.tasks.split(",") if args.tasks else None,
+        tasks=args.tasks,
         cluster=args.cluster,
         **integration(args),
         seed=args.seed,

@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scale", choices=("fraction", "percent"), default="fraction", help="of the accuracies (default: fraction)"
     )
+    parser.add_argument(
+        "--duplicates", choices=("error", "mean"), default="error", help="ranks that occur twice (default: error)"
+    )
     add_integration(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
@@ -40,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         args.file,
         within=args.within and tuple(args.within),
         scale=args.scale,
+        duplicates=args.duplicates,
         task=args.task,
         **integration(args),
     )

@@ -93,8 +93,11 @@ def _of_a_folder(args: argparse.Namespace) -> int:
 
 def _of_a_file(args: argparse.Namespace) -> int:
     from aurac_adapters import convert_checkpoint
+    from aurac_adapters.export.checkpoints.reading import read_tensors
     from aurac_adapters.export.convert import Given
 
+    if args.base is None or args.method is None:
+        read_tensors(Path(args.checkpoint))  # a file that is no checkpoint needs no base
     if missing := next((name for name in ("base", "method") if getattr(args, name) is None), None):
         raise AuracError(f"a checkpoint file does not say its {missing}. Give --{missing}.")
     if args.rank is not None:

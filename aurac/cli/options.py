@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from aurac.analysis.grouping import BY
 from aurac.analysis.settings import Settings
 from aurac.cli.flags import add_flags, given
 from aurac.errors import AuracError
+
+_SMALL_MARGIN = 0.05  # points; 0.01, the same as a fraction, is what the library calls one point
 
 
 def add_integration(parser: argparse.ArgumentParser) -> None:
@@ -94,10 +97,7 @@ def inference_rule(text: str) -> str:
 
 def positive_number(text: str) -> float:
     """Read a positive number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _number(text)
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
@@ -151,10 +151,57 @@ def positive(text: str) -> int:
 
 def fraction(text: str) -> float:
     """Read a number between 0 and 1, both excluded."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _number(text)
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1, both excluded; for example 0.95")
+        hint = f"; {value:g} % is {value / 100:g}" if 1 <= value < 100 else ""
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1, both excluded{hint}")
     return value
+
+
+def points(text: str) -> float:
+    """Read a positive number of points."""
+    value = _number(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of points above 0, such as 1 or 0.5")
+    return value
+
+
+def margin(text: str) -> float:
+    """Read a margin in points; one that is too small to be meant so is remarked on."""
+    value = points(text)
+    if value <= _SMALL_MARGIN:
+        warnings.warn(
+            f"--margin counts points of 100: {text} is {value / 100:g} of them all. One point is 1.", stacklevel=2
+        )
+    return value
+
+
+def points_of_accuracy(text: str) -> float:
+    """Read a number of points above 0 and up to 100."""
+    value = points(text)
+    if value > 100:
+        raise argparse.ArgumentTypeError(f"{text} is more than the 100 points between an accuracy of 0 and of 1")
+    return value
+
+
+def spread(text: str) -> float:
+    """Read a standard deviation in points, 0 or more."""
+    value = _number(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no standard deviation in points, from 0 to 100, such as 30")
+    return value
+
+
+def task_names(text: str) -> list[str]:
+    """Read "arc,hellaswag"."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of tasks such as arc,hellaswag")
+    return names
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import textwrap
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any, NoReturn
 
 from aurac.errors import UnknownNameError
@@ -40,19 +41,31 @@ def _fold_command(line: str, width: int) -> list[str]:
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """argparse's parser; an error is one `error:` line on standard error, and exit status 2."""
+    """argparse's parser; an error is one `error:` line on standard error, and exit status 2.
+
+    Attributes:
+        options_first: Whether what follows the first other word belongs to another parser.
+    """
+
+    options_first = False
 
     def error(self, message: str) -> NoReturn:
         """Exit with one line: what was wrong, and where the help is."""
-        message = message.rstrip(". ")
+        message = re.sub(r"invalid (int|float) value: (.*)", _no_number, message.rstrip(". "))
         self.exit(2, f"error: {message}{'' if message.endswith(('?', '!')) else '.'} See {self.prog} --help.\n")
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Return the arguments, or exit naming the first one that is unknown and the option that is near it."""
+        for word in takewhile(self._is_own, sys.argv[1:] if args is None else args):
+            if word.startswith("--") and not self._get_option_tuples(word):
+                self.error(self._about(word))  # before argparse finds that something is missing
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(self._about(unknown[0]))
         return found
+
+    def _is_own(self, word: str) -> bool:
+        return word != "--" and (word.startswith("-") or not self.options_first)
 
     def _about(self, word: str) -> str:
         if not word.startswith("-") or re.fullmatch(r"-?[\d.]+", word):
@@ -65,3 +78,8 @@ class OneLineParser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             kind = f"value of {'/'.join(action.option_strings) or action.metavar or action.dest}"
             raise argparse.ArgumentError(None, str(UnknownNameError(kind, str(value), map(str, action.choices))))
+
+
+def _no_number(found: re.Match[str]) -> str:
+    """Say what argparse says of int and float in words."""
+    return f"{found[2]} is no {'whole ' if found[1] == 'int' else ''}number"

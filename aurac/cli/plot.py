@@ -10,12 +10,13 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
 from aurac.analysis.costs import axis_names
-from aurac.cli.options import add_by, fraction, rows
+from aurac.cli.options import add_by, fraction, rows, task_names
 from aurac.errors import AuracError
 from aurac.report.plots.cost_axis import cost_names, is_measured
 from aurac.report.plots.kinds import KINDS
@@ -36,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="picture to write (.png, .pdf, .svg); may be given again",
     )
     add_by(parser)
-    parser.add_argument("--tasks", help="comma-separated; default: all tasks that every run has")
+    parser.add_argument(
+        "--tasks", type=task_names, metavar="TASKS", help="comma-separated; default: all tasks that every run has"
+    )
     parser.add_argument("--axis", choices=axis_names(), default="log2", help="what is drawn over (default: log2)")
     parser.add_argument(
         "--confidence-level", type=fraction, default=0.95, metavar="P", help="of bands and intervals (default: 0.95)"
@@ -65,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     for path in args.out:
         style.check_suffix(path)
     options = PlotOptions(
-        tasks=args.tasks.split(",") if args.tasks else None,
+        tasks=args.tasks,
         axis=args.axis,
         confidence_level=args.confidence_level,
         baseline=args.baseline,
@@ -93,6 +96,9 @@ def run(args: argparse.Namespace) -> int:
 def _base(text: str) -> tuple[str, float]:
     task, _, points = text.rpartition("=")
     try:
-        return task, float(points)
+        found = float(points)
     except ValueError as exc:
         raise AuracError(f"--base {text!r} is not TASK=POINTS. Give for example arc=41.2.") from exc
+    if not (task and math.isfinite(found)):
+        raise AuracError(f"--base {text!r} is not TASK=POINTS. Give for example arc=41.2.")
+    return task, found

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from aurac.cli.options import document_counts, fraction
+from aurac.cli.options import document_counts, fraction, points_of_accuracy, positive, spread
 from aurac.report.formats import FORMATS
 
 
@@ -23,11 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("runs", nargs="*", metavar="RUN", help="two scored runs that show the spread")
     parser.add_argument("--documents", type=document_counts, metavar="N,...", help="default: as many as the runs have")
-    parser.add_argument("--effect", type=float, metavar="POINTS", help="difference that matters")
-    parser.add_argument("--sd", type=float, metavar="POINTS", help="spread of the per-document differences")
-    parser.add_argument("--seeds", type=int, metavar="S", help="training seeds of each method")
+    parser.add_argument("--effect", type=points_of_accuracy, metavar="POINTS", help="difference that matters")
+    parser.add_argument("--sd", type=spread, metavar="POINTS", help="spread of the per-document differences")
+    parser.add_argument("--seeds", type=positive, metavar="S", help="training seeds of each method")
     parser.add_argument(
-        "--seed-sd", type=float, default=0.0, metavar="POINTS", help="spread of a method's score between seeds"
+        "--seed-sd", type=spread, default=0.0, metavar="POINTS", help="spread of a method's score between seeds"
     )
     parser.add_argument("--power", type=fraction, default=0.8, metavar="P", help="chance to find it (default: 0.8)")
     parser.add_argument("--alpha", type=fraction, default=0.05, metavar="P", help="level of the test (default: 0.05)")

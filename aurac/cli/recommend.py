@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 
 from aurac.analysis.recommend import SIZES
-from aurac.cli.options import add_cluster, fraction
+from aurac.cli.options import add_cluster, fraction, margin, task_names
 from aurac.report.formats import FORMATS
 
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--margin",
-        type=float,
+        type=margin,
         default=1.0,
         metavar="POINTS",
         help="largest acceptable loss in points; hundredths of the unit for metrics like bits per byte (default: 1.0)",
@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="rank",
         help="params: the smallest number of parameters, which for layers with ranks of their own is a budget",
     )
-    parser.add_argument("--tasks", help="comma-separated; default: all tasks of the run")
+    parser.add_argument(
+        "--tasks", type=task_names, metavar="TASKS", help="comma-separated; default: all tasks of the run"
+    )
     parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
 
 
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         record if len(paths) == 1 else paths,
         margin=args.margin / 100,
         alpha=args.alpha,
-        tasks=args.tasks.split(",") if args.tasks else None,
+        tasks=args.tasks,
         cluster=args.cluster,
         by=args.by,
         parameters=None if found is None else found.parameters,

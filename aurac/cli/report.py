@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from aurac.cli.options import add_integration, integration
+from aurac.cli.options import add_integration, integration, margin
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,12 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         metavar="NAME",
-        default="lora",
         help="run or method that others are compared with, where a group has it once (default: lora, else the first)",
     )
     parser.add_argument(
         "--margin",
-        type=float,
+        type=margin,
         default=1.0,
         metavar="POINTS",
         help="of the rank to deploy, beside 1, 2 and 5 (default: 1.0)",
@@ -46,15 +45,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the pages and print their names."""
     from aurac.analysis.collection import collect
-    from aurac.report.pages.leaderboard import leaderboard_page
+    from aurac.report.pages.leaderboard import check_baseline, leaderboard_page
     from aurac.report.pages.page import check_page, write_page
 
     pages = args.out or [args.folder / "LEADERBOARD.md"]
     for path in pages:
         check_page(path)
+    suites = collect(args.folder)
+    if args.baseline is not None:
+        check_baseline(suites, args.baseline)
     blocks = leaderboard_page(
-        collect(args.folder),
-        baseline=args.baseline,
+        suites,
+        baseline=args.baseline or "lora",
         margin=args.margin / 100,
         **integration(args),
     )

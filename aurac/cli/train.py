@@ -17,6 +17,7 @@ import os
 
 from aurac.cli.flags import add_flags, given
 from aurac.cli.method_flags import add_method_flags, method_values
+from aurac.cli.options import positive
 from aurac.workflows.training import training_config
 
 
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, TrainingConfig)
     add_flags(parser, ProtocolChoice)
     group = parser.add_argument_group("the method", "An option that some methods have says which.")
-    group.add_argument("--rank", type=int, default=16, metavar="R", help="maximal rank (default: 16)")
+    group.add_argument("--rank", type=positive, default=16, metavar="R", help="maximal rank (default: 16)")
     add_method_flags(group)
 
 

@@ -80,7 +80,10 @@ def check_values(ranks: tuple[int, ...], values: Vector, matrix: Matrix | None, 
         if bounded and value > 1 + 1e-9:
             raise CurveError(f"the accuracy at rank {rank} is {value:g}, above 1. For percentages say scale='percent'.")
         if bounded and value < 0:
-            raise CurveError(f"the accuracy at rank {rank} is {value:g}, below 0. For other metrics say bounded=False.")
+            raise CurveError(
+                f"the accuracy at rank {rank} is {value:g}, below 0. An accuracy lies between 0 and "
+                "1; curves of other metrics are made in Python, with bounded=False."
+            )
     if matrix is not None and bounded and ((matrix < 0) | (matrix > 1 + 1e-9)).any():
         raise CurveError("a document's score is outside 0..1. For other metrics say bounded=False.")
 

@@ -63,10 +63,12 @@ def only_task(tasks: Iterable[str], task: str | None, where: str, kind: str = "t
 
 
 def _read_csv(file: Path, text: str, task: str | None) -> tuple[str | None, list[int], list[float]]:
-    rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    if not text.strip():
+        raise CurveError(f"{file} is empty. Needed: {_READ}.")
+    rows = csv.DictReader(text.splitlines(), skipinitialspace=True, delimiter=_delimiter(text))
     columns = [_COLUMNS.get(plain := (name or "").strip().lower(), plain) for name in rows.fieldnames or ()]
     if not {"rank", "accuracy"} <= set(columns):
-        raise CurveError(f"{file}, line 1: the header is {','.join(rows.fieldnames or ())!r}. Needed: rank,accuracy.")
+        raise CurveError(f"{file}, line 1: the header is {text.splitlines()[0]!r}. Needed: rank,accuracy.")
     if twice := [name for name in ("rank", "accuracy", "task") if columns.count(name) > 1]:
         raise CurveError(f"{file}, line 1: the column {twice[0]} occurs twice. Keep one of them.")
     rows.fieldnames = columns
@@ -86,6 +88,12 @@ def _read_csv(file: Path, text: str, task: str | None) -> tuple[str | None, list
     if not points:
         raise CurveError(f"{file} has a header but no rows. Add one row a rank.")
     return name, [rank for rank, _ in points], [accuracy for _, accuracy in points]
+
+
+def _delimiter(text: str) -> str:
+    """Return what separates the fields: what stands in the header, a comma where several could."""
+    header = text.partition("\n")[0]
+    return next((mark for mark in (",", ";", "\t") if mark in header), ",")
 
 
 def _check_fields(file: Path, line: int, row: Mapping[Any, Any], columns: Sequence[str]) -> None:
@@ -108,7 +116,8 @@ def _point(file: Path, line: int, row: Mapping[str, Any]) -> tuple[int, float]:
     except (TypeError, ValueError, OverflowError) as exc:
         raise CurveError(
             f"{file}, line {line}: rank {row['rank']!r} and accuracy {row['accuracy']!r} are not a whole number and a "
-            "number."
+            "number. Write them like 4 and 0.47 (or 47 with scale='percent'), and leave out ranks that were not "
+            "measured."
         ) from exc
 
 
@@ -119,7 +128,7 @@ def _read_json(file: Path, text: str, task: str | None) -> tuple[str | None, Any
         raise CurveError(f"{file}, line {exc.lineno}: not JSON ({exc.msg}).") from exc
     except (ValueError, RecursionError) as exc:  # a number of thousands of digits, lists thousands deep
         if isinstance(exc, CurveError):
-            raise
+            raise CurveError(f"{file}: {exc}") from exc
         raise CurveError(f"{file} cannot be read as JSON: {exc}. Give a curve of ranks and accuracies.") from exc
     if _holds_booleans(data):
         raise CurveError(f"{file} holds true or false where a number is needed. Give ranks and accuracies as numbers.")
@@ -153,5 +162,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse what `json` would do with a repeated key, which is to keep the last."""
     if len(dict(pairs)) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise CurveError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} occurs twice in the JSON file.")
+        raise CurveError(
+            f"the key {next(key for key in keys if keys.count(key) > 1)!r} occurs twice. Give each rank once."
+        )
     return dict(pairs)

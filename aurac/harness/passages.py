@@ -32,7 +32,7 @@ def passages(task: str, documents: Mapping[int, Mapping[str, Any]], field: str |
     rows = [documents[number] if isinstance(documents[number], Mapping) else {} for number in sorted(documents)]
     known = list(dict.fromkeys(str(name) for row in rows for name in row))
     if field not in (None, NONE, *known):
-        raise UnknownNameError(f"field of the documents of {task!r}", str(field), known)
+        raise UnknownNameError("field of the documents", str(field), known, of=f"of {task!r}")
     for name in () if field == NONE else FIELDS if field is None else (field,):
         labels = _labels(rows, name)
         if labels and (field is not None or 1 < len(set(labels)) < len(labels)):

@@ -172,7 +172,7 @@ def build_suite(
             draws of examples are asked for, and its prompts have none.
     """
     if limit is not None and not (0 < limit < 1 or (limit >= 1 and float(limit).is_integer())):
-        raise TaskError(f"limit is {limit}. Give a number of documents from 1, or a fraction below 1.")
+        raise TaskError(f"limit is {limit:g}. Give a number of documents from 1, or a fraction below 1.")
     limit = limit if limit is None or limit < 1 else int(limit)
     manager = open_catalogue(requests, include_path=include_path)
     resolved: list[TaskRequest] = []
@@ -288,10 +288,10 @@ def _resolve(request: TaskRequest, leaves: Mapping[str, Leaf], groups: Mapping[s
         return request
     metric = request.metric or headline_metric(list(metrics))
     if metric not in metrics:
-        raise UnknownNameError(f"metric of task {request.task!r}", metric, metrics)
+        raise UnknownNameError("metric", metric, metrics, of=f"of task {request.task!r}")
     filters = list(dict.fromkeys(e.name for member in members for e in leaves[member].task._filters))
     if request.filter is not None and request.filter not in filters:
-        raise UnknownNameError(f"filter of task {request.task!r}", request.filter, filters)
+        raise UnknownNameError("filter", request.filter, filters, of=f"of task {request.task!r}")
     return replace(request, metric=metric, filter=request.filter)
 
 

@@ -79,7 +79,10 @@ def check_ranks(ranks: Sequence[int]) -> Vector:
         if not np.isfinite(rank) or rank != np.floor(rank):
             raise CurveError(f"rank {rank:g} is not a whole number; ranks count columns of the adapter, from 1.")
         if rank <= 0:
-            raise CurveError(f"rank {rank:g} is not positive; ranks count from 1. Pass the base model as base=.")
+            raise CurveError(
+                f"rank {rank:g} is not positive; ranks count from 1. Leave it out; in Python base= takes "
+                "the score of the base model."
+            )
         if rank >= _TOLD_APART:
             raise CurveError(f"rank {rank:g} is too large; a rank is less than 2**53. Correct it.")
     for before, after in pairwise(grid):
@@ -162,7 +165,7 @@ def _within(grid: Vector, within: tuple[float, float], axis: Axis) -> Vector:
     if not (grid[0] <= low <= high <= grid[-1]):
         raise CurveError(
             f"the range {low:g}..{high:g} is not inside the measured ranks {grid[0]:g}..{grid[-1]:g}, and curves are "
-            "not extrapolated."
+            "not extrapolated. Give two ranks between them, the smaller one first."
         )
     x, start, stop = positions(axis, grid), *axis(np.array([low, high], dtype=np.float64))
     knots = np.unique(np.concatenate([[start], x[(x > start) & (x < stop)], [stop]]))

@@ -157,9 +157,9 @@ class Content:
     ) -> tuple[str, str]:
         metric = metric or headline_metric(list(recorded))
         if metric not in recorded:
-            raise UnknownNameError(f"metric of task {task!r}", metric, recorded)
+            raise UnknownNameError("metric", metric, recorded, of=f"of task {task!r}")
         if filter_name is not None and filter_name not in recorded[metric]:
-            raise UnknownNameError(f"filter of task {task!r}", filter_name, recorded[metric])
+            raise UnknownNameError("filter", filter_name, recorded[metric], of=f"of task {task!r}")
         return metric, filter_name or recorded[metric][0]
 
     def _setting(self, task: str, metric: str, key: str, default: Any) -> Any:
@@ -224,7 +224,7 @@ class Content:
         settings = self.run["groups"][group]
         metric = metric or headline_metric(list(settings["metrics"]))
         if metric not in settings["metrics"]:
-            raise UnknownNameError(f"metric of group {group!r}", metric, settings["metrics"])
+            raise UnknownNameError("metric", metric, settings["metrics"], of=f"of group {group!r}")
         how = settings["metrics"][metric]
         if filter_name is None and how.get("filters"):
             filter_name = how["filters"][0]

@@ -29,6 +29,9 @@ NESTED_BUDGETS = "aurac-budgets"
 """Folder of the record over budgets of parameters, beside the one over ranks."""
 
 
+_MOST_NAMES = 6  # of records in one message
+
+
 class DamagedRunJsonError(RecordError):
     """A `run.json` that was one and cannot be read any more."""
 
@@ -41,11 +44,23 @@ def find_record(path: Path) -> Path:
     for folder in (path, path / NESTED, path / NESTED_BUDGETS):
         if (folder / RUN_JSON).is_file():
             return folder
+    if path.is_file():
+        where = f"Give its folder, {path.parent}" if path.name == RUN_JSON else "Give a folder that `aurac score` wrote"
+        raise MissingRecordError(f"{path} is a file, no folder of a run record. {where}.")
     if path.exists():
-        raise MissingRecordError(f"{path} holds no run record ({RUN_JSON}). Give a folder that `aurac score` wrote.")
+        raise MissingRecordError(f"{path} holds no run record ({RUN_JSON}). {_below(path)}")
     near = get_close_matches(path.name, [other.name for other in _records_in(path.parent)], n=1)
     hint = f" Did you mean {path.parent / near[0]}?" if near else ""
     raise MissingRecordError(f"no such folder: {path}.{hint} Give a folder that `aurac score` wrote.")
+
+
+def _below(folder: Path) -> str:
+    """Say what to give instead of a folder without a record: one of those in it that have one."""
+    names = sorted(path.name for path in _records_in(folder))
+    if not names:
+        return "Give a folder that `aurac score` wrote."
+    shown = ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" if names[_MOST_NAMES:] else "")
+    return f"The folders in it do: {shown}. Give one, such as {folder / names[0]}."
 
 
 def preferred(path: str, *, budgets: bool) -> str:

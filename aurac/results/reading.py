@@ -107,7 +107,7 @@ class Run:
         asked = self.record.get("asked", {})
         names = {*self.curves, *asked, *self.record.get("tasks", {}), *self.record.get("groups", {})}
         if task not in names:
-            raise UnknownNameError(f"task in run {self.name!r}", task, names)
+            raise UnknownNameError("task", task, names, of=f"in run {self.name!r}")
         if self._content is None:
             raise RecordError(f"run {self.name!r} has no documents on disk, so only its headline curves are known.")
         wanted = asked.get(task, {"task": task})

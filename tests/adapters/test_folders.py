@@ -262,7 +262,7 @@ def rewrite_sidecar(folder: Path, **changes: Any) -> Path:
         ({"sha256": "0" * 64}, r"belongs to other weights than adapter_model.safetensors"),
         ({"method": "matrioshka"}, r"unknown adapter method 'matrioshka'. Did you mean 'matryoshka'"),
         ({"max_rank": 4, "train_ranks": [4]}, r"says max_rank 4, adapter_config.json says r = 8"),
-        ({"temperature": 1}, r"unknown key of method 'lora' 'temperature'"),
+        ({"temperature": 1}, r"unknown key 'temperature' of method 'lora'"),
         ({"inference": "both"}, r"has inference 'both'; known: prefix, trained"),
         ({"max_rank": None}, r"max_rank None is not a whole number"),
         (

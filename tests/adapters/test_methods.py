@@ -133,7 +133,7 @@ def test_unknown_names_are_answered_with_the_near_ones() -> None:
         Lora(max_rank=8, scaling="sqr")
     with pytest.raises(UnknownNameError, match=r"unknown inference rule 'prefx'. Did you mean 'prefix'"):
         Lora(max_rank=8).inference_diagonal(2, "prefx")
-    with pytest.raises(UnknownNameError, match=r"unknown key of method 'lora' 'frozen'"):
+    with pytest.raises(UnknownNameError, match=r"unknown key 'frozen' of method 'lora'"):
         Lora.from_dict({"max_rank": 8, "frozen": True})
 
 

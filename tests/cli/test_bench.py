@@ -168,11 +168,11 @@ MISTAKES = {
     "unknown key": (
         "max_steps = 2",
         "max_step = 2",
-        r"unknown key in \[training\] 'max_step'. Did you mean 'max_steps'",
+        r"unknown key 'max_step' in \[training\]. Did you mean 'max_steps'",
     ),
-    "unknown top key": ("seeds = [1, 2]", "seed = [1, 2]", r"unknown key in the recipe 'seed'. Did you mean 'seeds'"),
+    "unknown top key": ("seeds = [1, 2]", "seed = [1, 2]", r"unknown key 'seed' in the recipe. Did you mean 'seeds'"),
     "unknown method": ("[methods.matryoshka]", "[methods.matroshka]", r"unknown method 'matroshka'. Did you mean"),
-    "unknown method key": ("inference = [", "inferences = [", r"unknown key in \[methods.matryoshka\] 'inferences'"),
+    "unknown method key": ("inference = [", "inferences = [", r"unknown key 'inferences' in \[methods.matryoshka\]"),
     "unknown rule": ('"trained"]', '"train"]', r"unknown inference rule 'train'. Did you mean 'trained'"),
     "unknown scaling": ('scaling = "one"', 'scaling = "on"', r"unknown scaling rule 'on'"),
     "missing key": ("ranks = [2]", "", r"the recipe lacks ranks"),
@@ -190,7 +190,7 @@ MISTAKES = {
     "unknown suite": (
         "source =",
         'suites = "smal"\nsource =',
-        r"unknown suite in \[data.mixture\] 'smal'. Did you mean",
+        r"unknown suite 'smal' in \[data.mixture\]. Did you mean",
     ),
     "bad suite": ('"tilt,cipher"', '"tilt,tilt"', r"\[suites\] small: task 'tilt' is asked for twice"),
     "no suite": ('"tilt,cipher"', "3", r"\[suites\] small is 3; write what --tasks takes"),
@@ -415,7 +415,7 @@ def test_a_selection_suite_decides_and_the_test_documents_are_used_once(call: Ca
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('selection = "held-out"', 'selection = "held"', r"unknown suite in \[data.mixture\] 'held'. Did you mean"),
+        ('selection = "held-out"', 'selection = "held"', r"unknown suite 'held' in \[data.mixture\]. Did you mean"),
         (
             'selection = "held-out"',
             'selection = "held-out"\nsuites = ["test", "held-out"]',

@@ -111,7 +111,7 @@ def test_a_command_that_does_not_exist_is_one_line_with_the_near_names(capsys: p
     assert stopped.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: unknown command 'scroe'. Did you mean 'score'")
-    assert line.endswith(f"Known: {', '.join(sorted(COMMANDS))}.")
+    assert line.endswith(f"Known: {', '.join(sorted(COMMANDS))}. See aurac --help.")
 
 
 def test_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from aurac.cli import main
+from aurac.cli.spelling import spelled
+
+RECORDS = Path(__file__).parents[2] / "results/testbed"
 
 MISTAKES = {
     "scroe a --tasks arc": r"unknown command 'scroe'. Did you mean 'score'",
@@ -22,6 +28,16 @@ MISTAKES = {
     "recommend a --margin": "argument --margin: expected one argument. See aurac recommend --help.",
     "compute a b": "'b' is one argument too many. See aurac compute --help.",
     "slice a --rank x --out b": "See aurac slice --help.",
+    "score --help-me": "unknown option '--help-me'. Did you mean '--help'?",  # before what else is missing
+    "compare a --tasks arc,,mmlu": "argument --tasks: 'arc,,mmlu' is no list of tasks such as arc,hellaswag.",
+    "compare a --seed x": "argument --seed: 'x' is no whole number.",
+    "train --method lora --model m --data d --out o --rank 0": "argument --rank: '0' is no number from 1.",
+    "recommend a --margin 1%": "argument --margin: '1%' is no number of points above 0, such as 1 or 0.5.",
+    "recommend a --margin -1": "argument --margin: '-1' is no number of points above 0, such as 1 or 0.5.",
+    "recommend a --alpha 5": "argument --alpha: 5 is not between 0 and 1, both excluded; 5 % is 0.05.",
+    "power --effect 150": "argument --effect: 150 is more than the 100 points between an accuracy of 0 and of 1.",
+    "power --sd -1": "argument --sd: '-1' is no standard deviation in points, from 0 to 100, such as 30.",
+    "compute c.csv --within one 2": "argument --within: 'one' is no number.",
     "": "the following arguments are required: COMMAND. See aurac --help.",
 }
 
@@ -35,3 +51,93 @@ def test_a_mistake_is_one_line(line: str, capsys: pytest.CaptureFixture[str]) ->
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert MISTAKES[line] in err
+
+
+FILES = {
+    "percent.csv": "rank,accuracy\n1,20\n2,30\n",
+    "twice.csv": "rank,accuracy\n1,0.2\n2,0.3\n2,0.4\n",
+    "nan.csv": "rank,accuracy\n1,0.2\n2,nan\n",
+    "german.csv": "Rang;Genauigkeit\n1;0,2\n",
+    "comma.csv": "rank;accuracy\n1;0,2\n",
+    "empty.csv": "",
+    "notes.txt": "hello\n",
+    "fake.pt": "hello\n",
+    "rows.jsonl": '{"prompt": "a", "completion": "b"}\n',
+    "adapter/adapter_config.json": "{}",
+}
+# What the files or the values say; the command line could be read, so the status is 1.
+IN_FILES = {
+    "compute percent.csv": "the accuracy at rank 1 is 20, above 1. For percentages say --scale percent.",
+    "compute twice.csv": "rank 2 occurs 2 times. Give each rank once, or average with --duplicates mean.",
+    "compute nan.csv": "nan.csv: the accuracy at rank 2 is nan, not a number. Leave the rank out or measure it.",
+    "compute german.csv": "line 1: the header is 'Rang;Genauigkeit'. Needed: rank,accuracy.",
+    "compute comma.csv": "accuracy '0,2' are not a whole number and a number. Write them like 4 and 0.47 (or 47 with "
+    "--scale percent), and leave out ranks that were not measured.",
+    "compute empty.csv": "empty.csv is empty. Needed: CSV with the header rank,accuracy",
+    "compute RECORDS": "The folders in it do: dylora, lora, matryoshka-prefix, matryoshka-trained, svd-lora. Give one",
+    "compute RECORDS/lora --task fcts": "unknown task 'fcts' in run 'lora'. Did you mean 'facts'?",
+    "compute RECORDS/lora --task facts --within 8 1": "Give two ranks between them, the smaller one first.",
+    "compare RECORDS/lora/run.json": "run.json is a file, no folder of a run record. Give its folder, ",
+    "recommend notes.txt": "notes.txt is a file, no folder of a run record. Give a folder that `aurac score` wrote.",
+    "report notes.txt": "notes.txt is a file, no folder. Give a folder with run records.",
+    "bench adapter --out o": "adapter is a folder. Give a TOML file",
+    "convert notes.txt --out o": "notes.txt is not a checkpoint: torch.save wrote no such file",
+    "convert fake.pt --out o --base b --method lora": "fake.pt is not a checkpoint: torch.save wrote no such file",
+    "convert missing.pt --out o": "no such file: missing.pt",
+    "info adapter": "adapter_config.json does not say what kind of adapter it is (peft_type). Save the adapter with",
+    "plot curves RECORDS/lora --out x.png --base =25": "--base '=25' is not TASK=POINTS. Give for example arc=41.2.",
+    "train --method lora --model m --data rows.jsonl --learning-rate 0 --out o": "--learning-rate is 0; it must be",
+    "export RECORDS/lora --format parquet --out notes.txt/x": "notes.txt is a file, so nothing can lie below it.",
+}
+
+
+@pytest.mark.parametrize("line", IN_FILES)
+def test_a_mistake_in_a_file_is_one_line_in_the_spelling_of_the_command_line(
+    line: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    status = main([word.replace("RECORDS", str(RECORDS)) for word in line.split()])
+    out, err = capsys.readouterr()
+    assert (status, out) == (1, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert IN_FILES[line] in err
+
+
+def test_an_error_of_the_disk_names_the_file_that_was_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is written lies beside it under another name until it is whole, which nobody typed."""
+
+    def refuse(source: str, _: str) -> None:
+        raise PermissionError(13, "Permission denied", str(source))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    assert main(["export", str(RECORDS / "lora"), "--format", "eee", "--out", str(tmp_path / "x.json")]) == 1
+    assert f"error: Permission denied: {tmp_path / 'x.json'}\n" in capsys.readouterr().err
+
+
+def test_a_margin_that_looks_like_a_fraction_is_remarked_on() -> None:
+    with (
+        pytest.warns(UserWarning, match=r"--margin counts points of 100: 0.01 is 0.0001 of them all. One point is 1\."),
+        pytest.raises(SystemExit),
+    ):
+        main(["recommend", "--margin", "0.01"])
+
+
+def test_names_of_options_become_flags_and_other_words_stay() -> None:
+    flags = {"scale": "--scale", "max_rank": "--rank", "task": "--task"}
+    assert spelled("no task: say scale='percent' or task=.", flags) == "no task: say --scale percent or --task."
+    assert spelled("max_rank 0, method.max_rank and 'max_rank'", flags) == "--rank 0, method.max_rank and 'max_rank'"
+    assert spelled("say scale='percent' (--scale percent)", flags) == "say scale='percent' (--scale percent)"
+
+
+def test_columns_may_be_parted_by_semicolons_or_tabs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for mark in (";", "\t"):
+        file = tmp_path / "curve.csv"
+        file.write_text(f"Rank{mark}Acc\n1{mark}0.25\n2{mark}0.75\n", encoding="utf-8")
+        assert main(["compute", str(file)]) == 0
+        assert "AURAC 50.00" in capsys.readouterr().out

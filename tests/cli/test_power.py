@@ -38,7 +38,7 @@ def test_two_runs_show_their_own_spread(call: Call, scored: dict[str, Path]) -> 
     ("options", "message"),
     [
         ((), "nothing to plan"),
-        (("--effect", "1", "--seed-sd", "1"), "seed_sd needs n_seeds"),
+        (("--effect", "1", "--seed-sd", "1"), "--seed-sd needs n_seeds"),
         (("--documents", "1"), "1 documents show no spread"),
         (("one",), "Give exactly two runs"),
     ],

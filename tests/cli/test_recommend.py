@@ -33,7 +33,6 @@ def test_json_is_what_the_library_returns(call: Call, scored: dict[str, Path]) -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--margin", "0"), "margin 0 is not positive"),
         (("--tasks", "tild"), "Did you mean 'tilt'"),
     ],
 )

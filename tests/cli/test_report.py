@@ -79,7 +79,7 @@ def test_pages_are_written_where_asked(call: Call, results: Path, tmp_path: Path
     ("options", "message"),
     [
         (("--out", "x.txt"), "unknown kind of page '.txt'"),
-        (("--margin", "-1"), "margin -0.01 is not positive"),
+        (("--baseline", "lroa"), "unknown baseline 'lroa'. Did you mean 'lora'"),
     ],
 )
 def test_mistakes_are_one_error_line(options: tuple[str, ...], message: str, call: Call, results: Path) -> None:

@@ -175,8 +175,8 @@ def test_tasks_metrics_and_shots_are_asked_for_as_in_a_sweep(written: tuple[Path
     ("tasks", "error", "message"),
     [
         ("spel", UnknownNameError, r"unknown task in the output of lm_eval 'spel'. Did you mean 'spell'"),
-        ("spell:acc", UnknownNameError, r"unknown metric of task 'spell' 'acc'. Known: exact_match"),
-        ("spell:exact_match:hole", UnknownNameError, r"unknown filter of task 'spell' 'hole'. Did you mean 'whole'"),
+        ("spell:acc", UnknownNameError, r"unknown metric 'acc' of task 'spell'. Known: exact_match"),
+        ("spell:exact_match:hole", UnknownNameError, r"unknown filter 'hole' of task 'spell'. Did you mean 'whole'"),
         ("spell@5", RecordError, r"lm_eval ran spell with 1 shots at rank 2, and 5 are asked for. Ask for spell@1"),
     ],
 )

@@ -28,7 +28,7 @@ def test_any_field_may_be_asked_for_and_none_of_them() -> None:
     assert passages("mmlu", subjects) is None
     assert passages("mmlu", subjects, "subject") == {"field": "subject", "labels": [0, 1, 0, 1]}
     assert passages("boolq", DOCUMENTS, "none") is None
-    with pytest.raises(UnknownNameError, match=r"unknown field of the documents of 'boolq' 'passages'. Did you mean"):
+    with pytest.raises(UnknownNameError, match=r"unknown field of the documents 'passages' of 'boolq'. Did you mean"):
         passages("boolq", DOCUMENTS, "passages")
 
 

@@ -84,12 +84,12 @@ def test_an_unknown_task_comes_with_near_names(task_folder: Path) -> None:
 
 
 def test_an_unknown_metric_or_filter_comes_with_those_of_the_task(task_folder: Path) -> None:
-    known = r"unknown metric of task 'colours' 'accuracy'.*Known: acc, acc_norm, gold_nll, gold_nll_per_byte\."
+    known = r"unknown metric 'accuracy' of task 'colours'.*Known: acc, acc_norm, gold_nll, gold_nll_per_byte\."
     with pytest.raises(UnknownNameError, match=known):
         build(task_folder, "colours:accuracy")
-    with pytest.raises(UnknownNameError, match=r"unknown filter of task 'spell' 'first'\. Known: letter, whole\."):
+    with pytest.raises(UnknownNameError, match=r"unknown filter 'first' of task 'spell'\. Known: letter, whole\."):
         build(task_folder, "spell:exact_match:first")
-    with pytest.raises(UnknownNameError, match=r"unknown metric of task 'pooled' 'acc_norm'.*Known: acc[,.]"):
+    with pytest.raises(UnknownNameError, match=r"unknown metric 'acc_norm' of task 'pooled'.*Known: acc[,.]"):
         build(task_folder, "pooled:acc_norm")
 
 

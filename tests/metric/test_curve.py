@@ -38,12 +38,15 @@ def test_duplicate_ranks_are_averaged_only_when_said() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([0, 1], [0.1, 0.2]), "rank 0 is not positive; ranks count from 1. Pass the base model as base="),
+        (([0, 1], [0.1, 0.2]), "rank 0 is not positive; ranks count from 1. Leave it out; in Python base= takes"),
         (([1, 2], [0.1, float("nan")]), "accuracy at rank 2 is nan, not a number"),
         (([1, 2], [0.1, None]), "accuracy at rank 2 is nan, not a number"),
         (([1, 2], [0.1, float("inf")]), "accuracy at rank 2 is inf, not a number"),
         (([1, 2], [0.1]), "2 ranks but 1 accuracies"),
-        (([1, 2], [0.1, -0.2]), "accuracy at rank 2 is -0.2, below 0. For other metrics say bounded=False"),
+        (
+            ([1, 2], [0.1, -0.2]),
+            "accuracy at rank 2 is -0.2, below 0. An accuracy lies between 0 and 1; curves of other metrics",
+        ),
         (([1, 2], ["a", "b"]), "accuracies must be numbers"),
         ((["a"], [0.1]), "ranks must be positive whole numbers"),
         (([], []), "at least one rank"),

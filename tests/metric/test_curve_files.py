@@ -50,7 +50,7 @@ def test_a_file_with_several_tasks_needs_to_know_which(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("c.csv", "rank,precision\n1,0.5\n", r"c\.csv, line 1: the header is 'rank,precision'. Needed: rank,accuracy"),
-        ("c.csv", "", "line 1: the header is ''"),
+        ("c.csv", "", r"c\.csv is empty\. Needed: CSV with the header rank,accuracy"),
         ("c.csv", "rank,accuracy\n", "has a header but no rows"),
         ("c.csv", "rank,accuracy\n1,0.5\nx,0.6\n", "line 3: rank 'x' and accuracy '0.6' are not a whole number"),
         ("c.csv", "rank,accuracy\n1,0.5\n2\n", "line 3: rank '2' and accuracy None"),

@@ -145,7 +145,7 @@ def test_one_rank_has_weight_one(rule: str, axis: str) -> None:
 @pytest.mark.parametrize(
     ("ranks", "message"),
     [
-        ([0, 2], "rank 0 is not positive; ranks count from 1. Pass the base model as base="),
+        ([0, 2], "rank 0 is not positive; ranks count from 1. Leave it out; in Python base= takes"),
         ([-1, 2], "rank -1 is not positive"),
         ([1, 2.5], "rank 2.5 is not a whole number"),
         ([1, float("nan")], "rank nan is not a whole number"),

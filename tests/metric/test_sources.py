@@ -74,7 +74,7 @@ def test_a_run_with_several_tasks_needs_one() -> None:
     assert as_curve(run, task="mmlu").accuracies.tolist() == [0.5]
     with pytest.raises(CurveError, match=r"run 'lora' has 2 tasks. Choose one: arc, mmlu"):
         as_curve(run)
-    with pytest.raises(UnknownNameError, match=r"unknown task in run 'lora' 'mlu'. Did you mean 'mmlu'"):
+    with pytest.raises(UnknownNameError, match=r"unknown task 'mlu' in run 'lora'. Did you mean 'mmlu'"):
         as_curve(run, task="mlu")
 
 

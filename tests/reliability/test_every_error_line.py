@@ -190,7 +190,7 @@ LINES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "JSON cut off": (lambda t: read_curve(text_file(t, "c.json", '{"1": ')), r"c.json, line 1: not JSON \(Expecting"),
     "JSON with a key twice": (
         lambda t: read_curve(text_file(t, "c.json", '{"1": 0.1, "1": 0.2}')),
-        r"the key '1' occurs twice in the JSON file\.",
+        r"c\.json: the key '1' occurs twice\. Give each rank once\.",
     ),
     "no curve of one task in a run": (
         lambda _: aurac.plot_pareto([run()]),

@@ -356,7 +356,7 @@ def test_curves_without_documents_are_shown_without_error_and_said_to_be(make_ru
 def test_an_unknown_baseline_or_task_is_answered_with_the_near_ones(runs: list[Run]) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown baseline 'dylor'. Did you mean 'dylora'"):
         compare(runs, baseline="dylor")
-    with pytest.raises(UnknownNameError, match=r"unknown task in run 'lora' 'ark'. Did you mean 'arc'"):
+    with pytest.raises(UnknownNameError, match=r"unknown task 'ark' in run 'lora'. Did you mean 'arc'"):
         compare(runs, tasks=["ark"])
     with pytest.raises(UnknownNameError, match=r"unknown output format 'markdwn'. Did you mean 'markdown'"):
         compare(runs).render("markdwn")

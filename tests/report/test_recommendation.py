@@ -153,7 +153,7 @@ def test_margin_format_and_task_are_checked(run: Run) -> None:
         recommend(run, margin=-0.01)
     with pytest.raises(UnknownNameError, match=r"unknown output format 'latx'. Did you mean 'latex'"):
         recommend(run).render("latx")
-    with pytest.raises(UnknownNameError, match=r"unknown task in run 'matryoshka' 'ark'. Did you mean 'arc'"):
+    with pytest.raises(UnknownNameError, match=r"unknown task 'ark' in run 'matryoshka'. Did you mean 'arc'"):
         recommend(run, tasks=["ark"])
 
 

@@ -128,11 +128,11 @@ def test_other_metrics_and_filters_are_asked_for_by_name(tmp_path: Path) -> None
     run = load(write(tmp_path / "run", [both]))
     assert run.curves["t"].accuracies.tolist() == [0.5]  # the first filter is the headline
     assert run.curve("t", "acc:loose").accuracies.tolist() == [0.75]
-    with pytest.raises(UnknownNameError, match=r"unknown filter of task 't' 'lose'\. Did you mean 'loose'\?"):
+    with pytest.raises(UnknownNameError, match=r"unknown filter 'lose' of task 't'\. Did you mean 'loose'\?"):
         run.curve("t", "acc:lose")
-    with pytest.raises(UnknownNameError, match=r"unknown metric of task 't' 'accu'\. Did you mean 'acc'\?"):
+    with pytest.raises(UnknownNameError, match=r"unknown metric 'accu' of task 't'\. Did you mean 'acc'\?"):
         run.curve("t", "accu")
-    with pytest.raises(UnknownNameError, match=r"unknown task in run 'run' 'tt'\. Did you mean 't'\?"):
+    with pytest.raises(UnknownNameError, match=r"unknown task 'tt' in run 'run'\. Did you mean 't'\?"):
         run.curve("tt")
 
 

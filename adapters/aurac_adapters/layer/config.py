@@ -49,6 +49,10 @@ def check_config(config: Mapping[str, Any], where: object) -> None:
     """
     if config.get("peft_type") != "LORA":
         kind = config.get("peft_type")
+        if kind is None:
+            raise AdapterError(
+                f"{where} does not say what kind of adapter it is (peft_type). Save the adapter with PEFT."
+            )
         raise AdapterError(f"{where} is of type {kind!r}; only LORA has sub-ranks. {way_out(kind)}")
     for option, reason in _NOT_INDEXED_BY_RANK.items():
         if config.get(option):

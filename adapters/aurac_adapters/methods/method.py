@@ -244,7 +244,7 @@ class NestedMethod(ABC):
         known = {field.name: field.default for field in fields(cls)}
         for key, value in values.items():
             if key not in known:
-                raise UnknownNameError(f"key of method {cls.name!r}", key, known)
+                raise UnknownNameError("key", key, known, of=f"of method {cls.name!r}")
             if isinstance(known[key], bool) and not isinstance(value, bool):
                 raise AdapterError(f"{key} of method {cls.name!r} is {value!r}; it must be true or false.")
         if missing := known.keys() - values.keys() - cls.added_later:

@@ -176,10 +176,10 @@ def _check_metrics(requests: Sequence[TaskRequest], tasks: Mapping[str, Any], ce
         keys = [key.rpartition(",") for cell in cells if cell.task == request.task for key in cell.metrics]
         metrics = {metric for metric, _, _ in keys}
         if request.metric not in metrics:
-            raise UnknownNameError(f"metric of task {request.task!r}", request.metric, metrics)
+            raise UnknownNameError("metric", request.metric, metrics, of=f"of task {request.task!r}")
         filters = {filter_name for metric, _, filter_name in keys if metric == request.metric}
         if request.filter is not None and request.filter not in filters:
-            raise UnknownNameError(f"filter of task {request.task!r}", request.filter, filters)
+            raise UnknownNameError("filter", request.filter, filters, of=f"of task {request.task!r}")
 
 
 def _group(outputs: Outputs, name: str, leaves: Sequence[str], tasks: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from aurac.analysis.compare import compare
 from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.grouping import by_method, methods_target
 from aurac.analysis.recommend import recommend
-from aurac.errors import ComparisonError, CurveError
+from aurac.errors import ComparisonError, CurveError, UnknownNameError
 from aurac.report.numbers import MISSING
 from aurac.report.pages.explorer import explorer_data
 from aurac.report.pages.page import Block, Explorer, Folded, Heading, Paragraph, Picture
@@ -48,6 +48,13 @@ def leaderboard_page(
     for suite in suites:
         blocks += _suite(suite, baseline, margin, options)
     return blocks
+
+
+def check_baseline(suites: Sequence[SuiteRuns], baseline: str) -> None:
+    """Raise `UnknownNameError` for a baseline that no suite has."""
+    if not any(_baseline(suite.runs, baseline) for suite in suites):
+        known = {name for suite in suites for run in suite.runs for name in (run.name, run.method)}
+        raise UnknownNameError("baseline", baseline, known)
 
 
 def _suite(suite: SuiteRuns, baseline: str, margin: float, options: dict[str, Any]) -> Iterator[Block]:

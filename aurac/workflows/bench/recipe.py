@@ -157,6 +157,8 @@ def read_recipe(path: Path) -> Recipe:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecipeError(f"no such recipe: {path}. Give a TOML file, such as those in benchmarks/recipes.") from None
+    except IsADirectoryError:
+        raise RecipeError(f"{path} is a folder. Give a TOML file, such as those in benchmarks/recipes.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise RecipeError(f"{path} is no TOML file: {exc}.") from exc
     try:
@@ -234,7 +236,7 @@ def _data(name: str, values: Values, suites: Values) -> DataSpec:
     chosen = _list(f"{where}.suites", values.get("suites", rest), str)
     for suite in (*chosen, *([] if selection is None else [selection])):
         if suite not in suites:
-            raise UnknownNameError(f"suite in [{where}]", str(suite), suites)
+            raise UnknownNameError("suite", str(suite), suites, of=f"in [{where}]")
     if selection in chosen:
         raise RecipeError(
             f"[{where}] selection {selection} is among its suites; choose on other documents, or leave it out."
@@ -335,7 +337,7 @@ def _check_keys(where: str, values: Any, known: Iterable[str], *, required: Iter
     place = f"[{where}]" if where else "the recipe"
     for key in _table(where or "recipe", values):
         if key not in (allowed := tuple(known)):
-            raise UnknownNameError(f"key in {place}", key, allowed)
+            raise UnknownNameError("key", key, allowed, of=f"in {place}")
     if missing := [key for key in required if key not in values]:
         raise RecipeError(f"{place} lacks {', '.join(missing)}.")
 

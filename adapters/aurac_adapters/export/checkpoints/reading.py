@@ -34,6 +34,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         except (SafetensorError, ValueError, OSError) as exc:
             _raise_of_the_disk(exc)
             raise AdapterError(f"{path} is damaged or no safetensors file: {exc}. Fetch or save it again.") from exc
+    _check_begin(path)
     _check_size(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -59,6 +60,17 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
                 "tensors (tensor.contiguous())."
             )
     return {key: value.detach() for key, value in content.items()}
+
+
+def _check_begin(path: Path) -> None:
+    """Raise `AdapterError` for a file that does not begin as torch.save's do: an archive, or a pickle of protocol 2."""
+    with path.open("rb") as file:
+        begin = file.read(4)
+    if not begin.startswith((b"PK\x03\x04", b"\x80")):
+        raise AdapterError(
+            f"{path} is not a checkpoint: torch.save wrote no such file, and its name does not end with .safetensors. "
+            "Give a file of tensors."
+        )
 
 
 def _check_size(path: Path) -> None:
