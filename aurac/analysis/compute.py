@@ -126,7 +126,7 @@ def compute(
         k_eff=effective_ranks(w),
         n_documents=data.n_documents,
         signature=Signature(signed, inference.signed(interval)),
-        warnings=cautions(data, w, axis=along, rule=rule, stderr=stderr, interval=interval),
+        warnings=cautions(data, w, axis=along, rule=rule, stderr=stderr, interval=interval, clusters=clusters),
         curve=data,
         axis=along.name,
         rule=rule,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 
 from aurac.curve.curve import RankAccuracyCurve
@@ -11,14 +13,23 @@ from aurac.statistics.estimate import Interval
 FLAT = "all documents have the same score, so the error is unknown (± ?), not 0; look at the interval, if any"
 ENOUGH_DRAWS, MOSTLY_DRAWS = 5, 0.8
 """Draws of few-shot examples, and their share of the variance, between which intervals were measured to be short."""
+RARE_PASSAGES = 5
+"""Passages that the rarer kind of documents, right or wrong, has to fill, for intervals that cover."""
 GRID_TOLERANCE = 0.01
 """Change of the score on every other rank, as a fraction, above which the grid is warned about."""
 
 
 def cautions(
-    curve: RankAccuracyCurve, w: Vector, *, axis: str | Axis, rule: str, stderr: float | None, interval: Interval | None
+    curve: RankAccuracyCurve,
+    w: Vector,
+    *,
+    axis: str | Axis,
+    rule: str,
+    stderr: float | None,
+    interval: Interval | None,
+    clusters: Sequence[Hashable] | None = None,
 ) -> tuple[str, ...]:
-    """Return one sentence a caution; none when there is nothing to say.
+    """Return one sentence a caution; none when there is nothing to say. `clusters` are those of the interval.
 
     Example:
         >>> one = RankAccuracyCurve([64], [0.5])
@@ -36,7 +47,7 @@ def cautions(
     if stderr == 0 and (interval is None or interval.target == "docs"):
         found.append(FLAT)
     if interval is not None and interval.target.startswith("docs") and curve.bounded:
-        found += _interval_warning(curve, interval)
+        found += _interval_warning(curve, interval, clusters)
     if stderr and interval is not None and "prompts" in interval.target:
         found += _draws_warning(curve, w, stderr)
     return tuple(found)
@@ -102,12 +113,14 @@ def _draws_warning(curve: RankAccuracyCurve, w: Vector, stderr: float) -> list[s
     ]
 
 
-def _interval_warning(curve: RankAccuracyCurve, interval: Interval) -> list[str]:
+def _interval_warning(curve: RankAccuracyCurve, interval: Interval, clusters: Sequence[Hashable] | None) -> list[str]:
     """Say where the interval was measured to cover too rarely (docs/validation.md)."""
     n, middle = curve.n_documents or 0, (interval.low + interval.high) / 2
     if interval.method == "t" and n < 200 and not 0.1 < middle < 0.9:
         return ["near 0 or 1 with fewer than 200 documents the t interval covers too rarely; use ci='wilson'"]
     value = float(np.mean(curve.accuracies))
+    if clusters is not None:
+        return _passages_warning(len(set(clusters)), value, interval)
     if n < 20:
         return [f"{n} documents: intervals of fewer than 20 are rough"]
     if interval.method == "wilson" and n <= 200 and not 0.07 < value < 0.93:
@@ -115,3 +128,15 @@ def _interval_warning(curve: RankAccuracyCurve, interval: Interval) -> list[str]
         level = f"{interval.confidence_level:.0%}"
         return [f"so near {end} the {level} interval over {n} documents covers about five points less"]
     return []
+
+
+def _passages_warning(passages: int, value: float, interval: Interval) -> list[str]:
+    """Say where the rarer kind of documents, right or wrong, fills so few passages that their spread is not known."""
+    rare = passages * min(value, 1 - value)
+    if interval.method != "wilson" or rare >= RARE_PASSAGES:
+        return []
+    kind = "wrong" if value > 0.5 else "right"
+    return [
+        f"the documents that are {kind} would fill {rare:.1f} of {passages} passages: where a passage decides its "
+        f"documents, the {interval.confidence_level:.0%} interval covers up to twelve points less"
+    ]

@@ -86,14 +86,15 @@ def changed(recipe: Path, old: str, new: str) -> Path:
 _LLAMA = [(237, 350, 22, 30), (252, 350, 28, 30), (237, 350, 22, 12), (252, 350, 28, 12)]
 # -people: 3 methods * 3 rates = 9 trainings; 9 curves * 3 = 27; the other seeds: lora (2 rules and svd-lora) and
 # matryoshka (4 rules) up to 3 settings, dylora 2, so 8 * 2 = 16; 9 curves * 3 seeds * 2 suites = 54, none the choice's.
-# -authors: 3 methods * 8 settings = 24; 6 curves * 8 = 48; one seed, so none; 6 * 1 * 1.
+# -authors: 12 settings of MatryoshkaLoRA and 8 of LoRA = 20 trainings; 2 rules * 12, and 8 of LoRA and of SVD-LoRA = 40
+# scorings; one seed and no other suite, so nothing further.
 BY_HAND = {
     # 3 methods * 4 rates, and (4 ranks + a plain LoRA) * 2 rates of the grid = 22 trainings; 9 curves *
     # 4 and the grid's 2 = 38; the other seeds: LoRA up to 3 settings, MatryoshkaLoRA 4, DyLoRA 2, and 5 ranks of the
     # grid, so 14 * 2 = 28; 10 curves * 3 seeds = 30.
     "smollm2-135m": [(22, 38, 28, 30)],
     "smollm2-135m-people": [(9, 27, 16, 54)],
-    "smollm2-135m-authors": [(24, 48, 0, 0)],
+    "smollm2-135m-authors": [(20, 40, 0, 0)],
     "testbed": [(36, 24, 44, 24)],
     "one-gpu": [(9, 15, 5, 5)],
     "llama-3.2-1b": _LLAMA,

@@ -87,6 +87,21 @@ def test_scores_of_few_passages_near_the_end_stay_inside_and_cover() -> None:
     assert covered / 300 > 0.93
 
 
+def test_few_passages_near_an_end_have_a_caution() -> None:
+    """Measured (docs/validation.md): passages that decide their documents need 5 passages' worth of the rarer kind."""
+    y = np.ones((100, 2))
+    y[:10] = 0  # one passage of ten is all wrong: 90 points
+    few = np.repeat(np.arange(10), 10).tolist()
+    said = compute(RankAccuracyCurve.from_scores((1, 2), y), clusters=few).warnings
+    assert any("that are wrong would fill 1.0 of 10 passages" in each for each in said)
+    said = compute(RankAccuracyCurve.from_scores((1, 2), 1 - y), clusters=few).warnings
+    assert any("that are right would fill 1.0 of 10 passages" in each for each in said)
+    many = np.arange(100).tolist()  # the same documents are 10 passages of 100
+    assert not any(
+        "passages" in each for each in compute(RankAccuracyCurve.from_scores((1, 2), y), clusters=many).warnings
+    )
+
+
 def test_the_error_is_the_quadratic_form_of_the_covariance_between_ranks(e1: RankAccuracyCurve) -> None:
     score = compute(e1)
     assert e1.scores is not None
