@@ -126,7 +126,7 @@ def _interval_warning(curve: RankAccuracyCurve, interval: Interval, clusters: Se
     if interval.method == "wilson" and n <= 200 and not 0.07 < value < 0.93:
         end = "1" if value > 0.5 else "0"
         level = f"{interval.confidence_level:.0%}"
-        return [f"so near {end} the {level} interval over {n} documents covers about five points less"]
+        return [f"so near {end} the {level} interval over {n} documents covers five to ten points less"]
     return []
 
 
