@@ -89,6 +89,7 @@ def amount(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, do, print; 1 if something failed."""
+    from aurac.report.width import fold_text
     from aurac.workflows.bench.activity import activity_lines
     from aurac.workflows.bench.counting import plan_lines
     from aurac.workflows.bench.jobs import read_shard
@@ -105,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     check_folder(args.out, recipe)
     if args.dry_run:
         lines += activity_lines(recipe, found, args.out)
-    print("\n".join(lines), file=sys.stdout if args.dry_run else sys.stderr, flush=True)
+    print(fold_text("\n".join(lines)), file=sys.stdout if args.dry_run else sys.stderr, flush=True)
     if args.dry_run:
         return 0
     failed: dict[str, str] = {}

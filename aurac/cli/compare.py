@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from aurac.report.comparison import compare
     from aurac.report.plots.curves import save_curves
     from aurac.report.plots.style import check_suffix
+    from aurac.report.width import fold, fold_text, terminal_width
 
     for path in args.plot:
         check_suffix(path)
@@ -103,9 +104,10 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.format == "terminal" and not (args.full or args.prose):
         print(comparison.summary())
-        print("More: --full (tests, each rank, how to read it, signatures), --format, --plot.")
+        more = "More: --full (tests, each rank, how to read it, signatures), --format, --plot."
+        print(fold(more, terminal_width()))
     else:
-        print(comparison.prose() if args.prose else comparison.render(args.format), end="")
+        print(fold_text(comparison.prose()) if args.prose else comparison.render(args.format), end="")
     if args.plot:
         settings = comparison.settings
         save_curves(comparison.runs, *args.plot, tasks=comparison.tasks, axis=settings.axis, comparison=comparison)

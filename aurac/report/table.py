@@ -70,9 +70,11 @@ class Table:
         columns: Headings; the first column is text and aligned left, the others are numbers.
         rows: One tuple of cells a row.
         notes: Lines printed under the table, the signatures last.
+        least: Columns that a narrow terminal leaves out first, in this order; the others follow from the right.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[TableCell, ...], ...]
     notes: tuple[str, ...] = ()
+    least: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ def fold(line: str, width: int | None) -> str:
           rule:trap|
           ranks:1-2
     """
-    if not line.startswith("AURAC|"):
+    if not line.startswith(("AURAC|", "A|")):
         return textwrap.fill(
             line, width or FILE_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
         )

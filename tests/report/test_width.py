@@ -38,6 +38,19 @@ def test_a_table_fits_a_terminal_and_names_the_columns_that_it_left_out(
     assert ", column 11. A wider" in " ".join(text.split())
 
 
+def test_what_matters_least_is_left_out_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    table = Table("t", ("run", "a", "b", "c"), ((TableCell("x" * 20), *(TableCell("1" * 10),) * 3),), (), ("b", "a"))
+    assert "Left out for want of width: a, b. A" in " ".join(render_table(table).split())
+    monkeypatch.setenv("COLUMNS", "80")
+    runs = [aurac.load(path) for path in RECORDS]
+    alone = aurac.compare(runs[:1]).render("terminal")
+    assert "AURAC" in alone.splitlines()[2]
+    monkeypatch.setenv("COLUMNS", "60")
+    heading = aurac.compare(runs[:2], tasks=["facts", "tilt"]).summary().render("terminal").split("─")[0].split()
+    assert [word for word in ("macro", "linear", "p", "facts") if word in heading[-6:]] == ["macro", "p"]
+
+
 def test_a_file_gets_every_column(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     text = render_table(LONG)

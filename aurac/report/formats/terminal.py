@@ -44,22 +44,30 @@ def render(report: Report) -> str:
 def render_table(table: Table, *, bold: bool | None = None) -> str:
     """Render title, aligned table, and notes.
 
-    On a terminal nothing is wider than it is: columns from the right are left out, and a note names them.
+    On a terminal nothing is wider than it is: the columns that matter least are left out, and a note names them.
 
     Args:
         table: What to print.
         bold: Whether best cells are bold; by default only on a terminal without `NO_COLOR`.
     """
     bold = colour_wanted() if bold is None else bold
-    width, left_out = terminal_width(), list[str]()
+    width, columns = terminal_width(), table.columns
     lines = _aligned(table, bold)
     while width and len(table.columns) > _LEAST and max(map(_shown_width, lines)) > width:
-        left_out.insert(0, table.columns[-1])
-        table = replace(table, columns=table.columns[:-1], rows=tuple(row[:-1] for row in table.rows))
+        table = _narrower(table)
         lines = _aligned(table, bold)
+    left_out = [column for column in columns if column not in table.columns]
     title = [fold(printable(table.title), width), ""] if table.title else []
     notes = [fold(printable(note), width) for note in (*_missing(left_out), *table.notes)]
     return "\n".join([*title, *lines, *[""] * bool(notes), *notes]) + "\n"
+
+
+def _narrower(table: Table) -> Table:
+    """Return the table without the column that matters least."""
+    out = next((column for column in table.least if column in table.columns), table.columns[-1])
+    kept = [i for i, column in enumerate(table.columns) if column != out]
+    rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows)
 
 
 def _missing(columns: list[str]) -> list[str]:

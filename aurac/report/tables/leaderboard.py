@@ -25,6 +25,7 @@ from aurac.results import Run
 
 _LONG = 16
 """Characters of a baseline's name that fit into a heading; the footnotes name it in any case."""
+_COUNTS = "wins/ties/losses"
 _WIDE = 2
 """Tasks beside the mean over them that a table of 120 columns has room for."""
 
@@ -75,10 +76,15 @@ def _places(compared: ComparedRuns, columns: tuple[str, ...]) -> Table:
                 "log2 place" if compared.other_axis == "log2" else "linear",
                 f"Δ to {compared.baseline if len(compared.baseline) <= _LONG else 'baseline'}",
             ),
-            *("p", "wins/ties/losses"),
+            *("p", _COUNTS),
         ),
         rows=tuple(rows),
         notes=footnotes(compared),
+        least=(
+            _COUNTS,
+            *(heading(compared, task) for task in reversed(columns) if task != compared.headline),
+            "linear",
+        ),
     )
 
 
@@ -127,8 +133,9 @@ def _differences(compared: ComparedRuns) -> Table:
     level = compared.settings.confidence_level
     return Table(
         title=f"Paired difference to {compared.baseline}",
-        columns=("run", "task", "Δ", f"{100 * level:.4g}% interval", "p", "p (Holm)", "wins/ties/losses", "MDE"),
+        columns=("run", "task", "Δ", f"{100 * level:.4g}% interval", "p", "p (Holm)", _COUNTS, "MDE"),
         rows=tuple(rows),
+        least=(_COUNTS, "MDE", "p"),
     )
 
 
@@ -195,15 +202,23 @@ def _single(compared: ComparedRuns) -> Table:
         linear = TableCell(value_text(macro.value_linear, macro.stderr))
         rows.append((TableCell(MACRO), *blank, TableCell(value), TableCell(_interval_text(macro, 100)), linear))
     method = "" if run.method == run.name else f"{run.method}, "
+    interval = f"{100 * compared.settings.confidence_level:.4g}% interval"
     return Table(
         title=f"{run.name}: {method}value at each {point_noun(compared)} and AURAC ± standard error",
         columns=(
             *("task", "metric", "shots", "documents"),
             *(point_text(compared, rank, before="r=") for rank in ranks),
-            *("AURAC", f"{100 * compared.settings.confidence_level:.4g}% interval", "linear"),
+            *("AURAC", interval, "linear"),
         ),
         rows=tuple(rows),
         notes=footnotes(compared),
+        least=(
+            "linear",
+            "shots",
+            interval,
+            "documents",
+            *(point_text(compared, rank, before="r=") for rank in ranks[1:-1]),
+        ),
     )
 
 

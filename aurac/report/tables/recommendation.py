@@ -130,6 +130,7 @@ def _answer(made: RecommendedRank) -> Table:
         title=f"{made.run.name}: recommended {_point(made, made.rank)} of {_number(made, made.max_rank)} "
         f"({_margin(made)})",
         columns=("task", _noun(made), "size", "loss ± SE", "loss at most", "p", "not certified", "MDE"),
+        least=("MDE", "size"),
         rows=tuple(rows),
         notes=(*_sentences(made), *_explanations(made), *made.notes),
     )
@@ -160,6 +161,7 @@ def _evidence(made: RecommendedRank, task: str, test: Adequacy) -> Table:
             *(_noun(made), "size", "score", "loss ± SE"),
             *("loss at most", "p", "MDE", "differ", "verdict"),
         ),
+        least=("differ", "MDE", "size", "p"),
         rows=tuple(rows),
     )
 
