@@ -46,7 +46,7 @@ def test_what_matters_least_is_left_out_first(monkeypatch: pytest.MonkeyPatch) -
     runs = [aurac.load(path) for path in RECORDS]
     alone = aurac.compare(runs[:1]).render("terminal")
     assert "AURAC" in alone.splitlines()[2]
-    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("COLUMNS", "54")
     heading = aurac.compare(runs[:2], tasks=["facts", "tilt"]).summary().render("terminal").split("─")[0].split()
     assert [word for word in ("macro", "linear", "p", "facts") if word in heading[-6:]] == ["macro", "p"]
 
