@@ -39,7 +39,8 @@ class Option:
         metadata: Of the field: "choices" (a function that returns names), "minimum" (of a number), "check" (a function
             that raises an error for a value that cannot be), "metavar", "read" (a function from the text of a flag to
             the value), "switches" (True: a flag for each choice), "called" (what messages call its values), "help"
-            (instead of the docstring: a text, or a function that returns one).
+            (instead of the docstring: a text, or a function that returns one), "flag" (instead of the name's), "also"
+            (another flag for the same).
     """
 
     name: str
@@ -50,8 +51,8 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """The flag of the command line: `--batch-size` for `batch_size`."""
-        return f"--{self.name.replace('_', '-')}"
+        """The flag of the command line: `--batch-size` for `batch_size`, unless the field names another."""
+        return str(self.metadata.get("flag") or f"--{self.name.replace('_', '-')}")
 
     @property
     def help(self) -> str:

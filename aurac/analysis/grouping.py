@@ -18,7 +18,9 @@ _EACH_RANK = "sha256_of_rank"
 """Key that adapters have which were trained one by one for every rank."""
 BY = ("run", "method")
 """What a row of a comparison is: a run, or a method with all its training seeds."""
-_OF_A_TRAINING = {"path", "sha256", "seed", _EACH_RANK}
+_START = "training_start"
+"""Key of adapters whose training began with another adapter."""
+_OF_A_TRAINING = {"path", "sha256", "seed", _EACH_RANK, _START}
 """Keys of an adapter's identity that another seed changes."""
 _OF_A_MEASUREMENT = (
     "dtype",
@@ -109,7 +111,8 @@ def pool(name: str, runs: Sequence[Run], curves: Sequence[RankAccuracyCurve]) ->
     Runs that could not be joined with all others are joined with each other here, or only their mean is kept.
     """
     order = sorted(zip(seed_labels(runs), curves, strict=True), key=lambda pair: _numeric(pair[0]))
-    unit = "rank" if _EACH_RANK in _adapter(runs[0]) else "run"
+    adapter = _adapter(runs[0])
+    unit = "rank" if _EACH_RANK in adapter and _START not in adapter else "run"  # squeezed ones share a training
     labels, sorted_curves = [label for label, _ in order], [curve for _, curve in order]
     if len(runs) > 1:
         try:

@@ -37,16 +37,17 @@ def add_flag(parser: argparse._ActionsContainer, entry: Option, *, required: boo
         entry: The option.
         required: Whether it must be given; by default where it has no default.
     """
-    shared: dict[str, Any] = {"help": help_text(entry), "default": argparse.SUPPRESS}
+    shared: dict[str, Any] = {"help": help_text(entry), "default": argparse.SUPPRESS, "dest": entry.name}
     shared["required"] = entry.default is MISSING if required is None else required
+    names = (entry.flag, *([entry.metadata["also"]] if "also" in entry.metadata else []))
     if entry.kinds == (bool,):
         action: Any = argparse.BooleanOptionalAction if entry.default is True else "store_true"
-        return parser.add_argument(entry.flag, action=action, **shared)
+        return parser.add_argument(*names, action=action, **shared)
     if entry.kinds[0] is bool:  # alone it means yes, with a text that text
-        return parser.add_argument(entry.flag, nargs="?", const=True, metavar=metavar(entry), **shared)
+        return parser.add_argument(*names, nargs="?", const=True, metavar=metavar(entry), **shared)
     if entry.choices is not None:
-        return parser.add_argument(entry.flag, choices=entry.choices, type=_type(entry), **shared)
-    return parser.add_argument(entry.flag, type=_type(entry), metavar=metavar(entry), **shared)
+        return parser.add_argument(*names, choices=entry.choices, type=_type(entry), **shared)
+    return parser.add_argument(*names, type=_type(entry), metavar=metavar(entry), **shared)
 
 
 def help_text(entry: Option) -> str:

@@ -69,6 +69,7 @@ def score_adapter(
     progress: bool = True,
     wanted: Wanted | None = None,
     budgets: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> Run | None:
     """Measure what the record in `out` lacks, cell by cell, and return the record.
 
@@ -85,6 +86,7 @@ def score_adapter(
         with_base: Whether to measure the base model without its adapter too, after all ranks.
         progress: Whether to show a bar on standard error, and what was measured already.
         wanted: What decides how many documents of each task are asked; all, where it is None. For one process.
+        about: What else the record is to say of the adapter: its parameters at each rank, what its training took.
         budgets: Where `ranks` are budgets of parameters: budget -> what the adapter is at it, for the record.
 
     Raises:
@@ -108,8 +110,8 @@ def score_adapter(
         return None
     with _telling(processes) as tell, RunRecord(out, identity) as record, ExitStack() as stack:
         record.extend(**suite.to_record(), ranks=chosen)
-        if budgets:
-            record.note(budgets={**(record.noted("budgets") or {}), **budgets})
+        if said := {**(about or {}), **({"budgets": budgets} if budgets else {})}:
+            record.note(**{name: _extended(record.noted(name), value) for name, value in said.items()})
         cells = pending_cells(suite, chosen, record)
         tell(cells)
         total = len(chosen) * len(suite.leaves)
@@ -135,6 +137,11 @@ def score_adapter(
         elif cells:
             measure_cells(*opened(), suite, cells, record.add, ranks=chosen, progress=progress)
     return load(out)
+
+
+def _extended(before: Any, value: Any) -> Any:
+    """Return what a record is to say now: of more ranks or budgets than before, all of them."""
+    return {**(before or {}), **value} if isinstance(value, Mapping) else value
 
 
 @contextmanager

@@ -11,6 +11,8 @@ DIGITS = 12
 """Significant digits of a number in csv and json: all that can be meant, and none of those in which processors differ.
 """
 
+_UNITS = ("", "k", "M", "G", "T")
+
 
 def decimals(stderr: float | None) -> int:
     """Digits after the point that show two significant digits of a standard error, from 1 to 4.
@@ -75,6 +77,22 @@ def p_text(p: float | None) -> str:
     if p < 0.001:
         return "<.001"
     return f"{p:.3f}".removeprefix("0")
+
+
+def count_text(count: float | None) -> str:
+    """Print a large number with three significant digits, "–" where there is none.
+
+    Example:
+        >>> count_text(35972), count_text(1.8e6), count_text(999_950), count_text(12), count_text(None)
+        ('36.0k', '1.80M', '1.00M', '12', '–')
+    """
+    if count is None:
+        return MISSING
+    number, unit = float(f"{count:.3g}"), 0
+    while number >= 1000 and unit < len(_UNITS) - 1:
+        number, unit = number / 1000, unit + 1
+    digits = max(0, 2 - math.floor(math.log10(number))) if unit else 0
+    return f"{number:.{digits}f}{_UNITS[unit]}"
 
 
 def rounded(content: Any) -> Any:

@@ -136,6 +136,7 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
     from aurac.harness.tokenizer import choose_tokenizer
     from aurac.harness.window import base_window, check_room
     from aurac.results.writing import check_identity
+    from aurac_adapters.folder.spent import about_adapter
 
     check_writes_text(adapter)
     requests = parse_tasks(options.tasks, protocol=options.protocol)
@@ -176,6 +177,7 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
         progress=options.progress,
         wanted=wanted_of(options),
         budgets=None if plan is None else {str(size): budget_record(each) for size, each in plan.budgets.items()},
+        about=about_adapter(adapter, ranks if plan is None else ()),
     )
     return measured
 

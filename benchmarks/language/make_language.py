@@ -115,7 +115,13 @@ def language() -> dict[str, Rows]:
     }
 
 
+def as_text(trained: Rows) -> str:
+    """Return what was trained as plain text, for calibration."""
+    return "\n\n".join(row["prompt"] + row["completion"] for row in trained) + "\n"
+
+
 if __name__ == "__main__":
     for name, rows in language().items():
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (HERE / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    (HERE / "train.txt").write_text(as_text(language()["train"]), encoding="utf-8")

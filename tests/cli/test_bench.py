@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -20,8 +22,10 @@ from aurac.results import Run, load
 from aurac.workflows.bench import plan
 from aurac.workflows.bench.choice import choose, macro
 from aurac.workflows.bench.counting import plan_lines
+from aurac.workflows.bench.jobs import jobs_of
+from aurac.workflows.bench.method_specs import Setting
 from aurac.workflows.bench.outcome import Outcome
-from aurac.workflows.bench.recipe import Setting, read_recipe
+from aurac.workflows.bench.recipe import read_recipe
 
 Call = Callable[..., Any]
 RECIPES = Path(__file__).parents[2] / "benchmarks/recipes"
@@ -60,6 +64,20 @@ inference = ["prefix", "trained"]
 [methods.grid-lora]
 learning_rate = 5e-2
 """
+SMALLER = """
+[methods.svd-energy]
+method = "svd-lora"
+allocate = "energy"
+
+[methods.squeeze-lora]
+max_steps = 1
+learning_rate = [1e-2, 2e-2]
+
+[methods.gradual]
+method = "squeeze-lora"
+gradual = true
+max_steps = 1
+"""
 
 
 @pytest.fixture
@@ -88,7 +106,10 @@ _LLAMA = [(237, 350, 22, 30), (252, 350, 28, 30), (237, 350, 22, 12), (252, 350,
 # matryoshka (4 rules) up to 3 settings, dylora 2, so 8 * 2 = 16; 9 curves * 3 seeds * 2 suites = 54, none the choice's.
 # -authors: 12 settings of MatryoshkaLoRA and 8 of LoRA = 20 trainings; 2 rules * 12, and 8 of LoRA and of SVD-LoRA = 40
 # scorings; one seed and no other suite, so nothing further.
+# smaller-adapters: lora, squeeze-lora of five ranks, dylora, matryoshka, five ranks of the grid = 13 trainings; ten
+# curves of one setting; the other seeds 13 * 2 = 26; 10 * 3 seeds = 30, none of them the choice's.
 BY_HAND = {
+    "smaller-adapters": [(13, 10, 26, 30)],
     # 3 methods * 4 rates, and (4 ranks + a plain LoRA) * 2 rates of the grid = 22 trainings; 9 curves *
     # 4 and the grid's 2 = 38; the other seeds: LoRA up to 3 settings, MatryoshkaLoRA 4, DyLoRA 2, and 5 ranks of the
     # grid, so 14 * 2 = 28; 10 curves * 3 seeds = 30.
@@ -155,7 +176,70 @@ def test_a_method_may_have_several_rows_and_any_option_of_training_may_be_an_axi
     assert scorings[2].adapter.rotate_from == scorings[0].adapter.folder
 
 
+def test_squeezed_adapters_begin_with_the_one_that_they_are_made_from_or_with_the_next_larger(
+    recipe: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(recipe.read_text() + SMALLER)
+    read = read_recipe(recipe)
+    (study,) = plan.studies(read, tmp_path)
+    scorings = plan.grid(read, study)
+    first, _, third, _ = (scoring for scoring in scorings if scoring.curve == "squeeze-lora")
+    assert [s.setting for s in (first, third)] == ["one-0.0001-max_steps-1-0.01", "one-0.05-max_steps-1-0.01"]
+    lora, *squeezed = third.adapter.trainings
+    assert lora.out == tmp_path / "lora/one-0.05/seed-1"
+    assert [(each.start, each.out, each.method.max_rank) for each in squeezed] == [
+        (lora.out, third.adapter.folder / f"rank-{rank}", rank) for rank in (2, 1)
+    ]
+    assert {(each.learning_rate, each.max_steps) for each in squeezed} == {(1e-2, 1)}
+    two, one = next(s for s in scorings if s.curve == "gradual").adapter.trainings[1:]
+    assert (two.start, one.start) == (tmp_path / "lora/one-0.0001/seed-1", two.out)
+    assert {two.learning_rate, one.learning_rate} == {1e-4}  # the LoRA's, where no other is given
+    needs = {job.key: job.needs for job in jobs_of(scorings)}
+    assert (needs[two.out], needs[one.out], needs[lora.out]) == ((two.start,), (two.out,), ())
+    energy = next(s for s in scorings if s.curve == "svd-energy")
+    assert (energy.ranks, energy.budgets, energy.adapter.rotation["allocate"]) == (None, (0.5, 1.0), "energy")
+
+
+@pytest.mark.slow
+def test_ways_to_a_smaller_adapter_are_compared_at_equal_size_with_what_they_cost(
+    call: Call, recipe: Path, tmp_path: Path
+) -> None:
+    changed(recipe, "learning_rate = [1e-4, 5e-2]", "learning_rate = 5e-2")
+    changed(recipe, "seeds = [1, 2]", "seeds = [1]")
+    recipe.write_text(recipe.read_text() + SMALLER.replace("[1e-2, 2e-2]", "1e-2"))
+    assert call("bench", recipe, "--out", tmp_path / "out").status == 0
+    records = {folder.name.removesuffix("-seed-1"): folder for folder in (tmp_path / "out/records").iterdir()}
+    tokens = {name: load(folder).record["training_tokens"] for name, folder in records.items()}
+    trained = {path.parent: json.loads(path.read_text())["tokens"] for path in tmp_path.rglob("training.json")}
+    own = {name: sum(n for path, n in trained.items() if f"/{name}/" in str(path)) for name in ("lora", "grid-lora")}
+    assert tokens["svd-lora"] == tokens["svd-energy"] == tokens["lora"] == own["lora"]
+    assert tokens["grid-lora"] == own["grid-lora"]
+    for name in ("squeeze-lora", "gradual"):
+        assert tokens[name] == own["lora"] + sum(n for path, n in trained.items() if f"/{name}/" in str(path))
+    names = ("lora", "svd-energy", "squeeze-lora", "grid-lora")
+    done = call("compare", *(records[name] for name in names), "--axis", "params", "--format", "csv")
+    rows = {row["run"]: row for row in csv.DictReader(io.StringIO(done.out))}
+    assert {rows[f"{name}-seed-1"]["training_tokens"] for name in names} == {str(tokens[name]) for name in names}
+
+
 MISTAKES = {
+    "no steps": (
+        "[methods.svd-lora]",
+        "[methods.squeeze-lora]\n\n[methods.svd-lora]",
+        r"lacks max_steps, the steps that",
+    ),
+    "no such start": (
+        "[methods.svd-lora]",
+        '[methods.squeeze-lora]\nfrom = "dylora"\nmax_steps = 1\n\n[methods.svd-lora]',
+        r"unknown method that squeeze-lora is made from 'dylora'",
+    ),
+    "gradual": (
+        "[methods.svd-lora]",
+        "[methods.squeeze-lora]\ngradual = 1\nmax_steps = 1\n\n[methods.svd-lora]",
+        r"gradual is 1; it must be true or false",
+    ),
+    "no allocation": ("[methods.svd-lora]", '[methods.svd-lora]\nallocate = "enery"', r"Did you mean 'energy'"),
+    "no text": ("[methods.svd-lora]", '[methods.svd-lora]\ncalibrate = "x.txt"', r"calibrate is 'x.txt'; it must be a"),
     "no such row": (
         "[methods.matryoshka]",
         '[methods.matryoshka]\nmethod = "lor"',

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aurac_adapters import DyLora
+from adapter_by_peft import write_adapter
+from aurac_adapters import DyLora, Lora
 from aurac_adapters.training.trainer import TrainingConfig
 
 Call = Callable[..., Any]
@@ -58,6 +60,48 @@ def test_an_option_changes_its_field(
 ) -> None:
     assert call(*MINIMUM, *options).status == 0
     assert getattr(configurations[0], field) == value
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    """An adapter of rank 4 whose base model is called tiny."""
+    folder = write_adapter(tmp_path / "adapter", seed=1)
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": "tiny"}))
+    return folder
+
+
+def test_a_training_from_an_adapter_needs_neither_method_nor_model(
+    adapter: Path, call: Call, configurations: list[TrainingConfig]
+) -> None:
+    command = ("train", "--from", adapter, "--rank", "2", "--steps", "20", "--data", "gsm8k", "--out", "out")
+    assert call(*command).out == "out\n"
+    given = {"model": "tiny", "data": "gsm8k", "out": Path("out"), "start": adapter, "max_steps": 20}
+    assert configurations == [TrainingConfig(method=Lora(max_rank=2), **given)]
+
+
+def test_a_schedule_of_ranks_becomes_a_training_for_each(call: Call, configurations: list[TrainingConfig]) -> None:
+    command = ("train", "--method", "lora", "--model", "model", "--data", "gsm8k", "--out", "out")
+    assert call(*command, "--rank", "8", "--steps", "9", "--squeeze", "4@5,1@7").out == "out\n"
+    assert [(c.out, c.method.max_rank, c.max_steps, c.start) for c in configurations] == [
+        (Path("out/rank-8"), 8, 5, None),
+        (Path("out/rank-4"), 4, 2, Path("out/rank-8")),
+        (Path("out/rank-1"), 1, 2, Path("out/rank-4")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("left_out", "message"),
+    [
+        ("--method", "a training from the base model needs --method. Give one, such as --method lora"),
+        ("--model", "a training needs a base model. Give it with --model, a folder or a hub name"),
+    ],
+)
+def test_what_a_training_from_the_base_model_needs_is_asked_for(left_out: str, message: str, call: Call) -> None:
+    at = MINIMUM.index(left_out)
+    done = call(*MINIMUM[:at], *MINIMUM[at + 2 :])
+    assert (done.status, done.out) == (1, "")
+    assert message in done.error
 
 
 def test_only_the_first_of_several_processes_prints_the_folder(

@@ -10,7 +10,8 @@ import pytest
 from aurac.errors import OptionError, RecipeError, UnknownNameError
 from aurac.fields import options_of
 from aurac.workflows.bench import plan
-from aurac.workflows.bench.recipe import read_recipe, score_options, scoring_options, shared_options
+from aurac.workflows.bench.method_specs import shared_options
+from aurac.workflows.bench.recipe import read_recipe, score_options, scoring_options
 from aurac.workflows.options import ScoreOptions
 from aurac_adapters import METHODS
 from aurac_adapters.training.config import TrainingConfig
@@ -93,8 +94,8 @@ def test_an_option_of_a_scoring_is_a_key(key: str, tmp_path: Path) -> None:
 
 def test_no_option_of_a_training_or_a_scoring_lacks_a_key() -> None:
     assert set(shared_options()) == {*TRAINING, "protocol"}
-    assert set(options_of(TrainingConfig)) - set(shared_options()) == {"model", "data", "out", "seed"}
-    decided = {"tasks", "base", "out", "ranks", "inference", "gain"}
+    assert set(options_of(TrainingConfig)) - set(shared_options()) == {"model", "data", "out", "seed", "start"}
+    decided = {"tasks", "base", "out", "ranks", "budgets", "inference", "gain"}
     assert set(options_of(ScoreOptions)) - set(scoring_options()) == decided
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,10 @@ def test_ranks_and_budgets_are_not_mixed(folder: Path) -> None:
     with pytest.raises(RankError, match=r"budget 1.5 is above 1 and no whole number of parameters"):
         score(folder, budgets=[1.5], out=folder.parent / "nothing")
     assert not (folder.parent / "nothing").exists()
+
+
+def test_a_record_over_ranks_says_how_large_the_adapter_is_at_each_without_its_weights(by_rank: Run) -> None:
+    assert by_rank.record["parameters"] == {"1": 2560, "2": 5120, "4": 10240}  # 14 layers; a quarter a rank
+    gone = replace(by_rank, path=None, record=deepcopy(by_rank.record))
+    gone.record["identity"]["adapter"]["path"] = "nowhere"
+    assert costs_of("params", gone) == {1: 2560, 2: 5120, 4: 10240}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import torch
 from torch.nn.functional import pad
 
 from aurac_adapters.export.base_check import check_layers
-from aurac_adapters.folder.folder import read_to_load
+from aurac_adapters.folder.folder import AdapterFolder, read_to_load
+from aurac_adapters.folder.spent import training_tokens
 from aurac_adapters.folder.writing import check_new, write_folder
 from aurac_adapters.layer.config import layer_scaling
-from aurac_adapters.layer.keys import lora_layers_of
+from aurac_adapters.layer.keys import Layer, lora_layers_of
 from aurac_adapters.layer.layer_gate import served_diagonal
 from aurac_adapters.layer.options import known_options
 from aurac_adapters.methods.svd_lora import SvdLora
@@ -68,17 +70,42 @@ def svd_rotate(
 
         seen = read(found, Path(calibrate), base=base, trust_remote_code=trust_remote_code)
         method, moments = replace(method, calibration=seen.sha256), seen.moments
+    for layer, a, b in list(rotated_layers(found, tensors, inference=inference, moments=moments)):
+        tensors[layer.a] = a.to(tensors[layer.a].dtype).contiguous()
+        tensors[layer.b] = b.to(tensors[layer.b].dtype).contiguous()
+    config = {**known_options(found.config), "r": rank, "lora_alpha": rank}
+    spent = training_tokens(found)
+    return write_folder(config, tensors, Path(out), method=method, training=found.training, training_tokens=spent)
+
+
+def rotated_layers(
+    found: AdapterFolder,
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    inference: str | None = None,
+    moments: Mapping[str, torch.Tensor] | None = None,
+) -> Iterator[tuple[Layer, torch.Tensor, torch.Tensor]]:
+    """Yield every layer with factors of its full-rank update, ordered by singular value.
+
+    Args:
+        found: A trained adapter, of any maker.
+        tensors: Its tensors.
+        inference: Which full-rank update is rotated; by default the folder's.
+        moments: Layer -> mean of h hᵀ, as `rotate` takes it, where there is a calibration.
+
+    Yields:
+        Layer, A' (R, in) and B' (out, R) in float64 with B' A' the update, all factors of PEFT and of the method in it;
+        zeros where a layer has a smaller rank.
+    """
+    rank = found.method.max_rank
     for layer in lora_layers_of(tensors):
         a, b = tensors[layer.a], tensors[layer.b]  # (r, in), (out, r)
         p = served_diagonal(found.method, rank, inference or found.inference, a, b)
         gate = torch.tensor(p / found.method.scale(rank))  # relative to PEFT's own factor, which may differ by layer
         factor = gate[: len(a)] * layer_scaling(found.config, layer.name)
-        new_a, new_b = rotate(a.double(), b.double() * factor, moments.get(layer.name))
+        new_a, new_b = rotate(a.double(), b.double() * factor, (moments or {}).get(layer.name))
         missing = rank - len(a)  # a layer of smaller rank is filled with zeros
-        tensors[layer.a] = pad(new_a, (0, 0, 0, missing)).to(a.dtype).contiguous()
-        tensors[layer.b] = pad(new_b, (0, missing)).to(b.dtype).contiguous()
-    config = {**known_options(found.config), "r": rank, "lora_alpha": rank}
-    return write_folder(config, tensors, Path(out), method=method, training=found.training)
+        yield layer, pad(new_a, (0, 0, 0, missing)), pad(new_b, (0, missing))
 
 
 def rotate(a: torch.Tensor, b: torch.Tensor, moment: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:

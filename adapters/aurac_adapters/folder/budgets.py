@@ -94,6 +94,15 @@ def _energies(b: torch.Tensor) -> Vector:
     return np.where(energies > _ROUNDING * energies.max(), energies, 0.0)
 
 
+def parameters_at(found: RankedFolder, ranks: Sequence[int]) -> dict[int, int]:
+    """Return the parameters in use at each rank, those of layers with a smaller rank whole; of a grid its adapters'."""
+    if not isinstance(found, AdapterFolder):
+        return {rank: _entries(found.members[rank].tensors()) for rank in ranks}
+    tensors = found.tensors()
+    layers = [(len(tensors[layer.a]), _price(tensors, layer.a, layer.b)) for layer in lora_layers_of(tensors)]
+    return {rank: sum(min(rank, own) * price for own, price in layers) for rank in ranks}
+
+
 def budget_size(budget: float, whole: int) -> int:
     """Return the parameters that a budget allows.
 

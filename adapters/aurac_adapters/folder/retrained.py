@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from torch import nn
 from aurac.errors import AdapterError, RankError
 from aurac_adapters.folder.folder import AdapterFolder, read_to_load
 from aurac_adapters.folder.loading import load_read
-from aurac_adapters.folder.sidecar import Training
+from aurac_adapters.folder.sidecar import START, Training
 from aurac_adapters.layer.base_only import switch
 from aurac_adapters.layer.nested import NestedAdapter
 
@@ -51,6 +52,13 @@ class RetrainedLora:
         """Return name and attributes as a dictionary that JSON can hold."""
         hashes = {str(rank): digest for rank, digest in self.sha256_of_rank.items()}
         return {"method": self.name, **vars(self), "ranks": list(self.ranks), "sha256_of_rank": hashes}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqueezedLora(RetrainedLora):
+    """The same, of adapters that were truncated from a larger one and trained on (LoRA-Squeeze, arXiv 2602.10993)."""
+
+    name: ClassVar[str] = "squeeze-lora"
 
 
 @dataclass(frozen=True)
@@ -90,8 +98,9 @@ class RetrainedFolder:
 
     @property
     def training(self) -> Training:
-        """What was not the default in training, the same for all."""
-        return next(iter(self.members.values())).training
+        """What was not the default in training, the same for all; of squeezed ones, what the first began with."""
+        start = _first_start(self.members)
+        return _alike(next(iter(self.members.values()))) | ({} if start is None else {START: start})
 
     @property
     def own_ranks(self) -> tuple[int, ...]:
@@ -155,10 +164,12 @@ def read_retrained(folder: str | os.PathLike[str]) -> RetrainedFolder:
         raise AdapterError(f"{path} has no folders rank-1, rank-2, ... Train one LoRA for each rank into them.")
     for rank, member in members.items():
         _check_member(rank, member, next(iter(members.values())))
+    _first_start(members)
     first = next(iter(members.values())).method
     digests = {rank: member.sha256 for rank, member in members.items()}
     whole = hashlib.sha256("".join(f"{rank}:{digest}\n" for rank, digest in digests.items()).encode()).hexdigest()
-    method = RetrainedLora(
+    squeezed = any(START in member.training for member in members.values())
+    method = (SqueezedLora if squeezed else RetrainedLora)(
         max_rank=max(members),
         ranks=tuple(members),
         scaling=first.scaling,
@@ -213,6 +224,35 @@ def _ranks_in(folder: str | os.PathLike[str]) -> list[int]:
     return sorted(int(match[1]) for match in names if match)
 
 
+def _alike(member: AdapterFolder) -> dict[str, str | float]:
+    """Return what was not the default in training, without what the training began with."""
+    return {key: value for key, value in member.training.items() if key != START}
+
+
+def _first_start(members: Mapping[int, AdapterFolder]) -> str | None:
+    """Return the hash of the adapter that all squeezed ones go back to; None where none is squeezed.
+
+    Raises:
+        AdapterError: If there are several, or some were trained from the base model.
+    """
+    if not any(START in member.training for member in members.values()):
+        return None
+    among = {member.sha256 for member in members.values()}
+    origins = {
+        rank: str(member.training.get(START, member.sha256))
+        for rank, member in members.items()
+        if member.training.get(START) not in among
+    }
+    first = origins[max(origins)]
+    for rank, origin in origins.items():
+        if origin != first:
+            raise AdapterError(
+                f"{members[rank].path} and {members[max(origins)].path} go back to different first trainings. Squeeze "
+                "all adapters of a folder from one."
+            )
+    return first
+
+
 def _check_member(rank: int, member: AdapterFolder, first: AdapterFolder) -> None:
     if member.method.max_rank != rank:
         raise AdapterError(f"{member.path} holds an adapter of rank {member.method.max_rank}. Rename its folder.")
@@ -225,10 +265,11 @@ def _check_member(rank: int, member: AdapterFolder, first: AdapterFolder) -> Non
             raise AdapterError(
                 f"{member.path} has {what} {mine}, {first.path} has {others}. Train all adapters of a grid alike."
             )
-    if dict(member.training) != dict(first.training):
+    mine, others = _alike(member), _alike(first)
+    if mine != others:
         raise AdapterError(
-            f"{member.path} was trained with {dict(member.training) or 'the defaults'}, {first.path} with "
-            f"{dict(first.training) or 'the defaults'}. Train all adapters of a grid alike."
+            f"{member.path} was trained with {mine or 'the defaults'}, {first.path} with {others or 'the defaults'}. "
+            "Train all adapters of a grid alike."
         )
     if member.base_model != first.base_model:
         raise AdapterError(

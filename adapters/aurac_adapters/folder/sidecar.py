@@ -24,6 +24,10 @@ WEIGHTS = "adapter_model.safetensors"
 SIDECAR = "aurac_adapter.json"
 PARAMETERS = "aurac_method.safetensors"
 """What the method itself has learned, beside the factors."""
+START = "start"
+"""Key, in what a sidecar says of the training, of the sha256 of the adapter that it began with."""
+TOKENS = "training_tokens"
+"""Key of an adapter that was made from a trained one: what was read to train that."""
 SCHEMA_VERSION = 1
 
 
@@ -31,7 +35,14 @@ Training = Mapping[str, str | float]
 """How an adapter was trained where that is not the default, such as {"init": "authors"}."""
 
 
-def write_sidecar_of(method: NestedMethod, inference: str, folder: Path, *, training: Training | None = None) -> None:
+def write_sidecar_of(
+    method: NestedMethod,
+    inference: str,
+    folder: Path,
+    *,
+    training: Training | None = None,
+    training_tokens: int | None = None,
+) -> None:
     """Write the sidecar of a folder whose weights are there, in one piece."""
     if method.parameters:
         save_file(method.parameters, folder / PARAMETERS)
@@ -42,6 +53,7 @@ def write_sidecar_of(method: NestedMethod, inference: str, folder: Path, *, trai
         **({"package": package} if package else {}),
         "inference": inference,
         **({"training": dict(training)} if training else {}),
+        **({} if training_tokens is None else {TOKENS: training_tokens}),
         "sha256": file_sha256(folder / WEIGHTS),
         **({"parameters_sha256": file_sha256(folder / PARAMETERS)} if method.parameters else {}),
         "versions": {name: version(name) for name in ("aurac", "peft", "torch")},
@@ -70,6 +82,7 @@ def read_sidecar(folder: Path, config: Mapping[str, Any], digest: str) -> tuple[
             "it, or a newer one."
         )
     content.pop("versions", None)
+    content.pop(TOKENS, None)
     if content.pop("sha256", None) != digest:
         raise AdapterError(
             f"{where} belongs to other weights than {WEIGHTS} beside it (sha256 differs). The weights were changed "

@@ -71,6 +71,7 @@ def write_folder(
     method: NestedMethod | None = None,
     inference: str = "prefix",
     training: Training | None = None,
+    training_tokens: int | None = None,
     card: str | None = None,
     patterns: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -84,6 +85,7 @@ def write_folder(
         method: Adds a sidecar with this method.
         inference: Inference rule in the sidecar.
         training: In the sidecar: what was not the default in training.
+        training_tokens: Likewise: what was read to train it, where that is known.
         card: Text of the README.
         patterns: `rank_pattern` and `alpha_pattern` where layers are to have ranks of their own.
 
@@ -100,7 +102,7 @@ def write_folder(
         text = json.dumps({**config, **plain}, indent=2, sort_keys=True)
         (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
         if method is not None:
-            write_sidecar_of(method, inference, folder, training=training)
+            write_sidecar_of(method, inference, folder, training=training, training_tokens=training_tokens)
         if card is not None:
             (folder / CARD).write_text(card, encoding="utf-8")
     return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import numpy as np
 import torch
 from transformers import TrainingArguments
 
@@ -45,6 +46,7 @@ def training_arguments(config: TrainingConfig, *, bfloat16: bool) -> TrainingArg
         # On a CPU with other load the fused one was measured many times slower.
         optim="adamw_torch_fused" if on_gpu else "adamw_torch",
         seed=config.seed,
+        data_seed=_seed_of_data(config),
         use_cpu=not on_gpu,
         bf16=bfloat16,
         torch_compile=config.compile,
@@ -63,6 +65,16 @@ def training_arguments(config: TrainingConfig, *, bfloat16: bool) -> TrainingArg
         disable_tqdm=not config.progress,
         **{CHECKPOINTING: config.gradient_checkpointing},
     )
+
+
+def _seed_of_data(config: TrainingConfig) -> int | None:
+    """Return a seed for the order of the data where a training goes on from another; None for that of the training.
+
+    With one seed for both, every training that goes on would see the rows again that the first one began with.
+    """
+    if config.start is None:
+        return None
+    return int(np.random.SeedSequence((config.seed, config.method.max_rank)).generate_state(1)[0])
 
 
 def refuse_data_parallel(config: TrainingConfig, arguments: TrainingArguments) -> None:

@@ -19,6 +19,8 @@ INITS = Registry(
 )
 """Name -> function of a PEFT model that gives its factors their first values; B is zero after each."""
 
+FIRST = ("start",)
+"""Fields that stand in a record as a fingerprint: an adapter may lie elsewhere when the training goes on."""
 FREE = ("out", "checkpoint_steps", "report_to", "progress")
 """Fields that do not change the adapter: a training may go on with others."""
 ADDED_LATER = ("init", "adapter_dtype", "prompt_style", "warmup_ratio", "attn_implementation")
@@ -49,6 +51,8 @@ class TrainingConfig:
         model: Base model: folder or hub name.
         data: A name in `DATA`, `NAME=PATH` for a copy of that set, or a JSONL file of rows as in docs/training.md.
         out: Adapter folder to write; checkpoints go into `out/checkpoints`.
+        start: Adapter to begin with: its update is truncated to the rank by SVD and trained on as plain LoRA
+            (LoRA-Squeeze). Its layers are taken too; the optimizer begins anew. None to begin with the base model.
         target_modules: Layers that get an adapter: "all-linear" (all but the output head), a regular expression, names.
         learning_rate: Peak of the learning rate. The default is a usual one for LoRA on large models, not tuned for
             any method.
@@ -81,12 +85,13 @@ class TrainingConfig:
     model: str = field(metadata={"metavar": "MODEL"})
     data: str = field(metadata={"metavar": "DATA", "help": _data})
     out: Path
+    start: Path | None = field(default=None, metadata={"metavar": "ADAPTER", "flag": "--from"})
     target_modules: str | tuple[str, ...] = field(
         default="all-linear", metadata={"metavar": "a,b", "read": read_target_modules}
     )
     learning_rate: float = 2e-4
     epochs: float = field(default=3.0, metadata={"metavar": "N"})
-    max_steps: int | None = None
+    max_steps: int | None = field(default=None, metadata={"metavar": "N", "also": "--steps"})
     batch_size: int = 8
     gradient_accumulation: int = 4
     max_length: int = 1024
@@ -124,6 +129,8 @@ class TrainingConfig:
                 f"the weights of a base in {self.load_in} have no type that an adapter could share. Leave "
                 "adapter_dtype at float32."
             )
+        if self.start is not None:
+            self._check_start()
         if self.chat_template and self.prompt_style != "standard":
             raise TrainingError(
                 f"a chat template writes the prompts itself, so prompt_style {self.prompt_style!r} has no effect. "
@@ -133,10 +140,22 @@ class TrainingConfig:
             if not getattr(self, name) > 0:
                 raise TrainingError(f"{name} is {getattr(self, name):g}; it must be greater than 0.")
 
+    def _check_start(self) -> None:
+        if self.method.name != "lora":
+            raise TrainingError(
+                f"a training that begins with an adapter trains plain LoRA, and method {self.method.name} was given. "
+                "Give lora, or leave out what it is to begin with."
+            )
+        if self.init != "peft":
+            raise TrainingError(
+                f"init {self.init!r} says how A is drawn, but the training begins with an adapter. Leave out one of "
+                "the two."
+            )
+
     def identity(self) -> dict[str, Any]:
         """Return what makes two trainings the same, as JSON values."""
         unchanged = set(ADDED_LATER) - self.unusual().keys()
-        kept = {name: value for name, value in vars(self).items() if name not in (*FREE, *unchanged)}
+        kept = {name: value for name, value in vars(self).items() if name not in (*FREE, *FIRST, *unchanged)}
         return {**kept, "method": self.method.to_dict()}
 
     def unusual(self) -> dict[str, str | float]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft import get_peft_model, prepare_model_for_kbit_training
 from transformers import PreTrainedModel, Trainer, set_seed
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
@@ -25,6 +25,7 @@ from aurac_adapters.data.chat import apply_chat_template, plain_examples
 from aurac_adapters.data.dataset import TokenizedData, load_examples, tokenize
 from aurac_adapters.data.examples import Chat, Example
 from aurac_adapters.folder.folder import save_adapter
+from aurac_adapters.folder.sidecar import START
 from aurac_adapters.layer.nested import NestedAdapter, attach
 from aurac_adapters.training import record as training_record
 from aurac_adapters.training.arguments import base_dtype, refuse_data_parallel, training_arguments
@@ -34,6 +35,7 @@ from aurac_adapters.training.config import INITS, TrainingConfig
 from aurac_adapters.training.moved import first_factors, say_if_few, share_moved
 from aurac_adapters.training.saving import saving_to
 from aurac_adapters.training.sharding import check_sharding, save_whole, whole_weights
+from aurac_adapters.training.start import about_start, load_truncated, read_start, tokens_so_far
 from aurac_adapters.training.trackers import check_trackers
 
 __all__ = ["FiniteTrainer", "TrainingConfig", "train"]
@@ -73,13 +75,17 @@ def train(config: TrainingConfig) -> Path:
         ModelError: If the base model cannot be loaded.
         DataError: If the data cannot be read or leave nothing to learn.
         UnknownNameError: If a target module or the data set has no such name.
+        AdapterError: If the adapter to begin with cannot be read, is of another base model or has other layers.
+        RankError: If it has a smaller rank than is asked for.
         TrainingError: If the loss or a weight is not finite, or the disk is full; the last checkpoints are kept.
     """
     dtype = base_dtype(config)
     arguments = training_arguments(config, bfloat16=dtype == torch.bfloat16)
     refuse_data_parallel(config, arguments)
     check_trackers(config.report_to)
-    previous = training_record.read(config.out, config.identity())
+    start = read_start(config)
+    identity = {**config.identity(), **({} if start is None else {START: start.sha256})}
+    previous = training_record.read(config.out, identity)
     arguments.distributed_state.wait_for_everyone()  # all have read before the first writes
     if _finished(previous):
         logger.warning("%s holds this training, finished; it is left as it is.", config.out)
@@ -93,17 +99,20 @@ def train(config: TrainingConfig) -> Path:
         trust_remote_code=config.trust_remote_code,
         attn_implementation=config.attn_implementation,
     )
-    check_target_modules(base, config.target_modules)
+    if start is None:
+        check_target_modules(base, config.target_modules)
     data = _tokenized_data(config, examples, base, tokenizer)
     collator = packing_collator(base) if config.packing else collate
 
     set_seed(config.seed)
-    adapter = attach(_add_adapter(base, config), config.method)
-    adapter.training = config.unusual()
+    adapter = _new_adapter(base, config) if start is None else load_truncated(_prepared(base, config), start, config)
+    adapter.training = config.unusual() | ({} if start is None else {START: start.sha256})
 
-    record = training_record.begin(config.identity(), data, previous=previous)
+    record = training_record.begin(identity, data, previous=previous)
+    if start is not None:
+        record[START] = about_start(start)
     with training_record.only_writer(config.out) if arguments.should_save else nullcontext():  # the first process
-        if arguments.world_size == 1 and _finished(training_record.read(config.out, config.identity())):
+        if arguments.world_size == 1 and _finished(training_record.read(config.out, identity)):
             return config.out  # another process made it meanwhile
         return _train(config, adapter, data, collator, arguments, record)
 
@@ -157,6 +166,7 @@ def _train(
             n_processes=arguments.world_size,
             steps=result.global_step,
             tokens=trainer.state.num_input_tokens_seen,
+            **tokens_so_far(record, trainer.state.num_input_tokens_seen),
             resumed_from_step=start,
             share_of_a_moved=moved,
             train_seconds=result.metrics["train_runtime"],  # since the resumed step
@@ -166,10 +176,15 @@ def _train(
     return config.out
 
 
-def _add_adapter(base: PreTrainedModel, config: TrainingConfig) -> PeftModel:
+def _prepared(base: PreTrainedModel, config: TrainingConfig) -> PreTrainedModel:
     if config.load_in:
         # Norms and embeddings in float32; checkpointing is the Trainer's business.
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
+    return base
+
+
+def _new_adapter(base: PreTrainedModel, config: TrainingConfig) -> NestedAdapter:
+    base = _prepared(base, config)
     with warnings.catch_warnings():
         # PEFT 0.21 asks transformers 5.24 under the old name whether activations are checkpointed.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
@@ -183,7 +198,7 @@ def _add_adapter(base: PreTrainedModel, config: TrainingConfig) -> PeftModel:
             reason = " ".join(str(error).split())
             raise AdapterError(f"PEFT cannot put LoRA on {config.target_modules}: {reason:.300}") from error
     INITS[config.init](model)
-    return model
+    return attach(model, config.method)
 
 
 def _tokenized_data(

@@ -39,7 +39,9 @@ def standard_look(index: int) -> Look:
     return Look(COLOURS[index % len(COLOURS)], marker, dash)
 
 
-LORA, DYLORA, MATRYOSHKA, MATRYOSHKA_TRAINED, SVD_LORA, GRID_LORA, LEARNED_MATRYOSHKA = map(standard_look, range(7))
+LORA, DYLORA, MATRYOSHKA, MATRYOSHKA_TRAINED, SVD_LORA, GRID_LORA, LEARNED_MATRYOSHKA, SQUEEZE_LORA = map(
+    standard_look, range(8)
+)
 
 
 def _must_be_look(_: str, value: Any) -> str | None:
@@ -57,6 +59,7 @@ LOOKS = Registry(
         "learned-matryoshka": "aurac.report.plots.looks:LEARNED_MATRYOSHKA",
         "svd-lora": "aurac.report.plots.looks:SVD_LORA",
         "grid-lora": "aurac.report.plots.looks:GRID_LORA",
+        "squeeze-lora": "aurac.report.plots.looks:SQUEEZE_LORA",
     },
     group="aurac.looks",
     check=_must_be_look,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.grouping import sorted_labels
 from aurac.analysis.settings import Settings
+from aurac.analysis.spent import any_known, training_tokens
 from aurac.quadrature import axis_named
-from aurac.report.numbers import value_text
+from aurac.report.numbers import count_text, value_text
 from aurac.report.tables.table_cells import point_noun, unit
 from aurac.results import Run
 from aurac.statistics.cautions import FLAT
@@ -28,6 +29,7 @@ def footnotes(compared: ComparedRuns) -> tuple[str, ...]:
         *about_axis(compared),
         *_about_seeds(compared),
         *_about_draws(compared),
+        *_about_training(compared),
         *_about_tests(compared),
         *(note for run in compared.runs if (note := _adapter_note(run))),
         *cautions,
@@ -104,6 +106,19 @@ def _about_draws(compared: ComparedRuns) -> list[str]:
     """Say under which draws of few-shot examples every document was asked."""
     labels = _draws(compared)
     return [f"Means over {len(labels)} draws of few-shot examples (seeds {', '.join(labels)})."] if labels else []
+
+
+def _about_training(compared: ComparedRuns) -> list[str]:
+    """Say what the training took; nothing where no record knows."""
+    if not any_known(compared.runs):
+        return []
+    if len(compared.runs) == 1:
+        return [f"The training read {count_text(training_tokens(compared.runs[0]))} tokens."]
+    mean = ", mean over the seeds" if any(run.seeds for run in compared.runs) else ""
+    return [
+        f"training tokens: what was read to train the curve{mean}; of a grid all its ranks, of a rotated adapter what "
+        "it was made from, of a squeezed one the first training and all further steps."
+    ]
 
 
 def _about_tests(compared: ComparedRuns) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from aurac.analysis.compared import MACRO, ComparedRuns, EqualWithin, Result
+from aurac.analysis.spent import any_known, training_tokens
 from aurac.curve.curve import RankAccuracyCurve
-from aurac.report.numbers import MISSING, at_most_half, p_text, value_text, with_error
+from aurac.report.numbers import MISSING, at_most_half, count_text, p_text, value_text, with_error
 from aurac.report.table import Table, TableCell
 from aurac.report.tables.each_seed import seed_table
 from aurac.report.tables.footnotes import footnotes
@@ -26,6 +27,7 @@ from aurac.results import Run
 _LONG = 16
 """Characters of a baseline's name that fit into a heading; the footnotes name it in any case."""
 _COUNTS = "wins/ties/losses"
+_TOKENS = "training tokens"
 _WIDE = 2
 """Tasks beside the mean over them that a table of 120 columns has room for."""
 
@@ -54,7 +56,7 @@ def leaderboard(compared: ComparedRuns) -> list[Table]:
 
 
 def _places(compared: ComparedRuns, columns: tuple[str, ...]) -> Table:
-    rows = []
+    rows, costs = [], any_known(compared.runs)
     for run in compared.ordered():
         headline = compared.results[run.name, compared.headline]
         factor = unit(compared, compared.headline)
@@ -65,6 +67,7 @@ def _places(compared: ComparedRuns, columns: tuple[str, ...]) -> Table:
                 *(value_cell(compared, run, task) for task in columns),
                 _on_other_axis(compared, run, headline, factor),
                 *delta_cells(headline, factor),
+                *([TableCell(count_text(training_tokens(run)))] if costs else []),
             )
         )
     return Table(
@@ -77,11 +80,13 @@ def _places(compared: ComparedRuns, columns: tuple[str, ...]) -> Table:
                 f"Δ to {compared.baseline if len(compared.baseline) <= _LONG else 'baseline'}",
             ),
             *("p", _COUNTS),
+            *([_TOKENS] if costs else []),
         ),
         rows=tuple(rows),
         notes=footnotes(compared),
         least=(
             _COUNTS,
+            _TOKENS,
             *(heading(compared, task) for task in reversed(columns) if task != compared.headline),
             "linear",
         ),

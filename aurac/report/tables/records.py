@@ -7,6 +7,7 @@ from typing import Any
 
 from aurac.analysis.compared import MACRO, ComparedRuns
 from aurac.analysis.each_seed import every_seed
+from aurac.analysis.spent import any_known, training_tokens
 from aurac.curve.curve import UNITS
 from aurac.report.tables.gain import gain_of
 from aurac.results import Run
@@ -59,6 +60,8 @@ def _record(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
         "test": d.test if d and d.p_value is not None else None,
         "detectable": compared.detectable(d) if d else None,
     }
+    if any_known(compared.runs):
+        row |= {"training_tokens": training_tokens(run)}
     if compared.equal_within is not None:
         row |= {"margin": compared.equal_within.margin, "p_equal": equal.p_value if equal else None}
     if score and score.curve.part is not None:

@@ -103,7 +103,7 @@ def _trained(adapter: Adapter) -> tuple[Path, ...]:
 def _training_job(config: TrainingConfig) -> Job:
     parts = config.out.parts[-4:] if config.out.name.startswith("rank-") else config.out.parts[-3:]
     label = " ".join(part.replace("seed-", "seed ").replace("rank-", "rank ") for part in parts)
-    return Job("trained", label, config.out, config)
+    return Job("trained", label, config.out, config, () if config.start is None else (config.start,))
 
 
 def _train(config: TrainingConfig) -> None:
@@ -118,13 +118,14 @@ def _rotate(adapter: Adapter) -> None:
 
     assert adapter.rotate_from is not None
     if not adapter.folder.exists():
-        svd_rotate(adapter.rotate_from, adapter.folder)
+        svd_rotate(adapter.rotate_from, adapter.folder, **adapter.rotation)
 
 
 def _score(scoring: Scoring) -> None:
     from aurac.workflows.sweep import score_folder
 
-    planned = {"tasks": scoring.tasks, "base": scoring.base, "ranks": scoring.ranks, "inference": scoring.inference}
+    planned: dict[str, Any] = {"tasks": scoring.tasks, "base": scoring.base, "inference": scoring.inference}
+    planned |= {"ranks": scoring.ranks, "budgets": scoring.budgets}
     options = score_options(scoring.options, out=scoring.out, **planned)
     record = score_folder(scoring.adapter.folder, options)
     assert record is not None

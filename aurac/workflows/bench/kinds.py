@@ -1,14 +1,15 @@
-"""How the adapter of a method comes about: trained, rotated from a trained one, or trained anew for every rank."""
+"""How the adapter of a method comes about: trained, rotated or squeezed from a trained one, or anew for every rank."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aurac.ranks import default_ranks
-from aurac.workflows.bench.recipe import GRID, ROTATED, DataSpec, MethodSpec, Recipe, Setting, shared_options
+from aurac.workflows.bench.method_specs import GRID, ROTATED, SQUEEZED, MethodSpec, Setting, shared_options
+from aurac.workflows.bench.recipe import DataSpec, Recipe
 from aurac.workflows.method_options import as_fields
 from aurac.workflows.training import training_config
 
@@ -48,6 +49,10 @@ class Study:
         """Return those of the ranks that the adapter has."""
         return None if ranks is None else tuple(rank for rank in ranks if rank <= self.rank)
 
+    def eval_budgets(self, recipe: Recipe) -> tuple[float, ...]:
+        """Return the shares of the adapter's parameters that the ranks which are scored have."""
+        return tuple(rank / self.rank for rank in self.eval_ranks(recipe))
+
     def eval_ranks(self, recipe: Recipe) -> tuple[int, ...]:
         """Return the ranks that are scored: the recipe's, by default the powers of two up to R, and R."""
         return self.up_to_rank(recipe.eval_ranks) or default_ranks(self.rank)
@@ -62,12 +67,16 @@ class Adapter:
         label: What progress lines call it.
         trainings: What has to be trained for it.
         rotate_from: The trained adapter that it is rotated from; None where it is trained itself.
+        rotation: Options of the rotation.
+        by_budget: Whether its layers have ranks of their own, so that it is scored at budgets.
     """
 
     folder: Path
     label: str
     trainings: tuple[TrainingConfig, ...]
     rotate_from: Path | None = None
+    rotation: Mapping[str, Any] = field(default_factory=dict)
+    by_budget: bool = False
 
 
 def make_adapter(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting, seed: int) -> Adapter:
@@ -92,10 +101,36 @@ def _trained(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting, s
 
 
 def _rotated(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting, seed: int) -> Adapter:
-    source = next(other for other in recipe.methods if other.name == spec.source)
-    trained = make_adapter(recipe, study, source, setting, seed)
-    folder = _folder(study, spec.name, setting, seed)
-    return Adapter(folder, _label(spec.name, setting, seed), trained.trainings, trained.folder)
+    from aurac_adapters.methods.allocation import ALLOCATIONS
+
+    trained = _source(recipe, study, spec, setting, seed)
+    trusted = bool(recipe.training.get("trust_remote_code", False))
+    return Adapter(
+        _folder(study, spec.name, setting, seed),
+        _label(spec.name, setting, seed),
+        trained.trainings,
+        trained.folder,
+        {"allocate": spec.allocate, "calibrate": spec.calibrate, "trust_remote_code": trusted},
+        by_budget=ALLOCATIONS[spec.allocate].by_layer,
+    )
+
+
+def _squeezed(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting, seed: int) -> Adapter:
+    assert setting.source is not None
+    trained = _source(recipe, study, spec, setting.source, seed)
+    folder, start, made = _folder(study, spec.name, setting, seed), trained.folder, []
+    shared = {key: value for key, value in setting.source.values.items() if key in shared_options()}
+    both = Setting({**shared, **setting.values})
+    for rank in sorted(study.eval_ranks(recipe), reverse=True):
+        out = folder / f"rank-{rank}"
+        made.append(_training(recipe, study, both, seed, method="lora", rank=rank, ranks=None, out=out, start=start))
+        start = out if spec.gradual else start
+    return Adapter(folder, _label(spec.name, setting, seed), (*trained.trainings, *made))
+
+
+def _source(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting, seed: int) -> Adapter:
+    """Return the trained adapter that another one is made from."""
+    return make_adapter(recipe, study, next(o for o in recipe.methods if o.name == spec.source), setting, seed)
 
 
 def _retrained(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting, seed: int) -> Adapter:
@@ -107,7 +142,11 @@ def _retrained(recipe: Recipe, study: Study, spec: MethodSpec, setting: Setting,
     return Adapter(folder, _label(spec.name, setting, seed), trainings)
 
 
-_KINDS: dict[str, Callable[[Recipe, Study, MethodSpec, Setting, int], Adapter]] = {ROTATED: _rotated, GRID: _retrained}
+_KINDS: dict[str, Callable[[Recipe, Study, MethodSpec, Setting, int], Adapter]] = {
+    ROTATED: _rotated,
+    GRID: _retrained,
+    SQUEEZED: _squeezed,
+}
 
 
 def _training(
@@ -120,6 +159,7 @@ def _training(
     rank: int,
     ranks: tuple[int, ...] | None,
     out: Path,
+    start: Path | None = None,
 ) -> TrainingConfig:
     from aurac_adapters import METHODS
 
@@ -132,6 +172,8 @@ def _training(
         fields["train_ranks"] = ranks
     training = {key: known[key].fit(value) for key, value in options.items()}
     training |= {"model": study.place, "data": study.data.source, "out": out, "seed": seed}
+    if start is not None:
+        training |= {"start": start, "init": "peft"}
     return training_config(method, rank, training=training, fields=fields)
 
 

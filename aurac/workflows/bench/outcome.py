@@ -15,8 +15,8 @@ from aurac.report.table import Table, TableCell
 from aurac.results import load
 from aurac.results.files import DOCUMENTS, RUN_JSON
 from aurac.workflows.bench.choice import macro
+from aurac.workflows.bench.method_specs import GRID
 from aurac.workflows.bench.plan import Scoring
-from aurac.workflows.bench.recipe import GRID
 from aurac.writing import write_atomically
 
 RECORDS = "records"

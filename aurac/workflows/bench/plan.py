@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from aurac.errors import RecordError, UnknownNameError
 from aurac.results.files import NESTED
+from aurac.workflows.bench.checks import Values
 from aurac.workflows.bench.kinds import Adapter, Study, make_adapter
-from aurac.workflows.bench.recipe import MethodSpec, Recipe, Setting, Values
+from aurac.workflows.bench.method_specs import ROTATED, MethodSpec, Setting
+from aurac.workflows.bench.recipe import Recipe
 
 if TYPE_CHECKING:
     from aurac_adapters.training.trainer import TrainingConfig
@@ -49,7 +51,8 @@ class Scoring:
         suite: Name of the suite.
         tasks: Text of `--tasks`.
         base: Base model.
-        ranks: Ranks.
+        ranks: Ranks; None where it is scored at budgets.
+        budgets: Shares of the parameters of an adapter whose layers have ranks of their own; None for ranks.
         inference: The rule, None for the adapter's own.
         options: The section `[scoring]`.
         out: Folder of the record.
@@ -62,7 +65,8 @@ class Scoring:
     suite: str
     tasks: str
     base: str
-    ranks: tuple[int, ...]
+    ranks: tuple[int, ...] | None
+    budgets: tuple[float, ...] | None
     inference: str | None
     options: Values
     out: Path
@@ -159,10 +163,11 @@ def most_trainings(recipe: Recipe, study: Study) -> int:
     """Return how many trainings the other seeds take at most: each curve may choose a setting of its own."""
     most = 0
     for spec in recipe.methods:
-        if spec.source is None:
+        if spec.method != ROTATED:
             rows = [curve for curve in curves(recipe) if spec.name in (curve.spec.name, curve.spec.source)]
             one = make_adapter(recipe, study, spec, spec.settings[0], recipe.seeds[0])
-            most += min(len(rows), len(spec.settings)) * len(one.trainings)
+            own = [config for config in one.trainings if spec.source is None or config.start is not None]
+            most += min(len(rows), len(spec.settings)) * len(own)
     return most * (len(recipe.seeds) - recipe.choice_seeds)
 
 
@@ -178,7 +183,8 @@ def _scoring(recipe: Recipe, study: Study, curve: Curve, setting: Setting, seed:
         suite=suite,
         tasks=recipe.suites[suite],
         base=study.place,
-        ranks=study.eval_ranks(recipe),
+        ranks=None if adapter.by_budget else study.eval_ranks(recipe),
+        budgets=study.eval_budgets(recipe) if adapter.by_budget else None,
         inference=curve.inference,
         options=recipe.scoring,
         out=adapter.folder / "-".join(part for part in parts if part),
