@@ -43,7 +43,8 @@
       this.bands = true;
       this.hidden = new Set();
       this.build();
-      new ResizeObserver(() => this.draw()).observe(this.plot);
+      // Only for another width: to draw anew takes the hint away from under the pointer.
+      new ResizeObserver(() => { if (this.plot.clientWidth !== this.drawn) this.draw(); }).observe(this.plot);
     }
 
     build() {
@@ -95,7 +96,8 @@
     }
 
     draw() {
-      const width = Math.max(this.plot.clientWidth, 240);
+      this.drawn = this.plot.clientWidth;
+      const width = Math.max(this.drawn, 240);
       const curves = this.visible();
       const task = this.data.tasks.find((one) => one.name === this.task);
       const axis = this.data.axes.find((one) => one.name === this.axis);
