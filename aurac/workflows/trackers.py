@@ -61,7 +61,7 @@ def report(run: Run, names: Iterable[str]) -> None:
 
 
 def curves_of(run: Run) -> Curves:
-    """Return rank -> "task/metric" -> score."""
+    """Return rank, or number of parameters -> "task/metric" -> score."""
     found: Curves = {}
     for task, curve in run.curves.items():
         for rank, value in zip(curve.ranks, curve.accuracies.tolist(), strict=True):
@@ -88,6 +88,11 @@ def _project() -> str:
     return os.environ.get("AURAC_PROJECT", "aurac")
 
 
+def _over(run: Run) -> str:
+    """Return what the curves are over: "rank", or "parameters" where budgets were scored."""
+    return str(run.record.get("identity", {}).get("adapter", {}).get("unit", "rank"))
+
+
 def _config(run: Run) -> dict[str, Any]:
     return dict(run.record.get("identity", {}))
 
@@ -109,7 +114,7 @@ def _trackio(run: Run, curves: Curves, summary: Summary) -> None:
     trackio = import_module("trackio")
     trackio.init(project=_project(), name=run.name, config=_config(run))
     for rank, values in curves.items():
-        trackio.log({"rank": rank, **values, **(summary if rank == max(curves) else {})}, step=rank)
+        trackio.log({_over(run): rank, **values, **(summary if rank == max(curves) else {})}, step=rank)
     trackio.finish()
 
 
@@ -117,7 +122,7 @@ def _wandb(run: Run, curves: Curves, summary: Summary) -> None:
     wandb = import_module("wandb")
     with wandb.init(project=_project(), name=run.name, config=_config(run)) as session:
         for name in next(iter(curves.values()), {}):
-            session.define_metric(name, step_metric="rank")
+            session.define_metric(name, step_metric=_over(run))
         for rank, values in curves.items():
-            session.log({"rank": rank, **values})
+            session.log({_over(run): rank, **values})
         session.summary.update(summary)

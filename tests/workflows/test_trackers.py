@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -74,6 +76,24 @@ def test_trackio_gets_a_step_a_rank_and_prints_nothing_among_the_results(
     assert steps[1][1] == {"rank": 2, "arc/acc": 0.5}
     assert steps[2][1]["arc/AURAC"] == near(0.5)
     assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_a_run_over_budgets_is_sent_over_its_parameters(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`aurac score --budgets 0.25,0.5,1`: what stands for the rank in the curves is a number of parameters."""
+    curve = RankAccuracyCurve((2560, 5120, 10240), run.curves["arc"].accuracies, metric="acc")
+    budgets = replace(run, record={"identity": {"adapter": {"unit": "parameters"}}}, curves={"arc": curve})
+    sent: list[tuple[int, dict[str, float]]] = []
+    fake = SimpleNamespace(init=lambda **_: None, log=lambda values, step: sent.append((step, values)), finish=dict)
+    monkeypatch.setitem(sys.modules, "trackio", fake)  # type: ignore[arg-type]
+    report(budgets, ["trackio"])
+    assert sent[1] == (5120, {"parameters": 5120, "arc/acc": 0.5})
+    assert sent[2][1]["arc/AURAC"] == near(0.5)  # every doubling counts the same: (0 / 2 + 0.5 + 1 / 2) / 2
+    session = MagicMock()
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=lambda **_: session))  # type: ignore[arg-type]
+    report(budgets, ["wandb"])
+    inside = session.__enter__.return_value
+    inside.define_metric.assert_called_once_with("arc/acc", step_metric="parameters")
+    inside.log.assert_any_call({"parameters": 2560, "arc/acc": 0.0})
 
 
 def test_tensorboard_writes_beside_the_record(run: Run) -> None:
