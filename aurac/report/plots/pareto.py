@@ -106,5 +106,6 @@ def _name_steps(ax: Axes, front: Front, unit: float, *, several: bool) -> None:
     for point, runs in front.steps:
         top = point.score if point.interval is None else point.interval.high
         text = "\n".join([*map(style.label, runs if several else ()), f"r={point.rank}"])
-        ax.annotate(text, (point.size, top * unit), xytext=(0, 3), textcoords="offset points", ha="center",
-                    va="bottom", fontsize=6, linespacing=0.9)  # fmt: skip
+        first = point is front.steps[0][0]  # beside the y axis, which a centred name would cross
+        ax.annotate(text, (point.size, top * unit), xytext=(-3 if first else 0, 3), textcoords="offset points",
+                    ha="left" if first else "center", va="bottom", fontsize=6, linespacing=0.9)  # fmt: skip
