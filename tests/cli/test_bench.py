@@ -104,7 +104,7 @@ def changed(recipe: Path, old: str, new: str) -> Path:
 _LLAMA = [(237, 350, 22, 30), (252, 350, 28, 30), (237, 350, 22, 12), (252, 350, 28, 12)]
 # -people: 3 methods * 3 rates = 9 trainings; 9 curves * 3 = 27; the other seeds: lora (2 rules and svd-lora) and
 # matryoshka (4 rules) up to 3 settings, dylora 2, so 8 * 2 = 16; 9 curves * 3 seeds * 2 suites = 54, none the choice's.
-# -authors: 12 settings of MatryoshkaLoRA and 8 of LoRA = 20 trainings; 2 rules * 12, and 8 of LoRA and of SVD-LoRA = 40
+# -authors: 12 settings of MatryoshkaLoRA and 4 of LoRA = 16 trainings; 2 rules * 12, and 4 of LoRA and of SVD-LoRA = 32
 # scorings; one seed and no other suite, so nothing further.
 # smaller-adapters: lora, squeeze-lora of five ranks, dylora, matryoshka, five ranks of the grid = 13 trainings; ten
 # curves of one setting; the other seeds 13 * 2 = 26; 10 * 3 seeds = 30, none of them the choice's.
@@ -115,7 +115,7 @@ BY_HAND = {
     # grid, so 14 * 2 = 28; 10 curves * 3 seeds = 30.
     "smollm2-135m": [(22, 38, 28, 30)],
     "smollm2-135m-people": [(9, 27, 16, 54)],
-    "smollm2-135m-authors": [(20, 40, 0, 0)],
+    "smollm2-135m-authors": [(16, 32, 0, 0)],
     "testbed": [(36, 24, 44, 24)],
     "one-gpu": [(9, 15, 5, 5)],
     "llama-3.2-1b": _LLAMA,
