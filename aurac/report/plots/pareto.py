@@ -102,10 +102,12 @@ def _draw_errors(ax: Axes, points: Sequence[Point], colour: str, unit: float) ->
 
 
 def _name_steps(ax: Axes, front: Front, unit: float, *, several: bool) -> None:
-    """Write method and rank above the top of the bar of each step."""
+    """Write rank, and method where it is another than that of the step before, above the bar of each step."""
+    before: Sequence[str] = ()
     for point, runs in front.steps:
         top = point.score if point.interval is None else point.interval.high
-        text = "\n".join([*map(style.label, runs if several else ()), f"r={point.rank}"])
+        text = "\n".join([*map(style.label, runs if several and runs != before else ()), f"r={point.rank}"])
+        before = runs
         first = point is front.steps[0][0]  # beside the y axis, which a centred name would cross
         ax.annotate(text, (point.size, top * unit), xytext=(-3 if first else 0, 3), textcoords="offset points",
                     ha="left" if first else "center", va="bottom", fontsize=6, linespacing=0.9)  # fmt: skip
