@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aurac.analysis.compute import compute
+from aurac.analysis.units import in_one_unit
 from aurac.errors import RecordError
 from aurac.results import Run, load
 from aurac.results.files import NESTED, NESTED_BUDGETS, RUN_JSON
@@ -66,7 +67,7 @@ def _split(name: str, runs: Sequence[Run]) -> list[SuiteRuns]:
     return [
         SuiteRuns(
             name if len(groups) == 1 else f"{name} ({number})",
-            tuple(run for run in group if not run.problems),
+            tuple(in_one_unit([run for run in group if not run.problems])),
             tuple(run for run in group if run.problems),
         )
         for number, group in enumerate(groups, 1)
@@ -74,8 +75,15 @@ def _split(name: str, runs: Sequence[Run]) -> list[SuiteRuns]:
 
 
 def _alike(a: Run, b: Run) -> bool:
-    """Tell whether two runs asked for the same tasks of the same base model, and measured what both have alike."""
+    """Tell whether two runs asked for the same tasks of the same base model, and measured what both have alike.
+
+    One over ranks and one over budgets may be, where the parameters at the ranks are known and are the budgets.
+    """
     if (_base(a), _asked(a)) != (_base(b), _asked(b)):
+        return False
+    try:
+        a, b = in_one_unit([a, b])
+    except RecordError:
         return False
     for task in set(a.tasks) & set(b.tasks):
         differing = compute(a, task=task).signature.differences(compute(b, task=task).signature)

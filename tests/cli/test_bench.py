@@ -107,9 +107,9 @@ _LLAMA = [(237, 350, 22, 30), (252, 350, 28, 30), (237, 350, 22, 12), (252, 350,
 # -authors: 12 settings of MatryoshkaLoRA and 4 of LoRA = 16 trainings; 2 rules * 12, and 4 of LoRA and of SVD-LoRA = 32
 # scorings; one seed and no other suite, so nothing further.
 # smaller-adapters: lora, squeeze-lora of five ranks, dylora, matryoshka, five ranks of the grid = 13 trainings; ten
-# curves of one setting; the other seeds 13 * 2 = 26; 10 * 3 seeds = 30, none of them the choice's.
+# curves of one setting; the other seeds 13 * 2 = 26 and 10 * 2 = 20.
 BY_HAND = {
-    "smaller-adapters": [(13, 10, 26, 30)],
+    "smaller-adapters": [(13, 10, 26, 20)],
     # 3 methods * 4 rates, and (4 ranks + a plain LoRA) * 2 rates of the grid = 22 trainings; 9 curves *
     # 4 and the grid's 2 = 38; the other seeds: LoRA up to 3 settings, MatryoshkaLoRA 4, DyLoRA 2, and 5 ranks of the
     # grid, so 14 * 2 = 28; 10 curves * 3 seeds = 30.

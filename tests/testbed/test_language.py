@@ -16,13 +16,18 @@ ASKED = ("language_words", "language_grammar", "language_choice")
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, list[dict[str, Any]]]:
+def script() -> Any:
     spec = importlib.util.spec_from_file_location("make_language", LANGUAGE / "make_language.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    made: dict[str, list[dict[str, Any]]] = module.language()
+    return module
+
+
+@pytest.fixture(scope="module")
+def made(script: Any) -> dict[str, list[dict[str, Any]]]:
+    made: dict[str, list[dict[str, Any]]] = script.language()
     return made
 
 
@@ -35,6 +40,12 @@ def test_the_committed_files_are_what_the_script_makes(made: dict[str, list[dict
     for name, rows in made.items():
         lines = (LANGUAGE / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line) for line in lines] == rows
+
+
+def test_the_text_for_calibration_is_what_is_trained(script: Any, made: dict[str, list[dict[str, Any]]]) -> None:
+    text = (LANGUAGE / "train.txt").read_text(encoding="utf-8")
+    assert text == script.as_text(made["train"])
+    assert text.count("Kelvan:") == len(made["train"])
 
 
 def test_no_sentence_is_trained_and_asked_for_or_asked_for_twice(made: dict[str, list[dict[str, Any]]]) -> None:

@@ -6,6 +6,7 @@ import json
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import aurac
 from adapter_by_peft import write_adapter
 from aurac import testbed
+from aurac.analysis.collection import collect
 from aurac.analysis.cost_axes import costs_of
 from aurac.analysis.units import over_parameters
 from aurac.errors import ComparisonError, OptionError, RankError
@@ -135,3 +137,19 @@ def test_a_record_over_ranks_says_how_large_the_adapter_is_at_each_without_its_w
     gone = replace(by_rank, path=None, record=deepcopy(by_rank.record))
     gone.record["identity"]["adapter"]["path"] = "nowhere"
     assert costs_of("params", gone) == {1: 2560, 2: 5120, 4: 10240}
+
+
+def test_a_leaderboard_has_ranks_and_budgets_of_the_same_sizes_in_one_table(
+    folder: Path, by_rank: Run, by_budget: Run, tmp_path: Path
+) -> None:
+    shares = score(folder, budgets=[0.25, 0.5, 1.0], out=folder.parent / "shares")
+    for name, run in (("ranks", by_rank), ("shares", shares)):
+        assert run.path is not None
+        copytree(run.path, tmp_path / "suite" / name)
+    (suite,) = collect(tmp_path)
+    assert [(run.name, run.ranks) for run in suite.runs] == [(n, (2560, 5120, 10240)) for n in ("ranks", "shares")]
+    assert by_budget.path is not None
+    copytree(
+        by_budget.path, tmp_path / "suite" / "others"
+    )  # at other sizes: a table of its own, and the rest as before
+    assert [[run.name for run in suite.runs] for suite in collect(tmp_path)] == [["others"], ["ranks", "shares"]]
