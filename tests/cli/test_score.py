@@ -266,7 +266,7 @@ def test_seeds_of_several_draws_of_examples_are_an_option(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--fewshot-seeds", "1,2", "--seed", "3"), "seed and fewshot_seeds were both given"),
+        (("--fewshot-seeds", "1,2", "--seed", "3"), "seed and --fewshot-seeds were both given"),
         (("--fewshot-seeds", "1,2", "--audit", "0.2"), "a part is chosen for the error over documents alone"),
         (("--fewshot-seeds", "1,2"), "task 'facts' is asked without examples (0 shots), so seeds of their draw"),
     ],
