@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LOWEST ?= .venv-lowest
+SERVING ?= .venv-serving
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow test-lowest test-clusters goldens lint pyright wheel docs leaderboard validate soak clean
+.PHONY: demo test test-slow test-lowest test-clusters test-serving goldens lint pyright wheel docs leaderboard validate soak clean
 
 demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
 	$(BIN)/aurac demo --out demo
@@ -25,6 +26,10 @@ test-lowest:  ## the default suite with the lowest versions that pyproject.toml 
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable '.[test]'
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 --dist worksteal
+
+test-serving:  ## engines vllm and server over a real vLLM, every answer compared with HFLM's, in an environment of its own
+	$(PYTHON) benchmarks/serving_environment.py $(SERVING); status=$$?; [ $$status -eq 75 ] && exit 0; [ $$status -eq 0 ] || exit $$status; \
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(SERVING)/bin/python benchmarks/served.py --out build/served --lm-eval $(SERVED)
 
 goldens: $(INSTALLED)  ## write the golden files of help texts and reports again; read the difference before you commit it
 	AURAC_GOLDEN=write $(BIN)/python -m pytest tests/cli/test_help.py tests/report tests/adapters/test_docs.py -k golden
@@ -67,4 +72,4 @@ soak: $(INSTALLED)  ## inject every fault that the tests know and count what sur
 	$(BIN)/python benchmarks/soak.py
 
 clean:
-	rm -rf $(VENV) $(LOWEST) dist build demo
+	rm -rf $(VENV) $(LOWEST) $(SERVING) dist build demo

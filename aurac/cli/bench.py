@@ -5,6 +5,8 @@ Examples:
   aurac bench benchmarks/recipes/testbed.toml --out runs/testbed --jobs 2
   aurac bench my-recipe.toml --out runs/mine --format markdown > table.md
   aurac bench my-recipe.toml --out runs/mine --executor ray --gpus 0.25
+  aurac bench my-recipe.toml --out runs/mine --calibrate
+  aurac bench status runs/mine
 
 A recipe is a TOML file: base models, data, ranks, methods with their grids, seeds, tasks (docs/benchmark.md). What is
 to be done is printed first. The same command goes on where it was interrupted and does again what failed; what is done
@@ -16,17 +18,23 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from aurac.cli.options import positive
-from aurac.errors import RecipeError
+from aurac.errors import OptionError, RecipeError
 from aurac.report.formats import FORMATS
 from aurac.workflows.executors import EXECUTORS
+from aurac.workflows.options import check_gpus
+
+STATUS = "status"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("recipe", metavar="RECIPE", type=Path, help="TOML file")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of adapters and records")
+    parser.set_defaults(refuse=parser.error)
+    parser.add_argument("recipe", metavar="RECIPE", type=Path, help="TOML file; or status, followed by DIR")
+    parser.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="with status: the folder to look at")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of adapters and records")
     parser.add_argument(
         "--copy",
         action="append",
@@ -36,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print what is done, left, running and failed, and do nothing"
+    )
+    parser.add_argument(
+        "--calibrate", action="store_true", help="do the first training and scoring only, and say what the rest takes"
     )
     parser.add_argument(
         "--jobs",
@@ -80,10 +91,10 @@ def amount(text: str) -> float:
     """Return a number of GPUs, 0 or more; a fraction below 1, else a whole number."""
     try:
         value = float(text)
-    except ValueError:
-        value = -1.0
-    if not (0 <= value <= 1 or (1 < value < 1e6 and value == int(value))):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of GPUs: a fraction up to 1, or a whole number")
+        check_gpus(value)
+    except (ValueError, OptionError):
+        message = f"{text!r} is no number of GPUs: a fraction up to 1, or a whole number"
+        raise argparse.ArgumentTypeError(message) from None
     return value
 
 
@@ -95,21 +106,24 @@ def run(args: argparse.Namespace) -> int:
     from aurac.workflows.bench.jobs import read_shard
     from aurac.workflows.bench.plan import studies
     from aurac.workflows.bench.recipe import read_recipe
-    from aurac.workflows.bench.running import LOGS, check_folder, run_recipe
+    from aurac.workflows.bench.running import LOGS, calibrate, check_folder, run_recipe
     from aurac.workflows.executors import Resources
 
+    if str(args.recipe) == STATUS:
+        return status(args)
+    if args.folder is not None or args.out is None:
+        args.refuse(f"give a recipe and a folder for it: aurac bench {args.recipe} --out {args.folder or 'DIR'}")
     shard = read_shard(args.shard) if args.shard else None
     recipe = read_recipe(args.recipe)
     copies = dict(map(_copy, args.copy))
     found = studies(recipe, args.out, copies)
-    lines = plan_lines(recipe, found)
+    lines = plan_lines(recipe, found, gpus=args.gpus)
     check_folder(args.out, recipe)
     if args.dry_run:
         lines += activity_lines(recipe, found, args.out)
     print(fold_text("\n".join(lines)), file=sys.stdout if args.dry_run else sys.stderr, flush=True)
     if args.dry_run:
         return 0
-    failed: dict[str, str] = {}
     resources = Resources(
         folder=args.out / LOGS,
         jobs=args.jobs,
@@ -118,14 +132,30 @@ def run(args: argparse.Namespace) -> int:
         cpus=args.cpus,
         settings=tuple(args.slurm),
     )
-    done = run_recipe(recipe, args.out, executor=args.executor, resources=resources, shard=shard, copies=copies)
-    for outcome, errors in done:
-        failed |= errors
-        if outcome is not None:
-            print(outcome.render(args.format), end="")
+    where: dict[str, Any] = {"executor": args.executor, "resources": resources, "copies": copies}
+    failed: dict[str, str] = {}
+    if args.calibrate:
+        failed = calibrate(recipe, args.out, **where)
+        print("\n".join(plan_lines(recipe, found, gpus=args.gpus)))
+    else:
+        for outcome, errors in run_recipe(recipe, args.out, shard=shard, **where):
+            failed |= errors
+            if outcome is not None:
+                print(outcome.render(args.format), end="")
     for label, error in failed.items():
         print(f"failed: {label}: {error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def status(args: argparse.Namespace) -> int:
+    """Print what the folder says."""
+    from aurac.workflows.bench.status import status_lines
+
+    folder = args.folder or args.out
+    if folder is None:
+        args.refuse("give the folder to look at: aurac bench status DIR")
+    print("\n".join(status_lines(folder, gpus=args.gpus)))
+    return 0
 
 
 def _copy(text: str) -> tuple[str, str]:

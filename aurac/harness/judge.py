@@ -6,18 +6,32 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lm_eval.api.metrics import mean
 from lm_eval.api.model import LM
 
-from aurac.harness.broken_logits import Watch, watching
+from aurac.harness.broken_logits import watching
 from aurac.harness.generators import evaluation_seeds
 from aurac.harness.gold import gold_values
 from aurac.harness.per_document import split
 from aurac.harness.suite import Document, Leaf, aggregation_name
 from aurac.results import Cell
 from aurac.results.tables import DOCUMENT_COLUMNS
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answered to a task, or to a part of its documents.
+
+    Attributes:
+        given: For each instance, an answer for each of its repeats.
+        broken: Whether the model's logits were NaN while it wrote texts; log-likelihoods show that themselves.
+    """
+
+    given: list[list[Any]]
+    broken: bool
 
 
 def measure_cell(lm: LM, leaf: Leaf, rank: int) -> Cell:
@@ -34,19 +48,36 @@ def measure_cell(lm: LM, leaf: Leaf, rank: int) -> Cell:
         model's logits were NaN while it wrote a text, and where the task's own code cannot judge an answer.
     """
     started = time.perf_counter()
+    with evaluation_seeds():
+        cell = judge(leaf, rank, ask(lm, leaf))
+    return replace(cell, seconds=time.perf_counter() - started)
+
+
+def ask(lm: LM, leaf: Leaf) -> Answers:
+    """Return the model's answers to all instances of a task."""
     _forget_answers(leaf)
     try:
-        with evaluation_seeds():
-            with watching(lm) as watch:
-                _ask(lm, leaf)
-            if error := _not_numbers(leaf) or _broken_texts(leaf, watch):
-                return failed_cell(leaf.name, rank, time.perf_counter() - started, error)
-            metrics, rows = _judge(leaf)
-    except _JudgeError as exc:
-        return failed_cell(leaf.name, rank, time.perf_counter() - started, str(exc))
+        with watching(lm) as watch:
+            _ask(lm, leaf)
+        return Answers([list(instance.resps) for instance in leaf.task.instances], _n_texts(leaf) > 0 and watch.found())
     finally:
         _forget_answers(leaf)
-    return Cell(leaf.name, rank, time.perf_counter() - started, metrics, _rows(rows))
+
+
+def judge(leaf: Leaf, rank: int, answers: Answers) -> Cell:
+    """Return the cell that the answers make; its seconds are 0."""
+    _forget_answers(leaf)
+    try:
+        for instance, found in zip(leaf.task.instances, answers.given, strict=True):
+            instance.resps.extend(found)
+        if error := _not_numbers(leaf) or _broken_texts(leaf, answers.broken):
+            return failed_cell(leaf.name, rank, 0.0, error)
+        metrics, rows = _judge(leaf)
+    except _JudgeError as exc:
+        return failed_cell(leaf.name, rank, 0.0, str(exc))
+    finally:
+        _forget_answers(leaf)
+    return Cell(leaf.name, rank, 0.0, metrics, _rows(rows))
 
 
 def failed_cell(task: str, rank: int, seconds: float, error: str) -> Cell:
@@ -80,15 +111,18 @@ def _not_numbers(leaf: Leaf) -> str | None:
     )
 
 
-def _broken_texts(leaf: Leaf, watch: Watch) -> str | None:
-    """Say that logits were NaN while texts were written; log-likelihoods show it themselves."""
-    written = sum(instance.request_type == "generate_until" for instance in leaf.task.instances)
-    if not written or not watch.found():
+def _broken_texts(leaf: Leaf, broken: bool) -> str | None:
+    """Say that logits were NaN while texts were written."""
+    if not broken:
         return None
     return (
-        f"logits were not numbers (NaN) while {written} texts were generated. The adapter's weights at this rank, or "
-        "the dtype, overflow."
+        f"logits were not numbers (NaN) while {_n_texts(leaf)} texts were generated. The adapter's weights at this "
+        "rank, or the dtype, overflow."
     )
+
+
+def _n_texts(leaf: Leaf) -> int:
+    return sum(instance.request_type == "generate_until" for instance in leaf.task.instances)
 
 
 def _log_likelihood(answer: Any) -> float:

@@ -19,6 +19,7 @@ from aurac.harness.part_order import Wanted, headlines
 from aurac.harness.part_sweep import PartSweep
 from aurac.harness.suite import Suite
 from aurac.harness.sweep import RankedAdapter, check_ranks, measure_cells, pending_cells
+from aurac.harness.units import Answered, Unit, measure_units
 from aurac.ranks import default_ranks
 from aurac.results import Run, RunRecord, load
 from aurac.results.curves import BASE_RANK
@@ -70,6 +71,7 @@ def score_adapter(
     wanted: Wanted | None = None,
     budgets: Mapping[str, Any] | None = None,
     about: Mapping[str, Any] | None = None,
+    answer: Callable[[Sequence[Unit]], Iterator[Answered]] | None = None,
 ) -> Run | None:
     """Measure what the record in `out` lacks, cell by cell, and return the record.
 
@@ -88,6 +90,7 @@ def score_adapter(
         wanted: What decides how many documents of each task are asked; all, where it is None. For one process.
         about: What else the record is to say of the adapter: its parameters at each rank, what its training took.
         budgets: Where `ranks` are budgets of parameters: budget -> what the adapter is at it, for the record.
+        answer: Has units of the sweep answered elsewhere, in any order; None to open the model here.
 
     Raises:
         RankError: If a rank is outside those of the adapter.
@@ -123,17 +126,15 @@ def score_adapter(
             started = time.perf_counter()
             lm, adapter = open_model()
             stack.enter_context(_closing(lm))
-            record.note(
-                versions=versions(),
-                hardware=hardware(getattr(lm, "device", None)),
-                timings={"model_seconds": time.perf_counter() - started},
-                merged=getattr(adapter, "merged", False),
-                **({"engine": lm.about()} if hasattr(lm, "about") else {}),
-            )
+            record.note(**facts_of(lm, adapter, time.perf_counter() - started))
             return lm, adapter
 
         if wanted is not None:
             PartSweep(opened, suite, record, chosen, wanted, progress).run()
+        elif cells and answer is not None:
+            measure_units(
+                answer, suite, cells, record.add, lambda about: record.note(**about), ranks=chosen, progress=progress
+            )
         elif cells:
             measure_cells(*opened(), suite, cells, record.add, ranks=chosen, progress=progress)
     return load(out)
@@ -142,6 +143,17 @@ def score_adapter(
 def _extended(before: Any, value: Any) -> Any:
     """Return what a record is to say now: of more ranks or budgets than before, all of them."""
     return {**(before or {}), **value} if isinstance(value, Mapping) else value
+
+
+def facts_of(lm: LM, adapter: RankedAdapter, model_seconds: float) -> dict[str, Any]:
+    """Return what a record says of who answered."""
+    return {
+        "versions": versions(),
+        "hardware": hardware(getattr(lm, "device", None)),
+        "timings": {"model_seconds": model_seconds},
+        "merged": getattr(adapter, "merged", False),
+        **({"engine": lm.about()} if hasattr(lm, "about") else {}),
+    }
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def measure_cells(
                         current = rank
                     cell = measure_cell(lm, leaf, rank)
             except Exception as error:  # other people's code, and all that a machine lacks
-                cell = failed_cell(task, rank, time.perf_counter() - started, _reason(error))
+                cell = failed_cell(task, rank, time.perf_counter() - started, reason_of(error))
             keep(replace(cell, work=lm.reset_work().to_dict()) if hasattr(lm, "reset_work") else cell)
             done += leaf.n_requests
             bar.update(done - bar.n)
@@ -120,7 +120,7 @@ def _counting(lm: LM, bar: Any) -> Iterator[None]:
         lm.set_cache_hook(CacheHook(None))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return one line on why a cell failed, with a remedy where there is one."""
     if isinstance(error, (AuracError, FailedElsewhereError)):
         return str(error)

@@ -46,6 +46,12 @@ def check_share(value: float) -> None:
         raise OptionError(f"{value:g} is no share between 0 and 1, both excluded; for example 0.2")
 
 
+def check_gpus(value: float) -> None:
+    """Raise `OptionError` for what is no number of GPUs: 0 or more, a fraction below 1, else a whole number."""
+    if not (0 <= value <= 1 or (1 < value < 1e6 and value == int(value))):
+        raise OptionError(f"{value:g} is no number of GPUs: give a fraction up to 1, or a whole number")
+
+
 def check_batch_size(value: int | str) -> None:
     """Raise `OptionError` for what is no number from 1, nor "auto", nor lm-eval's "auto:N"."""
     if value < 1 if isinstance(value, int) else re.fullmatch(r"auto(:[1-9]\d*)?", value) is None:
@@ -98,6 +104,11 @@ class ScoreOptions:
         served_name: Engine server: what it calls rank {rank} (default: r{rank}).
         load_ranks: Engine server: load the ranks into a running vLLM, and take them away afterwards.
         verify: Engine server: compare a few tokens at every rank with the local adapter first.
+        executor: Who has the model: this process (local), or workers of a Ray cluster, which share the cells.
+        address: Executor ray: HOST:PORT of the cluster (default: RAY_ADDRESS, else this machine alone).
+        jobs: Executor ray: workers, each with the whole model (default: as many as there is room for).
+        gpus: Executor ray: GPUs of each worker; 0.25 lets four share one (default: 1 if there is any).
+        cpus: Executor ray: cores of each worker (default: 1).
         trust_remote_code: Run code that comes with the base model.
         confirm_unsafe: Build tasks that run code which the model wrote.
         report_to: Trackers that get every curve and AURAC: tensorboard, trackio, wandb; a step is a rank.
@@ -134,6 +145,11 @@ class ScoreOptions:
     served_name: str | None = field(default=None, metadata={"metavar": "NAME"})
     load_ranks: bool = False
     verify: bool = False
+    executor: Literal["local", "ray"] = "local"
+    address: str | None = field(default=None, metadata={"metavar": "HOST:PORT"})
+    jobs: int | None = field(default=None, metadata={"minimum": 1, "metavar": "N"})
+    gpus: float | None = field(default=None, metadata={"check": check_gpus, "metavar": "X"})
+    cpus: int | None = field(default=None, metadata={"minimum": 1, "metavar": "N"})
     trust_remote_code: bool = False
     confirm_unsafe: bool = False
     report_to: tuple[str, ...] = ()

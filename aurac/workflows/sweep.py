@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aurac.errors import AdapterError, ModelError, OptionError, RefusedError, UnknownNameError
+from aurac.errors import OptionError, RefusedError, UnknownNameError
 from aurac.fields import options_of
-from aurac.ranks import default_ranks
 from aurac.results import Run
 from aurac.results.files import NESTED, NESTED_BUDGETS
+from aurac.workflows.budgets import budget_identity, budget_record
+from aurac.workflows.on_ray import answered_on_ray, check_executor
 from aurac.workflows.options import ScoreOptions
+from aurac.workflows.prepared import engine_options, has_base, inference_of, prepare
 
 if TYPE_CHECKING:
-    from aurac.harness.chat import Chat
-    from aurac.harness.opening import EngineOptions
     from aurac.harness.part_order import Wanted
-    from aurac.harness.suite import Suite
-    from aurac_adapters.folder.budgets import Budget, BudgetPlan
     from aurac_adapters.folder.retrained import RankedFolder
 
 
@@ -78,6 +74,7 @@ def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run 
     if options.precision is not None or options.audit is not None:
         check_alone()
     check_engine(options)
+    check_executor(options)
     join_processes(options.engine)
     run = measure(read_ranked(adapter), options, options.out or Path(adapter) / nested_folder(options))
     if run is not None:
@@ -128,33 +125,21 @@ def join_processes(engine: str) -> None:
 
 def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | None:
     """Measure what the record in `out` lacks; None in all processes but the first."""
-    from aurac.harness import ENGINES, parse_tasks, score_adapter
+    from aurac.harness import ENGINES, score_adapter
     from aurac.harness.identity import base_identity
-    from aurac.harness.model import load_config, resolve_dtype
     from aurac.harness.opening import AS_SERVED
     from aurac.harness.scoring import run_identity
-    from aurac.harness.tokenizer import choose_tokenizer
-    from aurac.harness.window import base_window, check_room
     from aurac.results.writing import check_identity
     from aurac_adapters.folder.spent import about_adapter
 
-    check_writes_text(adapter)
-    requests = parse_tasks(options.tasks, protocol=options.protocol)
-    base = base_of(adapter, options)
-    plan = planned_budgets(adapter, options)
-    ranks = checked_ranks(adapter, options) if plan is None else tuple(plan.budgets)
-    config = load_config(base, trust_remote_code=options.trust_remote_code)
-    dtype = resolve_dtype(base, options.dtype, config=config)
-    base_is = base_identity(base)
-    chosen = choose_tokenizer(base, adapter.path, options.tokenizer, trust_remote_code=options.trust_remote_code)
-    suite = build(requests, chosen.tokenizer, options)
-    check_room(suite, options.max_length or base_window(base, config, trust_remote_code=options.trust_remote_code))
+    found = prepare(adapter, options)
+    suite, plan, chosen = found.suite, found.plan, found.chosen
     described = adapter_identity(adapter, inference_of(adapter, options)) | budget_identity(plan)
     identity = run_identity(
         suite,
         adapter=described,
-        base=base_is,
-        dtype=dtype if ENGINES[options.engine].knows_dtype else AS_SERVED,
+        base=base_identity(found.base),
+        dtype=found.dtype if ENGINES[options.engine].knows_dtype else AS_SERVED,
         engine=options.engine,
         max_length=options.max_length,
         tokenizer=chosen.sha256,
@@ -166,19 +151,27 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
             print(request, file=sys.stderr)
         if chosen.note:
             print(chosen.note, file=sys.stderr)
-    served = ranks if plan is None else None
+    opened = []
+
+    def open_model() -> tuple[Any, Any]:
+        opened.append(out)
+        return found.open(out)
+
     measured: Run | None = score_adapter(
-        lambda: open_budgets(*open_model(adapter, base, dtype, options, config, chosen.tokenizer, served, out), plan),
+        open_model,
         suite,
         out=out,
         identity=identity,
-        ranks=ranks,
+        ranks=found.ranks,
         with_base=has_base(adapter, options),
         progress=options.progress,
         wanted=wanted_of(options),
         budgets=None if plan is None else {str(size): budget_record(each) for size, each in plan.budgets.items()},
-        about=about_adapter(adapter, ranks if plan is None else ()),
+        about=about_adapter(adapter, found.ranks if plan is None else ()),
+        answer=answered_on_ray(adapter.path, options, out) if options.executor == "ray" else None,
     )
+    if options.verify and not opened:
+        print("nothing was left to measure, so that nothing was verified", file=sys.stderr)
     return measured
 
 
@@ -189,144 +182,6 @@ def wanted_of(options: ScoreOptions) -> Wanted | None:
     if options.precision is None and options.audit is None:
         return None
     return Wanted(options.precision, options.audit)
-
-
-def planned_budgets(adapter: RankedFolder, options: ScoreOptions) -> BudgetPlan | None:
-    """Return what the adapter is at the budgets that were asked for; None where ranks are."""
-    from aurac_adapters.folder.budgets import plan_budgets
-
-    return None if options.budgets is None else plan_budgets(adapter, options.budgets)
-
-
-def budget_identity(plan: BudgetPlan | None) -> dict[str, Any]:
-    """Return what says that a record is over budgets: nothing for ranks."""
-    return {} if plan is None else {"unit": "parameters", "parameters": plan.whole}
-
-
-def budget_record(budget: Budget) -> dict[str, Any]:
-    """Return what a record says of a budget: the parameters in use, and the rank of all layers or of each."""
-    ranks = {"rank": budget.rank} if budget.rank is not None else {"ranks": dict(budget.ranks)}
-    return {"parameters": budget.used, **ranks}
-
-
-def open_budgets(lm: Any, adapter: Any, plan: BudgetPlan | None) -> tuple[Any, Any]:
-    """Return the model, and its adapter as one that is set by budgets where they were planned."""
-    from aurac_adapters.layer.budgeted import BudgetedAdapter
-
-    if plan is None:
-        return lm, adapter
-    choices = {size: each.ranks if each.rank is None else each.rank for size, each in plan.budgets.items()}
-    return lm, BudgetedAdapter(adapter, choices, plan.whole)
-
-
-def check_writes_text(adapter: RankedFolder) -> None:
-    """Raise `AdapterError` for an adapter of a classifier or an encoder, whose head is not that of a language model."""
-    kind = adapter.config.get("task_type")
-    if kind not in (None, "CAUSAL_LM", "SEQ_2_SEQ_LM"):
-        raise AdapterError(
-            f"{adapter.path} is an adapter for {kind} (task_type), not of a language model; lm-eval's tasks ask for "
-            "probabilities of texts, which it does not give. Give an adapter of task type CAUSAL_LM or SEQ_2_SEQ_LM."
-        )
-
-
-def base_of(adapter: RankedFolder, options: ScoreOptions) -> str:
-    """Return the base model: the one that was given, else the one that the adapter names."""
-    base = options.base or adapter.base_model
-    if base is None:
-        raise ModelError(f"{adapter.path} does not name its base model. Give it with --base.")
-    return base
-
-
-def inference_of(adapter: RankedFolder, options: ScoreOptions) -> str | None:
-    """Return the inference rule with its gain; None for the adapter's own."""
-    from aurac_adapters.methods.inference import served
-
-    return served(options.inference, options.gain, adapter.inference)
-
-
-def has_base(adapter: RankedFolder, options: ScoreOptions) -> bool:
-    """Return whether to measure the base model too; not beside an adapter that comes with biases of its own."""
-    from aurac_adapters.layer.config import trained_whole
-
-    if options.no_base:
-        return False
-    if trained_whole(adapter.config) == "bias":
-        if options.progress:
-            print("the adapter replaces biases of the base model, so rank 0 is not measured", file=sys.stderr)
-        return False
-    return True
-
-
-def checked_ranks(adapter: RankedFolder, options: ScoreOptions) -> tuple[int, ...] | None:
-    """Return the ranks to measure, each one that the adapter has; None for the default."""
-    from aurac.harness.sweep import check_ranks
-    from aurac_adapters.folder.retrained import check_trained
-
-    ranks = options.ranks or adapter.own_ranks
-    if not ranks:
-        return None
-    for rank in check_ranks(ranks, adapter.method.max_rank):
-        if adapter.own_ranks:
-            check_trained(rank, adapter.own_ranks)
-    return tuple(ranks)
-
-
-def build(requests: Any, tokenizer: Any, options: ScoreOptions) -> Suite:
-    """Build the tasks."""
-    from aurac.harness import build_suite
-
-    suite: Suite = build_suite(
-        requests,
-        include_path=options.include_path,
-        limit=options.limit,
-        fewshot_seed=options.seed,
-        fewshot_seeds=options.fewshot_seeds or (),
-        confirm_unsafe=options.confirm_unsafe,
-        chat=chat(tokenizer, options),
-        cluster=options.cluster,
-    )
-    return suite
-
-
-def chat(tokenizer: Any, options: ScoreOptions) -> Chat:
-    """Return how prompts are wrapped; the tokenizer is needed for a template only."""
-    from aurac.harness.chat import Chat
-
-    template = options.apply_chat_template
-    wraps = tokenizer if template else None
-    return Chat(template, options.system_instruction, options.fewshot_as_multiturn, wraps)
-
-
-def open_model(
-    adapter: RankedFolder,
-    base: str,
-    dtype: str,
-    options: ScoreOptions,
-    config: Any = None,
-    tokenizer: Any = None,
-    ranks: Sequence[int] | None = None,
-    out: Path | None = None,
-) -> tuple[Any, Any]:
-    """Have the engine open base model and adapter; returns the lm-eval model and the handle that sets the rank."""
-    from aurac.harness import ENGINES
-    from aurac.harness.model import load_tokenizer
-    from aurac.harness.opening import Base
-    from aurac.workflows.source import FolderSource
-
-    trusted = options.trust_remote_code
-    tokenizer = tokenizer or load_tokenizer(base, trust_remote_code=trusted)
-    source = FolderSource(adapter, inference_of(adapter, options))
-    asked = replace(engine_options(options), ranks=tuple(ranks or default_ranks(source.max_rank)), folder=out)
-    asked = replace(asked, with_base=has_base(adapter, replace(options, progress=False)))
-    return ENGINES[options.engine].open(source, Base(base, dtype, tokenizer, config, trusted), asked)  # type: ignore[no-any-return]
-
-
-def engine_options(options: ScoreOptions) -> EngineOptions:
-    """Return what of the options is an engine's."""
-    from aurac.harness.opening import EngineOptions
-
-    names = {entry.name for entry in fields(EngineOptions)} & {entry.name for entry in fields(options)} - {"ranks"}
-    return EngineOptions(**{name: getattr(options, name) for name in names})
 
 
 def adapter_identity(adapter: RankedFolder, inference: str | None) -> dict[str, Any]:

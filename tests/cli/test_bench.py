@@ -118,6 +118,8 @@ BY_HAND = {
     "smollm2-135m-authors": [(16, 32, 0, 0)],
     "testbed": [(36, 24, 44, 24)],
     "one-gpu": [(9, 15, 5, 5)],
+    # The same methods and rates for each of two models; four other seeds: (2 + 1 + 2) * 4 = 20; 5 curves * 4 = 20.
+    "full-study": [(9, 15, 20, 20)] * 2,
     "llama-3.2-1b": _LLAMA,
     "llama-3.1-8b": _LLAMA,
 }

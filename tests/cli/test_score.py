@@ -43,7 +43,7 @@ def test_a_second_call_measures_nothing_and_prints_the_same(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the model was loaded though nothing was left to measure")
 
-    monkeypatch.setattr("aurac.workflows.sweep.open_model", never)
+    monkeypatch.setattr("aurac.workflows.prepared.open_model", never)
     again = [call("score", adapters["one"], "--tasks", "facts,tilt", *TASKS, "--out", scored["one"]) for _ in range(2)]
     assert [done.status for done in again] == [0, 0]
     assert again[0].out == again[1].out

@@ -22,7 +22,7 @@ ALL = ",".join(testbed.TASK_NAMES)
 @pytest.fixture
 def change_model(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any, Any], None]], None]:
     """Let a function see, and change, every model and handle that `aurac score` opens."""
-    import aurac.workflows.sweep as score
+    import aurac.workflows.prepared as score
 
     opened = score.open_model
 

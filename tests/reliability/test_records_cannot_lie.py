@@ -100,7 +100,7 @@ def test_a_record_is_not_resumed_after_a_change_of(change: str, call: Call, worl
 
 
 def test_a_changed_folder_name_is_no_change(call: Call, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aurac.workflows.sweep.open_model", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr("aurac.workflows.prepared.open_model", lambda *_: pytest.fail("measured again"))
     assert call(*world.command()).status == 0
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pandas
 import pytest
 
+from adapter_by_peft import write_adapter
 from aurac import testbed
 from aurac.cli import main
 from aurac.workflows.bench import state
@@ -141,6 +142,70 @@ def test_two_ray_nodes_make_what_one_process_makes_whatever_is_killed(
         killer.join(60)
         assert killer.killed
     assert_same_records(out, alone)
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_adapter(tmp_path_factory.mktemp("adapters") / "mine", seed=0)
+
+
+SCORE = [
+    "--tasks",
+    "facts,cipher",
+    "--include-path",
+    str(testbed.TASKS),
+    "--ranks",
+    "1,4",
+    "--limit",
+    "64",
+    "--dtype",
+    "float32",
+]
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+@pytest.mark.parametrize(("what", "most"), [("nothing", 1000), ("nothing", 20), ("a worker", 20), ("a whole node", 20)])
+def test_a_scoring_by_workers_of_two_nodes_makes_the_record_of_one_process(
+    what: str, most: int, cluster: Any, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aurac.harness import units
+
+    monkeypatch.setattr(units, "MOST_DOCUMENTS", most)
+    command = ["score", str(adapter), *SCORE]
+    assert main([*command, "--out", str(tmp_path / "alone")]) == 0
+    if what != "nothing":
+        kill_when_half(tmp_path / "ray", lambda: kill_one(what, cluster))
+    assert main([*command, "--out", str(tmp_path / "ray"), "--executor", "ray", "--address", cluster.address]) == 0
+    rows = [pandas.read_parquet(tmp_path / name / "documents.parquet") for name in ("alone", "ray")]
+    # A log-likelihood moves in its last digits with the documents that are forwarded beside it: 1e-6 nats near 0.
+    rounding = {"check_exact": True} if most == 1000 else {"rtol": 1e-5, "atol": 1e-6}
+    pandas.testing.assert_frame_equal(*rows, **rounding)
+    cells = [json.loads((tmp_path / name / "run.json").read_text())["cells"] for name in ("alone", "ray")]
+    for one, other in zip(*cells, strict=True):
+        assert all(one[key] == other[key] for key in ("task", "rank", "status"))
+        # Means of those log-likelihoods.
+        assert other["metrics"] == pytest.approx(one["metrics"], rel=1e-5)
+
+
+def kill_when_half(out: Path, kill: Callable[[], None]) -> None:
+    """Kill as soon as the first cell of a record is there."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and not list((out / "cells").glob("*.parquet")):
+            time.sleep(0.02)
+        kill()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def kill_one(what: str, cluster: Any) -> None:
+    from ray.util.state import list_actors
+
+    if what == "a whole node":
+        cluster.remove_node(cluster.second, allow_graceful=False)
+    else:
+        os.kill(list_actors(filters=[("state", "=", "ALIVE")])[0].pid, signal.SIGKILL)
 
 
 @pytest.mark.filterwarnings("ignore")  # submitit's own

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
@@ -143,13 +144,18 @@ def test_an_executor_that_is_not_installed_says_what_to_install(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray's own
-def test_a_ray_address_where_nothing_answers_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:9", "127.0.0.1:99999", "nowhere.invalid:6379", "ray://127.0.0.1:9", "[::1]:9", "auto", "abc"]
+)
+def test_a_ray_address_where_nothing_answers_is_one_line_at_once(address: str, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'aurac[ray]'")
+    begun = time.monotonic()
     with (
-        pytest.raises(ExecutorError, match=r"no Ray cluster answers at 127.0.0.1:9"),
-        EXECUTORS["ray"](Resources(folder=tmp_path, address="127.0.0.1:9")),
+        pytest.raises(ExecutorError, match=rf"^no Ray cluster answers at {re.escape(address)}\. Start one with"),
+        EXECUTORS["ray"](Resources(folder=tmp_path, address=address)),
     ):
         pass
+    assert time.monotonic() - begun < 30
 
 
 def test_settings_of_slurm_are_key_and_value_and_a_queue_must_be_there(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ def test_no_option_of_a_training_or_a_scoring_lacks_a_key() -> None:
     assert set(shared_options()) == {*TRAINING, "protocol"}
     assert set(options_of(TrainingConfig)) - set(shared_options()) == {"model", "data", "out", "seed", "start"}
     decided = {"tasks", "base", "out", "ranks", "budgets", "inference", "gain"}
+    decided |= {"executor", "address", "jobs", "gpus", "cpus"}
     assert set(options_of(ScoreOptions)) - set(scoring_options()) == decided
 
 

@@ -12,7 +12,7 @@ import aurac
 from adapter_by_peft import TASKS, write_adapter
 from aurac import testbed
 from aurac.errors import AdapterError, OptionError, RefusedError, UnknownNameError
-from aurac.workflows import sweep
+from aurac.workflows import prepared
 from aurac.workflows.options import ScoreOptions
 from aurac.workflows.sweep import score_folder
 
@@ -103,13 +103,13 @@ def test_weights_that_change_between_reading_and_loading_are_not_scored(
 ) -> None:
     folder = Path(copytree(adapter, tmp_path / "mine"))
     other = write_adapter(tmp_path / "other", seed=9)
-    opened = sweep.open_model
+    opened = prepared.open_model
 
     def changed_before(*arguments: Any) -> Any:
         copy(other / "adapter_model.safetensors", folder / "adapter_model.safetensors")
         return opened(*arguments)
 
-    monkeypatch.setattr(sweep, "open_model", changed_before)
+    monkeypatch.setattr(prepared, "open_model", changed_before)
     with pytest.raises(AdapterError, match=r"the weights were changed while they were in use\. Start again"):
         aurac.score(folder, tasks="facts", out=tmp_path / "run", **SMALL)
 

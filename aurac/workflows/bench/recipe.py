@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,11 @@ _TOP = (
     *("models", "ranks", "train_ranks", "eval_ranks", "seeds", "choice_seeds"),
     *("training", "scoring", "suites", "data", "methods"),
 )
-_PLANNED = ("tasks", "base", "out", "ranks", "budgets", "inference", "gain")
-"""Options of a scoring that other keys of the recipe decide."""
+_PLANNED = (
+    *("tasks", "base", "out", "ranks", "budgets", "inference", "gain"),
+    *("executor", "address", "jobs", "gpus", "cpus"),
+)
+"""Options of a scoring that other keys of the recipe, or the command, decide."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,7 @@ class Recipe:
         suites: Name -> text of `--tasks`.
         training: Settings of all trainings.
         scoring: Options of `aurac score`, the same for all.
+        text: The file's own text.
     """
 
     models: tuple[str, ...]
@@ -76,6 +80,7 @@ class Recipe:
     suites: Mapping[str, str]
     training: Values
     scoring: Values
+    text: str = ""
 
     def fixed(self) -> dict[str, Any]:
         """Return what a folder of results may not change; methods, seeds, models and ranks may be added to it."""
@@ -104,7 +109,8 @@ def read_recipe(path: Path) -> Recipe:
         UnknownNameError: For a key, method, suite or rule that does not exist; the message has the near names.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
     except FileNotFoundError:
         raise RecipeError(f"no such recipe: {path}. Give a TOML file, such as those in benchmarks/recipes.") from None
     except IsADirectoryError:
@@ -112,7 +118,7 @@ def read_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise RecipeError(f"{path} is no TOML file: {exc}.") from exc
     try:
-        return _recipe(content)
+        return replace(_recipe(content), text=text)
     except UnknownNameError as exc:
         raise RecipeError(f"{path}: {exc}") from exc
     except RecipeError as exc:

@@ -23,6 +23,8 @@ from aurac.writing import write_text
 
 RECIPE_FILE = "recipe.json"
 """What of the recipe a folder was made with, and may not change."""
+RECIPE_COPY = "recipe.toml"
+"""The recipe as it was given last, for `aurac bench status`."""
 LOGS = "executor-logs"
 """Where an executor writes its own."""
 AGAIN = "When they are done, give the same command again."
@@ -66,6 +68,38 @@ def run_recipe(
 
         # Studies do not wait for each other, except where one process does everything.
         yield from map(run, studies) if isinstance(pool, ThisProcess) else drivers.map(run, studies)
+
+
+def calibrate(
+    recipe: Recipe,
+    out: Path,
+    *,
+    executor: str = "local",
+    resources: Resources | None = None,
+    copies: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Do the first training and the first scoring of a recipe, so that it is known what they take.
+
+    Args:
+        recipe: From `read_recipe`.
+        out: As for `run_recipe`, which goes on from there.
+        executor: A name in `EXECUTORS`.
+        resources: What the executor is asked for; None for its defaults.
+        copies: As for `run_recipe`.
+
+    Returns:
+        Label -> error of what failed.
+
+    Raises:
+        RecordError: If the folder holds something else, or the results of another recipe.
+        ExecutorError: If the executor cannot be used.
+    """
+    check_folder(out, recipe)
+    grid = plan.grid(recipe, plan.studies(recipe, out, copies)[0])
+    first = min(grid, key=lambda scoring: len(scoring.adapter.trainings))  # the first one of those with one training
+    with EXECUTORS[executor](resources or Resources(folder=out / LOGS)) as pool:
+        _write_recipe(out, recipe)
+        return work_off(jobs_of([first]), pool, out)
 
 
 def _run_study(
@@ -123,3 +157,4 @@ def _write_recipe(out: Path, recipe: Recipe) -> None:
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(recipe.fixed(), indent=2) + "\n"
     write_text(out / RECIPE_FILE, text)
+    write_text(out / RECIPE_COPY, recipe.text)

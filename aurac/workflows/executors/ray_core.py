@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -29,10 +30,21 @@ class RayTasks(Executor):
 
 @contextmanager
 def ray_core(resources: Resources) -> Iterator[Executor]:
-    """Connect to the cluster and yield it; a connection that was there before stays.
+    """Connect to the cluster and yield it.
 
     Raises:
         ExecutorError: If Ray is not installed, does not answer, or has no machine that could take a job.
+    """
+    with connected(resources) as ray:
+        yield RayTasks(ray, gpus=gpus_of(ray, resources.gpus), cpus=cpus_of(ray, resources.cpus))
+
+
+@contextmanager
+def connected(resources: Resources) -> Iterator[Any]:
+    """Yield the module ray, connected; a connection that was there before stays.
+
+    Raises:
+        ExecutorError: If Ray is not installed, or does not answer.
     """
     resources.refuse("ray", "settings")
     try:
@@ -43,7 +55,7 @@ def ray_core(resources: Resources) -> Iterator[Executor]:
     if not was_connected:
         _connect(ray, resources.address)
     try:
-        yield RayTasks(ray, gpus=_gpus(ray, resources.gpus), cpus=_cpus(ray, resources.cpus))
+        yield ray
     finally:
         if not was_connected:
             ray.shutdown()
@@ -59,10 +71,11 @@ def _connect(ray: Any, address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     where = address or os.environ.get("RAY_ADDRESS")
     try:
+        _reach(where or "")
         ray.init(
             address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=None if where else False
         )
-    except (ConnectionError, ValueError, RuntimeError, OSError) as exc:
+    except (ConnectionError, ValueError, RuntimeError, OSError, OverflowError) as exc:
         if not where:
             raise ExecutorError(f"Ray does not start on this machine: {_one_line(exc)}") from exc
         raise ExecutorError(
@@ -71,7 +84,15 @@ def _connect(ray: Any, address: str | None) -> None:
         ) from exc
 
 
-def _gpus(ray: Any, asked: float | None) -> float:
+def _reach(address: str) -> None:
+    """Raise `OSError` if nothing listens at HOST:PORT, for which Ray itself waits minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+def gpus_of(ray: Any, asked: float | None) -> float:
+    """Return the GPUs of a job, or raise `ExecutorError` for more than a machine has."""
     most = _most(ray, "GPU")
     if asked is None:
         return 1.0 if most else 0.0
@@ -82,7 +103,8 @@ def _gpus(ray: Any, asked: float | None) -> float:
     return asked
 
 
-def _cpus(ray: Any, asked: int | None) -> int:
+def cpus_of(ray: Any, asked: int | None) -> int:
+    """Return the cores of a job, or raise `ExecutorError` for more than a machine has."""
     most = _most(ray, "CPU")
     if asked is not None and asked > most:
         raise ExecutorError(f"--cpus {asked}: no machine of the Ray cluster has more than {most:g}. Ask for fewer.")
