@@ -19,13 +19,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from aurac.analysis.cost_axes import check_profiled
 from aurac.analysis.settings import Settings
+from aurac.analysis.time_spent import time_spent
 from aurac.cli.flags import add_flags, given
 from aurac.cli.options import add_integration, integration
 from aurac.report.formats import FORMATS
+from aurac.report.time_spent import time_text
 from aurac.results import Run
 from aurac.workflows.options import ScoreOptions
 
@@ -47,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
     record = score_folder(args.adapter, options)
     if record is None:  # another process writes and prints
         return 0
+    started = time.perf_counter()
     print(report(record, args), end="")
+    if options.profile:
+        print(time_text(time_spent(record.record).and_("tables and plots", started)), file=sys.stderr)
     for failure in record.failures:
         print(f"failed: {failure['task']} at rank {failure['rank']}: {failure.get('error')}", file=sys.stderr)
     for name, problem in record.problems.items():

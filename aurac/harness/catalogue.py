@@ -13,7 +13,7 @@ from lm_eval.tasks._index import Kind
 from aurac.errors import TaskError, UnknownNameError
 from aurac.harness.protocols import PROTOCOLS, TaskRequest
 from aurac.harness.quiet import building
-from aurac.harness.task_names import ADVICE
+from aurac.harness.task_names import advice
 from aurac.harness.templates import compile_once
 from aurac.home import unwritable_home
 
@@ -44,7 +44,7 @@ def open_catalogue(requests: Iterable[TaskRequest], *, include_path: str | Path 
     for name in names:
         if name not in manager.task_index:
             known = {*manager.all_tasks, *PROTOCOLS["standard"]}
-            raise UnknownNameError("task", name, known, advice=ADVICE)
+            raise UnknownNameError("task", name, known, advice=advice(include_path))
     return manager
 
 

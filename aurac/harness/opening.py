@@ -63,6 +63,7 @@ class Base:
         tokenizer: The tokenizer of the scoring.
         config: Its config.
         trust_remote_code: Whether code that comes with it may run.
+        ahead: Waits for what the engine's `ahead` began, and returns it; None where nothing was begun.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Base:
     tokenizer: PreTrainedTokenizerBase
     config: Any = None
     trust_remote_code: bool = False
+    ahead: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,7 @@ class EngineOptions:
         device: Device; None for the default one.
         no_merge: Whether to leave ranks unmerged.
         progress: Whether to say on standard error what is going on.
+        profile: Whether to wait for a GPU where its time is counted.
         folder: Where slices may be written for a while; None for the system's temporary folder.
         url: Of a server, up to /v1.
         served_name: How a server calls rank {rank}.
@@ -98,6 +101,7 @@ class EngineOptions:
     device: str | None = None
     no_merge: bool = False
     progress: bool = True
+    profile: bool = False
     folder: Path | None = None
     url: str | None = None
     served_name: str | None = None
@@ -113,6 +117,8 @@ class Engine:
         open: From an adapter, its base model and options to an lm-eval `LM` and what sets the rank. The `LM` may have
             `close()`, called at the end, `reset_work()` (what was done for a cell, kept in the record) and `about()`
             (versions and the like, kept in the record).
+        ahead: Returns what of it may be done in another thread while tasks are built, None for nothing; `open` finds
+            what that returned in `Base.ahead`.
         around: For engines that drive a model in memory: (model, tokenizer, *, batch_size, max_length) -> `LM`.
         needs: Modules that must be importable, and what to install for them.
         options: The options of `SERVER_OPTIONS` that it takes.
@@ -121,6 +127,7 @@ class Engine:
     """
 
     open: Callable[[RankedSource, Base, EngineOptions], Opened]
+    ahead: Callable[[Base, EngineOptions], Callable[[], Any] | None] | None = None
     around: Callable[..., LM] | None = None
     needs: tuple[tuple[str, str], ...] = ()
     options: tuple[str, ...] = ()

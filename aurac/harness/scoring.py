@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from typing import Any
 
 from lm_eval.api.model import LM
 
+from aurac.harness.clock import Clock
 from aurac.harness.engine.processes import Processes, current_processes
 from aurac.harness.identity import hardware, versions
 from aurac.harness.part_order import Wanted, headlines
@@ -72,6 +72,7 @@ def score_adapter(
     budgets: Mapping[str, Any] | None = None,
     about: Mapping[str, Any] | None = None,
     answer: Callable[[Sequence[Unit]], Iterator[Answered]] | None = None,
+    began: float | None = None,
 ) -> Run | None:
     """Measure what the record in `out` lacks, cell by cell, and return the record.
 
@@ -91,6 +92,7 @@ def score_adapter(
         about: What else the record is to say of the adapter: its parameters at each rank, what its training took.
         budgets: Where `ranks` are budgets of parameters: budget -> what the adapter is at it, for the record.
         answer: Has units of the sweep answered elsewhere, in any order; None to open the model here.
+        began: `time.perf_counter()` when the call began that this is a part of, for the record's `timings`.
 
     Raises:
         RankError: If a rank is outside those of the adapter.
@@ -123,10 +125,12 @@ def score_adapter(
 
         @cache
         def opened() -> tuple[LM, RankedAdapter]:
-            started = time.perf_counter()
+            clock = Clock(suite.seconds, began=began, earlier=record.noted("timings"), processes=processes.count)
             lm, adapter = open_model()
             stack.enter_context(_closing(lm))
-            record.note(**facts_of(lm, adapter, time.perf_counter() - started))
+            clock.opened(getattr(lm, "device", None))
+            stack.callback(lambda: record.note(timings=clock.timings()))
+            record.note(**facts_of(lm, adapter, clock.timings()))
             return lm, adapter
 
         if wanted is not None:
@@ -145,12 +149,12 @@ def _extended(before: Any, value: Any) -> Any:
     return {**(before or {}), **value} if isinstance(value, Mapping) else value
 
 
-def facts_of(lm: LM, adapter: RankedAdapter, model_seconds: float) -> dict[str, Any]:
+def facts_of(lm: LM, adapter: RankedAdapter, timings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a record says of who answered."""
     return {
         "versions": versions(),
         "hardware": hardware(getattr(lm, "device", None)),
-        "timings": {"model_seconds": model_seconds},
+        "timings": dict(timings),
         "merged": getattr(adapter, "merged", False),
         **({"engine": lm.about()} if hasattr(lm, "about") else {}),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -116,6 +117,7 @@ class Suite:
         fewshot_seed: Of the draw of examples.
         chat: How prompts are wrapped.
         fewshot_seeds: Of the draws, where there are several; `fewshot_seed` is then not used.
+        seconds: What building took: "tasks" (names and data), and "requests" (drawing and wrapping prompts).
     """
 
     requests: tuple[TaskRequest, ...]
@@ -125,6 +127,7 @@ class Suite:
     fewshot_seed: int
     chat: Chat = PLAIN
     fewshot_seeds: tuple[int, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     def to_record(self) -> dict[str, Any]:
         """Return the arguments of `RunRecord.extend`, without the ranks."""
@@ -174,6 +177,7 @@ def build_suite(
     if limit is not None and not (0 < limit < 1 or (limit >= 1 and float(limit).is_integer())):
         raise TaskError(f"limit is {limit:g}. Give a number of documents from 1, or a fraction below 1.")
     limit = limit if limit is None or limit < 1 else int(limit)
+    started, drawing = time.perf_counter(), 0.0
     manager = open_catalogue(requests, include_path=include_path)
     resolved: list[TaskRequest] = []
     leaves: dict[str, Leaf] = {}
@@ -189,7 +193,9 @@ def build_suite(
                     if name in leaves:
                         raise TaskError(f"task {name!r} is asked for twice, the second time by {request.name!r}.")
                     _prepare(task, name, request, fewshot_seed, confirm_unsafe)
+                    begun = time.perf_counter()
                     leaves[name] = _drawn(task, name, limit, chat, cluster, tuple(fewshot_seeds))
+                    drawing += time.perf_counter() - begun
             groups |= {name: _group(group) for name, group in loaded["groups"].items()}
             members = [request] if is_group(manager, request.task) and groups[request.task]["metrics"] else None
             resolved += members or [
@@ -197,7 +203,8 @@ def build_suite(
             ]
             bar.update()
     asked = tuple(_resolve(r, leaves, groups) for r in resolved)
-    return Suite(asked, leaves, groups, limit, fewshot_seed, chat, tuple(fewshot_seeds))
+    seconds = {"tasks": time.perf_counter() - started - drawing, "requests": drawing}
+    return Suite(asked, leaves, groups, limit, fewshot_seed, chat, tuple(fewshot_seeds), seconds)
 
 
 def _prepare(task: Task, name: str, request: TaskRequest, fewshot_seed: int, confirm_unsafe: bool) -> None:

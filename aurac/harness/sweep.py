@@ -95,17 +95,19 @@ def measure_cells(
         for task, rank in cells:
             leaf = suite.leaves[task]
             bar.set_description(f"{task}, base model" if rank == BASE_RANK else f"{task}, {point} {rank}")
-            started = time.perf_counter()
+            started, setting = time.perf_counter(), 0.0
             try:
                 with together(), _counting(lm, bar):
                     if rank != current:
                         current = None
                         adapter.set_base() if rank == BASE_RANK else adapter.set_rank(rank)
-                        current = rank
+                        current, setting = rank, time.perf_counter() - started
                     cell = measure_cell(lm, leaf, rank)
             except Exception as error:  # other people's code, and all that a machine lacks
                 cell = failed_cell(task, rank, time.perf_counter() - started, reason_of(error))
-            keep(replace(cell, work=lm.reset_work().to_dict()) if hasattr(lm, "reset_work") else cell)
+            if hasattr(lm, "reset_work"):
+                cell = replace(cell, work=lm.reset_work().to_dict() | {"rank_seconds": setting})
+            keep(cell)
             done += leaf.n_requests
             bar.update(done - bar.n)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from aurac.errors import UnknownNameError
 from aurac.harness.protocols import PROTOCOLS, TaskRequest
 
-ADVICE = "For your own tasks give --include-path."
 _NAMES = re.compile(rb"^\W*(?:task|group|tag)\W*:\s*[\"']?([\w.+-]+)", re.MULTILINE)
 
 
@@ -36,7 +35,19 @@ def check_names(requests: Iterable[TaskRequest], *, include_path: str | Path | N
             return
         known.update(name.decode() for name in _NAMES.findall(text))
     if len(known) > len(PROTOCOLS["standard"]):  # no file at all: lm-eval is laid out in a way that is not known here
-        raise UnknownNameError("task", missing[0], known, advice=ADVICE)
+        raise UnknownNameError("task", missing[0], known, advice=advice(include_path))
+
+
+def advice(include_path: str | Path | None) -> str:
+    """Return what to do about a name that lm-eval does not have, and the folder of own tasks does not either.
+
+    Example:
+        >>> advice("my_tasks")
+        'No file in my_tasks (--include-path) has a task, group or tag of this name.'
+    """
+    if include_path is None:
+        return "For your own tasks give --include-path."
+    return f"No file in {include_path} (--include-path) has a task, group or tag of this name."
 
 
 def _files(include_path: str | Path | None) -> Iterator[tuple[str, bytes]]:

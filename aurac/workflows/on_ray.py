@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aurac.errors import OptionError, RefusedError
 from aurac.workflows.executors import Resources
 from aurac.workflows.options import ScoreOptions
-from aurac.workflows.prepared import prepare
+from aurac.workflows.prepared import prepared
 
 if TYPE_CHECKING:
     from aurac.harness.units import Answered, Unit
@@ -56,8 +56,8 @@ def _worker(adapter: Path, options: ScoreOptions) -> Callable[[Unit], Answered]:
 
     def open_all() -> tuple[Any, Any, Any, dict[str, Any]]:
         started = time.perf_counter()
-        found = prepare(read_ranked(adapter), options)
-        lm, ranked = found.open(None)
-        return found.suite, lm, ranked, facts_of(lm, ranked, time.perf_counter() - started)
+        with prepared(read_ranked(adapter), options, None) as found:
+            lm, ranked = found.open(None)
+        return found.suite, lm, ranked, facts_of(lm, ranked, {"model_seconds": time.perf_counter() - started})
 
     return Answerer(open_all).answer

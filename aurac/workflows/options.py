@@ -111,6 +111,7 @@ class ScoreOptions:
         cpus: Executor ray: cores of each worker (default: 1).
         trust_remote_code: Run code that comes with the base model.
         confirm_unsafe: Build tasks that run code which the model wrote.
+        profile: Say where the time went: building, planning, forward, projection, softmax; on a GPU the clock waits.
         report_to: Trackers that get every curve and AURAC: tensorboard, trackio, wandb; a step is a rank.
         progress: Show a bar on standard error.
     """
@@ -152,6 +153,7 @@ class ScoreOptions:
     cpus: int | None = field(default=None, metadata={"minimum": 1, "metavar": "N"})
     trust_remote_code: bool = False
     confirm_unsafe: bool = False
+    profile: bool = False
     report_to: tuple[str, ...] = ()
     progress: bool = field(default=True, metadata={"option": False})
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aurac.errors import AdapterError, ModelError
 from aurac.ranks import default_ranks
 from aurac.workflows.budgets import open_budgets, planned_budgets
+from aurac.workflows.model_ahead import begun, engine_options
 from aurac.workflows.options import ScoreOptions
 
 if TYPE_CHECKING:
     from aurac.harness.chat import Chat
-    from aurac.harness.opening import EngineOptions
+    from aurac.harness.opening import Base
     from aurac.harness.suite import Suite
+    from aurac.harness.tokenizer import ChosenTokenizer
     from aurac_adapters.folder.budgets import BudgetPlan
     from aurac_adapters.folder.retrained import RankedFolder
 
@@ -28,9 +31,7 @@ class Prepared:
     Attributes:
         adapter: The adapter's folder, read.
         options: What was asked for.
-        base: The base model.
-        dtype: Of its weights, resolved.
-        config: Its config.
+        base: The base model, perhaps begun to be read.
         chosen: The tokenizer.
         suite: The tasks, built.
         plan: What the adapter is at the budgets that were asked for; None where ranks are.
@@ -39,10 +40,8 @@ class Prepared:
 
     adapter: RankedFolder
     options: ScoreOptions
-    base: str
-    dtype: str
-    config: Any
-    chosen: Any
+    base: Base
+    chosen: ChosenTokenizer
     suite: Suite
     plan: BudgetPlan | None
     ranks: tuple[int, ...] | None
@@ -50,30 +49,37 @@ class Prepared:
     def open(self, out: Path | None) -> tuple[Any, Any]:
         """Return the lm-eval model and what sets the rank, or the budget."""
         served = self.ranks if self.plan is None else None
-        opened = open_model(
-            self.adapter, self.base, self.dtype, self.options, self.config, self.chosen.tokenizer, served, out
-        )
-        return open_budgets(*opened, self.plan)
+        return open_budgets(*open_model(self.adapter, self.base, self.options, served, out), self.plan)
 
 
-def prepare(adapter: RankedFolder, options: ScoreOptions) -> Prepared:
-    """Read configuration and tokenizer of the base model, and build the tasks."""
+@contextmanager
+def prepared(adapter: RankedFolder, options: ScoreOptions, out: Path | None) -> Iterator[Prepared]:
+    """Read configuration and tokenizer of the base model, and build the tasks, while the model is read.
+
+    Args:
+        adapter: The adapter's folder, read.
+        options: What was asked for.
+        out: Folder of the record, which tells whether the model will be needed; None to read it when it is opened.
+    """
     from aurac.harness import parse_tasks
     from aurac.harness.model import load_config, resolve_dtype
+    from aurac.harness.opening import Base
     from aurac.harness.tokenizer import choose_tokenizer
     from aurac.harness.window import base_window, check_room
 
     check_writes_text(adapter)
     requests, trusted = parse_tasks(options.tasks, protocol=options.protocol), options.trust_remote_code
-    base = base_of(adapter, options)
+    name = base_of(adapter, options)
     plan = planned_budgets(adapter, options)
     ranks = checked_ranks(adapter, options) if plan is None else tuple(plan.budgets)
-    config = load_config(base, trust_remote_code=trusted)
-    dtype = resolve_dtype(base, options.dtype, config=config)
-    chosen = choose_tokenizer(base, adapter.path, options.tokenizer, trust_remote_code=trusted)
-    suite = build(requests, chosen.tokenizer, options)
-    check_room(suite, options.max_length or base_window(base, config, trust_remote_code=trusted))
-    return Prepared(adapter, options, base, dtype, config, chosen, suite, plan, ranks)
+    config = load_config(name, trust_remote_code=trusted)
+    dtype = resolve_dtype(name, options.dtype, config=config)
+    chosen = choose_tokenizer(name, adapter.path, options.tokenizer, trust_remote_code=trusted)
+    known = Base(name, dtype, chosen.tokenizer, config, trusted)
+    with nullcontext(known) if out is None or options.executor == "ray" else begun(known, options, out) as base:
+        suite = build(requests, chosen.tokenizer, options)
+        check_room(suite, options.max_length or base_window(name, config, trust_remote_code=trusted))
+        yield Prepared(adapter, options, base, chosen, suite, plan, ranks)
 
 
 def check_writes_text(adapter: RankedFolder) -> None:
@@ -155,32 +161,13 @@ def chat(tokenizer: Any, options: ScoreOptions) -> Chat:
 
 
 def open_model(
-    adapter: RankedFolder,
-    base: str,
-    dtype: str,
-    options: ScoreOptions,
-    config: Any = None,
-    tokenizer: Any = None,
-    ranks: Sequence[int] | None = None,
-    out: Path | None = None,
+    adapter: RankedFolder, base: Base, options: ScoreOptions, ranks: Sequence[int] | None, out: Path | None
 ) -> tuple[Any, Any]:
     """Have the engine open base model and adapter; returns the lm-eval model and the handle that sets the rank."""
     from aurac.harness import ENGINES
-    from aurac.harness.model import load_tokenizer
-    from aurac.harness.opening import Base
     from aurac.workflows.source import FolderSource
 
-    trusted = options.trust_remote_code
-    tokenizer = tokenizer or load_tokenizer(base, trust_remote_code=trusted)
     source = FolderSource(adapter, inference_of(adapter, options))
     asked = replace(engine_options(options), ranks=tuple(ranks or default_ranks(source.max_rank)), folder=out)
     asked = replace(asked, with_base=has_base(adapter, replace(options, progress=False)))
-    return ENGINES[options.engine].open(source, Base(base, dtype, tokenizer, config, trusted), asked)  # type: ignore[no-any-return]
-
-
-def engine_options(options: ScoreOptions) -> EngineOptions:
-    """Return what of the options is an engine's."""
-    from aurac.harness.opening import EngineOptions
-
-    names = {entry.name for entry in fields(EngineOptions)} & {entry.name for entry in fields(options)} - {"ranks"}
-    return EngineOptions(**{name: getattr(options, name) for name in names})
+    return ENGINES[options.engine].open(source, base, asked)  # type: ignore[no-any-return]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ from aurac.fields import options_of
 from aurac.results import Run
 from aurac.results.files import NESTED, NESTED_BUDGETS
 from aurac.workflows.budgets import budget_identity, budget_record
+from aurac.workflows.model_ahead import engine_options
 from aurac.workflows.on_ray import answered_on_ray, check_executor
 from aurac.workflows.options import ScoreOptions
-from aurac.workflows.prepared import engine_options, has_base, inference_of, prepare
+from aurac.workflows.prepared import Prepared, has_base, inference_of, prepared
 
 if TYPE_CHECKING:
     from aurac.harness.part_order import Wanted
@@ -66,6 +68,7 @@ def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run 
     from aurac.harness.task_names import check_names
     from aurac.workflows.trackers import check_trackers, report
 
+    began = time.perf_counter()
     check_trackers(options.report_to)
     # Before anything that imports torch.
     check_names(parse_tasks(options.tasks, protocol=options.protocol), include_path=options.include_path)
@@ -76,7 +79,8 @@ def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run 
     check_engine(options)
     check_executor(options)
     join_processes(options.engine)
-    run = measure(read_ranked(adapter), options, options.out or Path(adapter) / nested_folder(options))
+    out = options.out or Path(adapter) / nested_folder(options)
+    run = measure(read_ranked(adapter), options, out, began=began)
     if run is not None:
         report(run, options.report_to)
     return run
@@ -123,8 +127,17 @@ def join_processes(engine: str) -> None:
     start_processes()
 
 
-def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | None:
-    """Measure what the record in `out` lacks; None in all processes but the first."""
+def measure(adapter: RankedFolder, options: ScoreOptions, out: Path, *, began: float | None = None) -> Run | None:
+    """Measure what the record in `out` lacks; None in all processes but the first.
+
+    `began` is `time.perf_counter()` when the call began.
+    """
+    with prepared(adapter, options, out) as found:
+        return sweep(found, out, began=began)
+
+
+def sweep(found: Prepared, out: Path, *, began: float | None) -> Run | None:
+    """Measure: what `measure` does once the tasks are built."""
     from aurac.harness import ENGINES, score_adapter
     from aurac.harness.identity import base_identity
     from aurac.harness.opening import AS_SERVED
@@ -132,25 +145,24 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
     from aurac.results.writing import check_identity
     from aurac_adapters.folder.spent import about_adapter
 
-    found = prepare(adapter, options)
-    suite, plan, chosen = found.suite, found.plan, found.chosen
+    adapter, options, suite, plan = found.adapter, found.options, found.suite, found.plan
     described = adapter_identity(adapter, inference_of(adapter, options)) | budget_identity(plan)
     identity = run_identity(
         suite,
         adapter=described,
-        base=base_identity(found.base),
-        dtype=found.dtype if ENGINES[options.engine].knows_dtype else AS_SERVED,
+        base=base_identity(found.base.name),
+        dtype=found.base.dtype if ENGINES[options.engine].knows_dtype else AS_SERVED,
         engine=options.engine,
         max_length=options.max_length,
-        tokenizer=chosen.sha256,
+        tokenizer=found.chosen.sha256,
         wanted=wanted_of(options),
     )
     check_identity(out, identity)
     if options.progress and os.environ.get("RANK", "0") == "0":
         for request in suite.requests:
             print(request, file=sys.stderr)
-        if chosen.note:
-            print(chosen.note, file=sys.stderr)
+        if found.chosen.note:
+            print(found.chosen.note, file=sys.stderr)
     opened = []
 
     def open_model() -> tuple[Any, Any]:
@@ -169,6 +181,7 @@ def measure(adapter: RankedFolder, options: ScoreOptions, out: Path) -> Run | No
         budgets=None if plan is None else {str(size): budget_record(each) for size, each in plan.budgets.items()},
         about=about_adapter(adapter, found.ranks if plan is None else ()),
         answer=answered_on_ray(adapter.path, options, out) if options.executor == "ray" else None,
+        began=began,
     )
     if options.verify and not opened:
         print("nothing was left to measure, so that nothing was verified", file=sys.stderr)

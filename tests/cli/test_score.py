@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
@@ -62,6 +63,22 @@ def test_more_ranks_and_tasks_extend_the_record(call: Call, adapters: dict[str, 
 def test_json_goes_to_standard_output_alone(call: Call, adapters: dict[str, Path], scored: dict[str, Path]) -> None:
     done = call("score", adapters["one"], "--tasks", "facts,tilt", *TASKS, "--out", scored["one"], "--format", "json")
     assert [row["task"] for row in json.loads(done.out)["rows"]] == ["facts", "tilt", "macro"]
+
+
+def test_a_profile_says_where_the_time_went_beside_the_results(
+    call: Call, adapters: dict[str, Path], scored: dict[str, Path]
+) -> None:
+    asked = ("score", adapters["one"], "--tasks", "facts,tilt", *TASKS, "--out", scored["one"])
+    plain, done = call(*asked), call(*asked, "--profile")
+    assert done.out == plain.out
+    said = done.err[done.err.index("where the time of this record went (") :]
+    parts = [line.split("  ")[1].strip() for line in said.splitlines()[1:-1]]
+    assert parts == [
+        "starting up", "building tasks", "building requests", "waiting for the model", "setting ranks", "planning",
+        "trying out the model", "forward", "projection", "softmax", "Python and the rest", "between cells",
+        "tables and plots",
+    ]  # fmt: skip
+    assert re.fullmatch(r"  [\d,]+ tokens forwarded per second, at most [\d.]+ [MG]B of memory", said.splitlines()[-1])
 
 
 def test_the_record_lies_in_the_adapter_folder_by_default(call: Call, tmp_path: Path) -> None:

@@ -128,6 +128,8 @@ def test_a_window_that_no_setting_names_is_found_by_the_longest_request(
 def test_models_that_see_all_keys_are_not_tried_out_twice(pair_of: Callable[..., Pair], model: Any) -> None:
     pair = pair_of(model)
     assert not counts_keys(pair[0])
+    assert pair[0].capability.level == "shared"
+    assert "trial" in pair[0].reset_work().seconds
     pair[0].loglikelihood(requests(*SHORT), disable_tqdm=True)
     assert "trial" not in pair[0].work.seconds
 

@@ -11,8 +11,10 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import LlamaForCausalLM
 
+from aurac.harness.engine.forward import Forward
 from aurac.harness.engine.lm import AuracLM
-from engine_cases import assert_same, requests
+from aurac.harness.engine.work import Work
+from engine_cases import assert_same, generation, requests
 from tolerance import same_log_likelihoods
 
 Pair = tuple[AuracLM, HFLM]
@@ -94,4 +96,28 @@ def test_the_report_is_plain_values(lms: Pair) -> None:
     report = lms[0].work.to_dict()
     assert report["fallback"] is None
     assert report["tokens_over_limit"] == 1.0
-    assert set(report["seconds"]) == {"plan", "document"}
+    assert set(report["seconds"]) == {"trial", "plan", "document"}
+
+
+def test_the_arithmetic_of_every_call_is_timed_within_its_phase(lms: Pair) -> None:
+    ours, _ = lms
+    ours.loglikelihood(requests(("q" * 60, "x"), ("w" * 60, "y z")), disable_tqdm=True)
+    ours.generate_until([generation("qwx", max_gen_toks=8)], disable_tqdm=True)
+    work = ours.reset_work()
+    assert set(work.compute_seconds) == {"forward", "projection", "softmax"}
+    assert all(seconds > 0 for seconds in work.compute_seconds.values())
+    calling = sum(work.seconds[name] for name in ("document", "context", "generate"))
+    assert sum(work.compute_seconds.values()) < calling
+
+
+def test_the_clock_waits_for_a_gpu_only_where_profiling_was_asked_for(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[torch.device] = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    elsewhere, work = torch.device("meta"), Work()
+    for profiled in (False, True):
+        forward = Forward(model, device=elsewhere, work=work, profiled=profiled)
+        with forward.softmax():
+            pass
+        assert bool(waited) == bool(work.compute_seconds) == profiled

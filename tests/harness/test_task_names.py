@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,14 @@ def test_own_tasks_pass_with_their_folder_only(text: str, tmp_path: Path) -> Non
     check_names(parse_tasks("task_of_nobody"), include_path=tmp_path)
     with pytest.raises(UnknownNameError, match=r"unknown task 'task_of_nobody'.*--include-path"):
         check_names(parse_tasks("task_of_nobody"))
+
+
+def test_who_gives_a_folder_of_tasks_is_not_told_to_give_one(tmp_path: Path) -> None:
+    (tmp_path / "file.yaml").write_text("task: task_of_mine\n")
+    said = rf"unknown task 'task_of_mime'. Did you mean 'task_of_mine'.* No file in {re.escape(str(tmp_path))} "
+    with pytest.raises(UnknownNameError, match=said) as refused:
+        check_names(parse_tasks("task_of_mime"), include_path=tmp_path)
+    assert "give --include-path" not in str(refused.value)
 
 
 def test_nothing_heavy_is_imported_before_a_typo_is_found(tmp_path: Path) -> None:

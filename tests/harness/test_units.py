@@ -37,7 +37,7 @@ class Pool:
 
     def _open(self, suite: Suite) -> Any:
         self.opened += 1
-        return suite, self._lm, self._adapter, facts_of(self._lm, self._adapter, 0.0)
+        return suite, self._lm, self._adapter, facts_of(self._lm, self._adapter, {"model_seconds": 0.0})
 
     def answer(self, given: Sequence[Unit]) -> Iterator[Answered]:
         for i, unit in reversed(list(enumerate(given))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from shutil import copy, copytree
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import aurac
 from adapter_by_peft import TASKS, write_adapter
 from aurac import testbed
-from aurac.errors import AdapterError, OptionError, RefusedError, UnknownNameError
+from aurac.errors import AdapterError, ModelError, OptionError, RefusedError, UnknownNameError
 from aurac.workflows import prepared
 from aurac.workflows.options import ScoreOptions
 from aurac.workflows.sweep import score_folder
@@ -123,6 +124,59 @@ def test_the_config_of_the_base_model_is_read_once(
     monkeypatch.setattr(model, "read_config", lambda *given, **options: calls.append(given) or own(*given, **options))
     assert aurac.score(adapter, tasks="facts", out=tmp_path / "run", **SMALL) is not None
     assert len(calls) == 1
+
+
+def test_the_model_is_read_while_tasks_are_built(
+    adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aurac.harness import in_memory
+
+    load, build, reading, built = in_memory.load_base, prepared.build, Event(), Event()
+
+    def load_late(*given: Any, **options: Any) -> Any:
+        reading.set()
+        assert built.wait(60)
+        return load(*given, **options)
+
+    def build_meanwhile(*given: Any) -> Any:
+        assert reading.wait(60)
+        suite = build(*given)
+        built.set()
+        return suite
+
+    monkeypatch.setattr(in_memory, "load_base", load_late)
+    monkeypatch.setattr(prepared, "build", build_meanwhile)
+    run = aurac.score(adapter, tasks="facts", out=tmp_path / "run", **SMALL)
+    assert run is not None
+    assert not run.failures
+
+
+def test_a_model_that_cannot_be_read_is_named_after_the_tasks_are_built_and_leaves_nothing(
+    adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = Path(copytree(testbed.MODEL, tmp_path / "base"))
+    (base / "model.safetensors").write_bytes(b"broken")
+    build, built = prepared.build, []
+    monkeypatch.setattr(prepared, "build", lambda *given: built.append(given) or build(*given))
+    with pytest.raises(ModelError, match=r"the model in .*base cannot be loaded"):
+        aurac.score(adapter, tasks="facts", base=str(base), out=tmp_path / "run", **SMALL)
+    assert built
+    with pytest.raises(UnknownNameError, match="unknown metric 'acx' of task 'facts'"):  # both are wrong
+        aurac.score(adapter, tasks="facts@0:acx", base=str(base), out=tmp_path / "run", **SMALL)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_mistake_in_the_tasks_does_not_wait_for_the_model(
+    adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aurac.harness import in_memory
+
+    asked, never = Event(), Event()
+    monkeypatch.setattr(in_memory, "load_base", lambda *_, **__: asked.set() or never.wait(60))
+    with pytest.raises(UnknownNameError, match=r"unknown metric 'acx' of task 'facts'. Did you mean 'acc'"):
+        aurac.score(adapter, tasks="facts@0:acx", out=tmp_path / "run", **SMALL)
+    assert asked.is_set()
+    never.set()
 
 
 @pytest.mark.parametrize("option", [{"precision": 1.0}, {"audit": 0.2}])

@@ -7,6 +7,7 @@ scaling) stays in the model, and the vocabulary is multiplied with the asked row
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -36,10 +37,20 @@ class Forward:
         device: Where token ids go.
         work: Where tokens, rows and calls are counted.
         autocast: Type for mixed precision, or None.
+        profiled: Whether to count what the model's arithmetic takes; on a GPU the clock then waits for it.
     """
 
-    def __init__(self, model: Any, *, device: torch.device, work: Work, autocast: torch.dtype | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        device: torch.device,
+        work: Work,
+        autocast: torch.dtype | None = None,
+        profiled: bool = False,
+    ) -> None:
         self.model, self.device, self.work, self.autocast = model, device, work, autocast
+        self.profiled = profiled
         self.cache_keyword = cache_keyword(model)
         self.additive_masks = model.config._attn_implementation == "eager"
 
@@ -81,20 +92,42 @@ class Forward:
         self.work.tokens_forwarded += tokens.size
         self.work.padding_tokens += tokens.size - real
 
+        projecting = 0.0
+
         def take_rows(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+            nonlocal projecting
+            projecting = self._now()
             hidden = inputs[0].flatten(0, -2)[wanted.to(inputs[0].device)]  # (n, width)
             self.work.rows_projected += len(hidden)
             return (hidden[None], *inputs[1:])
 
         ids = torch.from_numpy(tokens.astype(np.int64)).to(self.device)
         enabled = self.autocast is not None
+        started = self._now()
         with (
             self.model.get_output_embeddings().register_forward_pre_hook(take_rows),
             torch.autocast(self.device.type, dtype=self.autocast, enabled=enabled),
         ):
             output = self.model(ids, use_cache=cache is not None, **arguments)
+        if self.profiled:
+            self.work.computed("forward", projecting - started)
+            self.work.computed("projection", self._now() - projecting)
         logits: torch.Tensor = output.logits[0]
         return logits
+
+    @contextmanager
+    def softmax(self) -> Iterator[None]:
+        """Count the time inside as that of a softmax, or of a choice among logits."""
+        started = self._now()
+        yield
+        if self.profiled:
+            self.work.computed("softmax", self._now() - started)
+
+    def _now(self) -> float:
+        """Return the time in seconds; where it is counted, after all that a GPU was asked for."""
+        if self.profiled and self.device.type != "cpu":
+            torch.accelerator.synchronize(self.device)
+        return time.perf_counter()
 
     def _mask(self, visible: torch.Tensor) -> torch.Tensor:
         """What the attention takes: booleans for SDPA, additive values for eager attention."""
@@ -106,7 +139,8 @@ class Forward:
 
 def make_forward(lm: Any, work: Work) -> Forward:
     """Return the caller of the LM's model that counts into `work`."""
-    return Forward(lm.model, device=lm.device, work=work, autocast=lm.mixed_precision_dtype)
+    profiled = lm.profiled or lm.device.type == "cpu"  # where it costs nothing
+    return Forward(lm.model, device=lm.device, work=work, autocast=lm.mixed_precision_dtype, profiled=profiled)
 
 
 @contextmanager

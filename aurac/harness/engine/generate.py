@@ -186,7 +186,9 @@ class _Stream:
     def append(self, first: int, logits: torch.Tensor) -> None:
         """Append the most probable token to each row from `first` on, and take out those that are finished."""
         rows = [row for _, row in self.active[first:]]
-        for row, token in zip(rows, logits.float().argmax(dim=-1).tolist(), strict=True):
+        with self.generator.forward.softmax():
+            chosen = logits.float().argmax(dim=-1).tolist()
+        for row, token in zip(rows, chosen, strict=True):
             row.append(token)
         ended = self.generator.stop.finished(rows)
         for index in reversed([first + i for i, end in enumerate(ended) if end]):

@@ -64,6 +64,7 @@ class AuracLM(HFLM):  # type: ignore[misc]
         with tied_as_it_is(args[0] if args else kwargs.get("pretrained")):
             super().__init__(*args, **({"softmax_dtype": "float32", "logits_cache": False} | kwargs))
         self.bars = bars
+        self.profiled = False  # by the sweep, on a GPU
         self.work = Work()
         self._plans: dict[Any, Any] = {}
         self._capability: Capability | None = None
@@ -88,7 +89,8 @@ class AuracLM(HFLM):  # type: ignore[misc]
     def capability(self) -> Capability:
         """How this model is driven; tried out on first use, and said once if it is not the fast way."""
         if self._capability is None:
-            found = inspect_model(self)
+            with self.work.phase("trial"):
+                found = inspect_model(self)
             if found.provisional:
                 return found
             self._capability = found

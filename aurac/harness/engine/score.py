@@ -197,7 +197,9 @@ class _Scorer:
             targets.append(piece.document.answer_targets[chosen])
             slots.append(piece.document.answer_slots[chosen])
             before += last - first
-        return np.concatenate(slots), *read_targets(logits, np.concatenate(rows), np.concatenate(targets))
+        with self.forward.softmax():
+            found = read_targets(logits, np.concatenate(rows), np.concatenate(targets))
+        return np.concatenate(slots), *found
 
 
 @dataclass(frozen=True)

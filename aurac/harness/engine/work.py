@@ -35,6 +35,9 @@ class Work:
         token_budget: Token positions a batch may hold; the smallest one in use.
         seconds: Wall-clock seconds by phase: plan, trial, header, document (whole), context and continuation (of
             documents in two calls), generate, fallback.
+        compute_seconds: Of these, what the model's arithmetic took: `forward` (its layers), `projection` (the output
+            embedding and what follows it), `softmax` (reading log-probabilities, choosing tokens). Of a GPU, which
+            works on while Python goes on, only where profiling was asked for.
         fallback: Why the fast path was not taken for some requests; None if it was for all.
         fallback_requests: Requests that it was not taken for.
         fallback_rows: Requests that HFLM's own code answered at a time; its padding can change texts.
@@ -56,6 +59,7 @@ class Work:
     backed_off: int = 0
     token_budget: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    compute_seconds: dict[str, float] = field(default_factory=dict)
     fallback: str | None = None
     fallback_requests: int = 0
     fallback_rows: int | None = None
@@ -82,12 +86,17 @@ class Work:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Add the wall-clock time spent inside to `seconds[name]`."""
-        start = time.perf_counter()
+        """Add the wall-clock time spent inside to `seconds[name]`, without that of phases inside."""
+        start, before = time.perf_counter(), sum(self.seconds.values())
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            inside = sum(self.seconds.values()) - before
+            _add(self.seconds, name, time.perf_counter() - start - inside)
+
+    def computed(self, name: str, seconds: float) -> None:
+        """Add to `compute_seconds[name]`."""
+        _add(self.compute_seconds, name, seconds)
 
     def add(self, other: Work) -> None:
         """Add another report to this one, for instance that of another process.
@@ -100,9 +109,9 @@ class Work:
         """
         for entry in fields(self):
             mine, theirs = getattr(self, entry.name), getattr(other, entry.name)
-            if entry.name == "seconds":
+            if isinstance(mine, dict):
                 for name, seconds in theirs.items():
-                    self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+                    _add(mine, name, seconds)
             elif entry.name == "fallback":
                 self.fallback = mine or theirs
             elif entry.name in ("token_budget", "fallback_rows"):
@@ -113,3 +122,7 @@ class Work:
     def to_dict(self) -> dict[str, Any]:
         """Return the counters and the two ratios as plain values, as they go into a record."""
         return asdict(self) | {"padding_share": self.padding_share, "tokens_over_limit": self.tokens_over_limit}
+
+
+def _add(seconds: dict[str, float], name: str, more: float) -> None:
+    seconds[name] = seconds.get(name, 0.0) + more
