@@ -42,8 +42,9 @@ TASKS: dict[str, tuple[tuple[str, ...], int, bool]] = {
     "gsm8k": (("gsm8k",), 8, False),
     "gsm8k-fixed-shots": (("gsm8k",), 8, True),
 }
-SHAPES: dict[str, dict[str, int | bool]] = {
+SHAPES: dict[str, dict[str, int | bool | str]] = {
     "small": {
+        "model_type": "llama",
         "vocab_size": 32000,
         "hidden_size": 512,
         "intermediate_size": 1536,
@@ -54,6 +55,7 @@ SHAPES: dict[str, dict[str, int | bool]] = {
         "tie_word_embeddings": False,
     },
     "llama-3.2-1b": {
+        "model_type": "llama",
         "vocab_size": 128256,
         "hidden_size": 2048,
         "intermediate_size": 8192,
@@ -66,6 +68,12 @@ SHAPES: dict[str, dict[str, int | bool]] = {
     },
 }
 SHAPES["small-128k"] = SHAPES["small"] | {"vocab_size": 128256}
+# Every layer of Mistral has a window, every other one of Gemma 2, and five of six of Gemma 3.
+WINDOWED = {"mistral": "mistral", "gemma-2": "gemma2", "gemma-3": "gemma3_text"}
+SHAPES |= {
+    name: SHAPES["small"] | {"model_type": kind, "head_dim": 64, "sliding_window": 4096}
+    for name, kind in WINDOWED.items()
+}
 
 
 def train_tokenizer(shared: Path, folder: Path) -> Any:
@@ -99,18 +107,24 @@ def training_text(shared: Path, folder: Path) -> Iterator[str]:
             yield json.dumps(row, ensure_ascii=False)
 
 
-def build_adapter(shape: str, *, max_rank: int, device: str, dtype: str, folder: Path | None = None) -> NestedAdapter:
-    """The model of a folder, or a Llama with random weights, and a LoRA on all linear layers whose B is not zero."""
+def build_adapter(
+    shape: str, *, max_rank: int, device: str, dtype: str, folder: Path | None = None, **others: Any
+) -> NestedAdapter:
+    """The model of a folder, or one with random weights, and a LoRA on all linear layers whose B is not zero.
+
+    `others` replace settings of the shape.
+    """
     import torch
     from peft import get_peft_model
-    from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     from aurac_adapters import Lora, attach
 
     torch.manual_seed(0)
     method = Lora(max_rank=max_rank)
     if folder is None:
-        base = LlamaForCausalLM(LlamaConfig(**SHAPES[shape], bos_token_id=0, eos_token_id=1))
+        config = AutoConfig.for_model(**SHAPES[shape] | others, bos_token_id=0, eos_token_id=1, pad_token_id=None)
+        base = AutoModelForCausalLM.from_config(config)
     else:
         base = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
     model = get_peft_model(base.to(getattr(torch, dtype)), method.lora_config())
