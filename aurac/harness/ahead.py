@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
@@ -12,7 +11,10 @@ T = TypeVar("T")
 
 
 class Ahead(Generic[T]):
-    """A call in a thread of its own, broken off where the block ends without it.
+    """A call in a thread of its own, which the block waits for at its end, however it ends.
+
+    A thread inside torch can neither be left behind (the interpreter would end under it) nor broken off (locks that it
+    holds would never be released).
 
     Args:
         call: What to do; only reading, since random numbers and what is printed belong to the main thread.
@@ -26,7 +28,6 @@ class Ahead(Generic[T]):
     def __init__(self, call: Callable[[], T]) -> None:
         """Begin."""
         self._outcome: Future[T] = Future()
-        # No daemon: the interpreter would end under a thread inside torch, which aborts the process.
         self._thread = Thread(target=self._run, args=(call,))
         self._thread.start()
 
@@ -45,6 +46,5 @@ class Ahead(Generic[T]):
         return self
 
     def __exit__(self, *_: Any) -> None:
-        """Break off the call, if it is not done: an error elsewhere does not wait for it, nor does a program's end."""
-        if not self._outcome.done() and self._thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(SystemExit))
+        """Wait for the call."""
+        self._thread.join()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def begun(base: Base, options: ScoreOptions, out: Path) -> Iterator[Base]:
     """Begin to read the model, where it will be needed: with a record that there is, perhaps nothing is lacking.
 
-    An error is raised where the model is opened, after those of the tasks; whatever ends the block ends the reading.
+    An error is raised where the model is opened, after those of the tasks; the block ends when the reading has ended.
     """
     from aurac.harness import ENGINES
     from aurac.harness.ahead import Ahead

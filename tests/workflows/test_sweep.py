@@ -166,19 +166,6 @@ def test_a_model_that_cannot_be_read_is_named_after_the_tasks_are_built_and_leav
     assert not (tmp_path / "run").exists()
 
 
-def test_a_mistake_in_the_tasks_does_not_wait_for_the_model(
-    adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from aurac.harness import in_memory
-
-    asked, never = Event(), Event()
-    monkeypatch.setattr(in_memory, "load_base", lambda *_, **__: asked.set() or never.wait(60))
-    with pytest.raises(UnknownNameError, match=r"unknown metric 'acx' of task 'facts'. Did you mean 'acc'"):
-        aurac.score(adapter, tasks="facts@0:acx", out=tmp_path / "run", **SMALL)
-    assert asked.is_set()
-    never.set()
-
-
 @pytest.mark.parametrize("option", [{"precision": 1.0}, {"audit": 0.2}])
 def test_several_processes_cannot_ask_a_part(option: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
