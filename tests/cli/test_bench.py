@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from aurac import testbed
@@ -425,7 +426,8 @@ def test_two_processes_make_what_one_makes(call: Call, finished: Path, tmp_path:
     assert done.status == 0
     for folder in (finished / "out/records").iterdir():
         ours = tmp_path / "out/records" / folder.name
-        assert (ours / "documents.parquet").read_bytes() == (folder / "documents.parquet").read_bytes()
+        tables = [pq.read_table(each / "documents.parquet").replace_schema_metadata() for each in (ours, folder)]
+        assert tables[0].equals(tables[1])  # what stands beside them names the folder of the adapter
 
 
 def test_a_number_of_jobs_below_one_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

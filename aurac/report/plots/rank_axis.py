@@ -13,6 +13,7 @@ from aurac.analysis.cost_axes import axis_of
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.quadrature import Axis, axis_named
 from aurac.quadrature.axes import positions, same
+from aurac.report.numbers import count_text
 from aurac.report.plots.axes import points_of
 from aurac.results import Run
 
@@ -113,9 +114,9 @@ def _with_room(axis: Axis, ranks: Sequence[int]) -> list[int]:
 
 
 def _tick_ranks(ax: Axes, shown: Sequence[int], *, engineering: bool) -> None:
-    from matplotlib.ticker import EngFormatter, FixedFormatter, FixedLocator, NullLocator
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-    written = EngFormatter(places=0, sep="") if engineering else str
+    written = count_text if engineering else str
     ax.xaxis.set_major_locator(FixedLocator(shown))
     ax.xaxis.set_major_formatter(FixedFormatter([written(rank) for rank in shown]))
     ax.xaxis.set_minor_locator(NullLocator())
