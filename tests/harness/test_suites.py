@@ -74,7 +74,7 @@ def test_what_the_task_decides_is_filled_in(task_folder: Path) -> None:
 
 
 def test_an_unknown_task_comes_with_near_names(task_folder: Path) -> None:
-    message = r"unknown task 'colour'\. Did you mean 'colours'.*For your own tasks give --include-path\."
+    message = r"unknown task 'colour'\. Did you mean 'colours'.*No file in .* \(--include-path\) has a task"
     with pytest.raises(UnknownNameError, match=message):
         build(task_folder, "colour")
     with pytest.raises(UnknownNameError, match=r"unknown task 'helaswag'\. Did you mean 'hellaswag'"):

@@ -92,6 +92,7 @@ def contents(out: Path) -> tuple[bytes, dict[str, Any]]:
     run = json.loads((out / "run.json").read_text())
     for cell in run["cells"]:
         cell.pop("seconds")
-        cell["work"].pop("seconds")
+        for name in ("seconds", "compute_seconds", "rank_seconds"):
+            cell["work"].pop(name)
     kept = {key: value for key, value in run.items() if key not in ("created", "updated", "timings")}
     return (out / "documents.parquet").read_bytes(), kept
