@@ -173,9 +173,11 @@ def test_a_scoring_by_workers_of_two_nodes_makes_the_record_of_one_process(
     monkeypatch.setattr(units, "MOST_DOCUMENTS", most)
     command = ["score", str(adapter), *SCORE]
     assert main([*command, "--out", str(tmp_path / "alone")]) == 0
+    killed = threading.Event()
     if what != "nothing":
-        kill_when_half(tmp_path / "ray", lambda: kill_one(what, cluster))
+        kill_when_half(tmp_path / "ray", lambda: (kill_one(what, cluster), killed.set()))
     assert main([*command, "--out", str(tmp_path / "ray"), "--executor", "ray", "--address", cluster.address]) == 0
+    assert killed.is_set() == (what != "nothing")
     rows = [pandas.read_parquet(tmp_path / name / "documents.parquet") for name in ("alone", "ray")]
     # A log-likelihood moves in its last digits with the documents that are forwarded beside it: 1e-6 nats near 0.
     rounding = {"check_exact": True} if most == 1000 else {"rtol": 1e-5, "atol": 1e-6}
@@ -187,7 +189,7 @@ def test_a_scoring_by_workers_of_two_nodes_makes_the_record_of_one_process(
         assert other["metrics"] == pytest.approx(one["metrics"], rel=1e-5)
 
 
-def kill_when_half(out: Path, kill: Callable[[], None]) -> None:
+def kill_when_half(out: Path, kill: Callable[[], object]) -> None:
     """Kill as soon as the first cell of a record is there."""
 
     def wait() -> None:
@@ -200,12 +202,18 @@ def kill_when_half(out: Path, kill: Callable[[], None]) -> None:
 
 
 def kill_one(what: str, cluster: Any) -> None:
-    from ray.util.state import list_actors
-
     if what == "a whole node":
         cluster.remove_node(cluster.second, allow_graceful=False)
     else:
-        os.kill(list_actors(filters=[("state", "=", "ALIVE")])[0].pid, signal.SIGKILL)
+        os.kill(worker_of(cluster.second), signal.SIGKILL)
+
+
+def worker_of(node: Any) -> int:
+    """The process of the node's worker that has the model."""
+    raylet = node.all_processes["raylet"][0].process.pid
+    children = Path(f"/proc/{raylet}/task/{raylet}/children").read_text().split()
+    (found,) = (pid for pid in children if b"_Worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    return int(found)
 
 
 @pytest.mark.filterwarnings("ignore")  # submitit's own

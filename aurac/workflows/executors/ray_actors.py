@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from aurac.errors import ExecutorError
 from aurac.workflows.executors import TRIES, Resources
 from aurac.workflows.executors.ray_core import connected, cpus_of, gpus_of
+
+PAUSE = 15.0
+"""Seconds before what was lost is begun again, and twice that before the last time: Ray takes a while to see that a
+machine is gone, and until then whatever is sent there fails at once."""
 
 
 def on_ray(resources: Resources, make: Callable[[], Callable[[Any], Any]], items: Iterable[Any]) -> Iterator[Any]:
@@ -29,23 +34,30 @@ def on_ray(resources: Resources, make: Callable[[], Callable[[Any], Any]], items
         from ray.util import ActorPool
 
         gpus, cpus = gpus_of(ray, resources.gpus), cpus_of(ray, resources.cpus)
-        listed = list(items)
-        workers = min(len(listed), resources.jobs or _room(ray, gpus, cpus))
-        options = {"num_gpus": gpus, "num_cpus": cpus, "max_restarts": -1, "max_task_retries": TRIES - 1}
-        actor = ray.remote(**options)(_Worker)
-        pool = ActorPool([actor.remote(os.getcwd(), make) for _ in range(workers)])
-        for item in listed:
-            pool.submit(lambda worker, value: worker.do.remote(value), item)
-        lost = ""
-        while pool.has_next():
-            while pool.has_free():  # room for another that was lost and is to be made again
+        actor = ray.remote(num_gpus=gpus, num_cpus=cpus, max_restarts=-1)(_Worker)
+        left, lost = dict(enumerate(items)), ""
+        for attempt in range(TRIES):
+            if not left:
+                return
+            time.sleep(attempt * PAUSE)
+            workers = min(len(left), resources.jobs or _room(ray, gpus, cpus))
+            pool = ActorPool([actor.remote(os.getcwd(), make) for _ in range(workers)])
+            for number, item in left.items():
+                pool.submit(lambda worker, value: worker.do.remote(*value), (number, item))
+            while pool.has_next():
+                while pool.has_free():  # room for another that was lost and is to be made again
+                    ray.kill(pool.pop_idle())
+                try:
+                    number, done = pool.get_next_unordered()
+                except RayError as exc:  # the others go on
+                    lost = " ".join(str(exc).split())[:300]
+                else:
+                    del left[number]
+                    yield done
+            while pool.has_free():
                 ray.kill(pool.pop_idle())
-            try:
-                yield pool.get_next_unordered()
-            except RayError as exc:  # the others go on
-                lost = " ".join(str(exc).split())[:300]
-        if lost:
-            raise ExecutorError(f"a worker died {TRIES} times over the same work (out of memory?): {lost}")
+        if left:
+            raise ExecutorError(f"workers were lost {TRIES} times over the same work (out of memory?): {lost}")
 
 
 class _Worker:
@@ -53,8 +65,8 @@ class _Worker:
         os.chdir(folder)  # paths count from where the command was given
         self._do = make()
 
-    def do(self, item: Any) -> Any:
-        return self._do(item)
+    def do(self, number: int, item: Any) -> tuple[int, Any]:
+        return number, self._do(item)
 
 
 def _room(ray: Any, gpus: float, cpus: int) -> int:
