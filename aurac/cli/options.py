@@ -97,10 +97,7 @@ def inference_rule(text: str) -> str:
 
 def positive_number(text: str) -> float:
     """Read a positive number."""
-    value = _number(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return value
+    return _positive(text, "is not a positive number")
 
 
 def rank_list(text: str) -> tuple[int, ...]:
@@ -160,10 +157,7 @@ def fraction(text: str) -> float:
 
 def points(text: str) -> float:
     """Read a positive number of points."""
-    value = _number(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of points above 0, such as 1 or 0.5")
-    return value
+    return _positive(text, "is no number of points above 0, such as 1 or 0.5")
 
 
 def margin(text: str) -> float:
@@ -198,6 +192,13 @@ def task_names(text: str) -> list[str]:
     if not all(names):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of tasks such as arc,hellaswag")
     return names
+
+
+def _positive(text: str, otherwise: str) -> float:
+    value = _number(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} {otherwise}")
+    return value
 
 
 def _number(text: str) -> float:

@@ -49,11 +49,11 @@ def curve_of(item: Run | RankAccuracyCurve, task: str | None) -> RankAccuracyCur
     return item.curve(item.tasks[0] if task is None else task).named(item.name)
 
 
-def new_axes(ax: Axes | None, *, height: float = 2.4) -> Axes:
-    """Return the axes given, or new ones of a paper's column width; called inside `style.RC`."""
+def new_axes(ax: Axes | None, *, height: float = 2.4, width: float = style.COLUMN_INCHES) -> Axes:
+    """Return the axes given, or new ones, by default of a paper's column width; called inside `style.RC`."""
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=(style.COLUMN_INCHES, height), layout="constrained")[1] if ax is None else ax
+    return plt.subplots(figsize=(width, height), layout="constrained")[1] if ax is None else ax
 
 
 def value_label(curves: Sequence[RankAccuracyCurve]) -> str:

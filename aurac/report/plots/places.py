@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ROW, _BAR = 0.55, 0.32
+_AXIS_INCHES, _LETTER_INCHES = 1.6, 0.055
+"""Width of the axis at least, and of a letter of the names beside it; short names leave a column of a paper."""
 _WIDTH = 60
 """Characters of the small print in a line."""
 
@@ -35,7 +37,7 @@ def plot_critical_difference(
     Args:
         runs: A comparison, or the runs to compare; at least two.
         task: Which task; by default the mean over tasks, or the only one.
-        ax: Axes to draw into; by default new ones, one paper column wide and as high as the names need.
+        ax: Axes to draw into; by default new ones, a paper column wide, more for long names, and as high as they need.
         **options: As for `aurac.compare`, when `runs` are runs.
 
     Raises:
@@ -58,13 +60,16 @@ def plot_critical_difference(
     first_row = -_BAR * (len(tiers.cliques) + 1)
     with plt.rc_context(style.RC):
         rows = max(len(left), len(right))
-        ax = new_axes(ax, height=0.6 + 0.2 * (rows + len(tiers.cliques)))
+        beside = sum(max(map(len, names), default=0) for names in (left, right)) * _LETTER_INCHES
+        width = max(style.COLUMN_INCHES, beside + _AXIS_INCHES)
+        ax = new_axes(ax, height=0.6 + 0.2 * (rows + len(tiers.cliques)), width=width)
         low, high = _limits(list(values.values()))
         for names, edge, side in ((left, low, "right"), (right, high, "left")):
             for row, name in enumerate(names):
                 _name(ax, style.label(name), values[name], edge, first_row - _ROW * (row + 0.5), side)
         for number, clique in enumerate(tiers.cliques):
-            _bar(ax, [values[name] for name in clique], -_BAR * (number + 1), dots=_leaves_out(clique, tiers.order))
+            tied, dots = [values[name] for name in clique], _leaves_out(clique, tiers.order)
+            _bar(ax, tied, -_BAR * (number + 1), pad=0.008 * (high - low), dots=dots)
         ax.plot(list(values.values()), [0] * len(values), "o", color="black", clip_on=False, zorder=5)
         if not comparison.pairs[task].higher_is_better:
             low, high = high, low
@@ -87,9 +92,8 @@ def _leaves_out(clique: Sequence[str], order: Sequence[str]) -> bool:
     return order.index(clique[-1]) - order.index(clique[0]) >= len(clique)
 
 
-def _bar(ax: Axes, values: Sequence[float], height: float, *, dots: bool) -> None:
+def _bar(ax: Axes, values: Sequence[float], height: float, *, pad: float, dots: bool) -> None:
     """Join the best and the worst value of a group; with dots on all of its values."""
-    pad = 0.003 * (ax.get_xlim()[1] - ax.get_xlim()[0])
     ends = [min(values) - pad, max(values) + pad]
     ax.plot(ends, [height] * 2, color="black", linewidth=1 if dots else 2.5, solid_capstyle="butt", label="_tied")
     if dots:
