@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from lm_eval.api.model import LM
 
+from aurac.harness.engine.work import Work
 from aurac.harness.part_order import Headline, Wanted, headlines
 from aurac.harness.part_steps import Step, next_step
 from aurac.harness.per_document import corpus_value
@@ -156,15 +157,33 @@ def merge(old: StoredCell | None, new: Cell, leaf: Leaf) -> Cell:
     metrics = {f"{metric},{name}": value for (metric, name), value in values.items() if value is not None}
     before: Mapping[str, Any] = {} if old is None else old.entry
     seconds = (before.get("seconds") or 0.0) + (new.seconds or 0.0)
-    return replace(new, seconds=seconds, metrics=metrics, columns=columns, work=_added(before.get("work"), new.work))
+    return replace(new, seconds=seconds, metrics=metrics, columns=columns, work=added(before.get("work"), new.work))
 
 
-def _added(a: Any, b: Any) -> Any:
-    """Add what two calls counted; of what is no number, the later one stays."""
+def added(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return what two calls did together: counts are summed, and the engine's ratios and limits follow its own rules.
+
+    Args:
+        a: Work report of a cell, as the record has it; None where nothing was reported.
+        b: That of a later call. Of what is no number, its value stays.
+    """
+    if not a or not b:
+        return a or b
+    of_engine: dict[str, Any] = {}
+    if "padding_share" in a and "padding_share" in b:
+        names = [entry.name for entry in fields(Work)]
+        both, more = (Work(**{name: said[name] for name in names if name in said}) for said in (a, b))
+        both.add(more)
+        of_engine = both.to_dict()
+    rest = [key for key in {**a, **b} if key not in of_engine]
+    return {key: _sum(a.get(key), b.get(key)) for key in rest} | of_engine
+
+
+def _sum(a: Any, b: Any) -> Any:
     if a is None or b is None:
         return a if b is None else b
     if isinstance(a, Mapping) and isinstance(b, Mapping):
-        return {key: _added(a.get(key), b.get(key)) for key in {**a, **b}}
+        return {key: _sum(a.get(key), b.get(key)) for key in {**a, **b}}
     counts = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (a, b))
     return a + b if counts else b
 

@@ -19,8 +19,11 @@ from lm_eval.api.model import LM
 import aurac
 from aurac.analysis.compute import compute
 from aurac.errors import CurveError, RecordError, TaskError
+from aurac.harness.engine.work import Work
 from aurac.harness.exchange.lm_eval_export import write_lm_eval
+from aurac.harness.hosted.work import HostedWork
 from aurac.harness.part_order import Wanted, hash_order
+from aurac.harness.part_sweep import added
 from aurac.harness.protocols import parse_tasks
 from aurac.harness.scoring import run_identity, score_adapter
 from aurac.harness.suite import Document, Suite, build_suite
@@ -167,6 +170,39 @@ def test_each_document_is_asked_once(suite: Suite, tmp_path: Path) -> None:
     lm = Knowing()
     score(suite, tmp_path / "run", Wanted(precision=4), lm)
     assert len(lm.asked) == 2 * len(lm.documents)  # two choices
+
+
+class Counting(Knowing):
+    """Reports work of which a ratio and a limit are part; half of the tokens of the second call are padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reported: list[Work] = []
+
+    def reset_work(self) -> Work:
+        padding = 10 * len(self.reported)
+        work = Work(tokens_forwarded=20, padding_tokens=padding, distinct_prefix_tokens=10, seconds={"plan": 1.0})
+        work.token_budget = 64 // (1 + len(self.reported))
+        self.reported.append(work)
+        return work
+
+
+def test_of_a_cell_that_grew_counts_are_added_and_ratios_follow_from_them(suite: Suite, tmp_path: Path) -> None:
+    run = score(suite, tmp_path / "run", Wanted(precision=4), Counting(), ranks=(1,))
+    assert [cell["status"] for cell in run.record["cells"]] == ["part"]
+    work = run.record["cells"][0]["work"]
+    assert (work["tokens_forwarded"], work["padding_tokens"], work["seconds"]) == (40, 10, {"plan": 2.0})
+    assert (work["padding_share"], work["tokens_over_limit"]) == (0.25, 2.0)
+    assert work["token_budget"] == 32  # the smaller one, as the report of one call has it
+    assert work["rank_seconds"] > 0
+
+
+def test_of_another_programs_report_all_numbers_are_counts() -> None:
+    mine = HostedWork(prompts=2, tokens_computed=7, seconds=0.5).to_dict() | {"model": "a"}
+    said = added(mine, HostedWork(prompts=1, seconds=0.25).to_dict() | {"model": "b"})
+    assert (said["prompts"], said["tokens_computed"], said["tokens_cached"], said["seconds"]) == (3, 7, None, 0.75)
+    assert said["model"] == "b"
+    assert (added(None, mine), added(mine, None)) == (mine, mine)
 
 
 def test_a_cell_says_that_it_holds_a_part(part: Run) -> None:
