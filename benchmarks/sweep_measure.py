@@ -47,11 +47,16 @@ def counting(model: Any) -> Iterator[Counted]:
 
 @dataclass
 class Measured:
-    """One task: seconds by repeat and rank, and how far the answers are apart."""
+    """One task: seconds by repeat and rank, and how far the answers are apart.
+
+    The engine tries out a model and plans the requests in its first call: these `opening_seconds` are part of the first
+    sweep, and of the time of no rank.
+    """
 
     task: str
     documents: int
     requests: int = 0
+    opening_seconds: float = 0.0
     engine_seconds: list[float] = field(default_factory=list)
     hflm_seconds: dict[int, list[float]] = field(default_factory=dict)
     sweep_seconds: list[float] = field(default_factory=list)
@@ -123,8 +128,14 @@ def measure(task: str, lms: tuple[Any, Any], args: Namespace, ranks: Ranks) -> M
         sweep, loop = building, dict.fromkeys(different(args.hflm_batch_sizes, len(pairs)), 0.0)
         for rank in args.ranks:
             _, setting = timed(partial(ranks.for_engine, rank), args.device)
+            if not result.engine_seconds:
+                _, first = timed(partial(ask, engine, pairs), args.device)
+                engine.reset_work()
             ours, answering = timed(partial(ask, engine, pairs), args.device)
             sweep += setting + answering
+            if not result.engine_seconds:
+                result.opening_seconds = max(0.0, first - answering)
+                sweep += result.opening_seconds
             result.engine_seconds.append(answering)
             result.work = result.work or engine.work.to_dict()  # the counts are the same at every rank
             engine.reset_work()
