@@ -10,6 +10,7 @@ import pytest
 
 from adapter_by_peft import TASKS, write_adapter
 from aurac.cli import main
+from small_recipes import SMALL
 
 
 @dataclass(frozen=True)
@@ -56,3 +57,10 @@ def scored(adapters: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     for name, folder in adapters.items():
         assert main(["score", str(folder), "--tasks", "facts,tilt", *TASKS, "--out", str(root / name)]) == 0
     return {name: root / name for name in adapters}
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(SMALL)
+    return path

@@ -1,13 +1,11 @@
-"""`aurac bench`: recipes, the plan, whole runs of two steps, resuming, and what fails."""
+"""`aurac bench`: the plan, whole runs of two steps, resuming, and what fails."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import re
 import shutil
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,141 +15,17 @@ import pytest
 
 from aurac import testbed
 from aurac.curve.curve import RankAccuracyCurve
-from aurac.errors import RecipeError, UnknownNameError
+from aurac.errors import RecipeError
 from aurac.report.comparison import compare
 from aurac.results import Run, load
 from aurac.workflows.bench import plan
 from aurac.workflows.bench.choice import choose, macro
-from aurac.workflows.bench.counting import plan_lines
 from aurac.workflows.bench.jobs import jobs_of
-from aurac.workflows.bench.method_specs import Setting
 from aurac.workflows.bench.outcome import Outcome
 from aurac.workflows.bench.recipe import read_recipe
+from small_recipes import SMALL, SMALLER, changed
 
 Call = Callable[..., Any]
-RECIPES = Path(__file__).parents[2] / "benchmarks/recipes"
-
-SMALL = f"""
-models = ["{testbed.MODEL}"]
-ranks = [2]
-seeds = [1, 2]
-
-[training]
-max_steps = 2
-batch_size = 4
-gradient_accumulation = 1
-
-[scoring]
-include_path = "{testbed.TASKS}"
-limit = 4
-batch_size = 16
-
-[suites]
-small = "tilt,cipher"
-
-[data.mixture]
-source = "{testbed.TRAIN}"
-
-[methods.lora]
-scaling = "one"
-learning_rate = [1e-4, 5e-2]
-
-[methods.svd-lora]
-
-[methods.matryoshka]
-learning_rate = 1e-2
-inference = ["prefix", "trained"]
-
-[methods.grid-lora]
-learning_rate = 5e-2
-"""
-SMALLER = """
-[methods.svd-energy]
-method = "svd-lora"
-allocate = "energy"
-
-[methods.squeeze-lora]
-max_steps = 1
-learning_rate = [1e-2, 2e-2]
-
-[methods.gradual]
-method = "squeeze-lora"
-gradual = true
-max_steps = 1
-"""
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    path = tmp_path / "recipe.toml"
-    path.write_text(SMALL)
-    return path
-
-
-def changed(recipe: Path, old: str, new: str) -> Path:
-    text = recipe.read_text()
-    assert old in text
-    recipe.write_text(text.replace(old, new))
-    return recipe
-
-
-# By hand. testbed: 4 settings; lora, dylora, matryoshka one training each, grid-lora six ranks: 4 * 9 = 36 trainings;
-# six curves of 4 settings = 24 scorings. The other four seeds: lora (also for svd-lora) and matryoshka (two rules) may
-# choose two settings each, dylora one, the grid six trainings: (2 + 1 + 2 + 6) * 4 = 44; 6 curves * 4 = 24 scorings.
-# one-gpu: 3 methods * 3 rates = 9; 5 curves * 3 = 15; (2 + 1 + 2) * 1 = 5; 5 * 1 = 5.
-# llama: 69 settings; 3 * 69 + 5 * 6 ranks = 237 at rank 32, 3 * 69 + 5 * 9 = 252 at rank 256; scorings
-# 5 curves * 69 + 5 = 350; further (2 + 1 + 2 + 6) * 2 = 22 and (2 + 1 + 2 + 9) * 2 = 28 trainings; scorings
-# 6 curves * (3 seeds * 2 suites - 1) = 30 for gsm8k, 6 * (3 * 1 - 1) = 12 for platypus.
-_LLAMA = [(237, 350, 22, 30), (252, 350, 28, 30), (237, 350, 22, 12), (252, 350, 28, 12)]
-# -people: 3 methods * 3 rates = 9 trainings; 9 curves * 3 = 27; the other seeds: lora (2 rules and svd-lora) and
-# matryoshka (4 rules) up to 3 settings, dylora 2, so 8 * 2 = 16; 9 curves * 3 seeds * 2 suites = 54, none the choice's.
-# -authors: 12 settings of MatryoshkaLoRA and 4 of LoRA = 16 trainings; 2 rules * 12, and 4 of LoRA and of SVD-LoRA = 32
-# scorings; one seed and no other suite, so nothing further.
-# smaller-adapters: lora, squeeze-lora of five ranks, dylora, matryoshka, five ranks of the grid = 13 trainings; ten
-# curves of one setting; the other seeds 13 * 2 = 26 and 10 * 2 = 20.
-BY_HAND = {
-    "smaller-adapters": [(13, 10, 26, 20)],
-    # 3 methods * 4 rates, and (4 ranks + a plain LoRA) * 2 rates of the grid = 22 trainings; 9 curves *
-    # 4 and the grid's 2 = 38; the other seeds: LoRA up to 3 settings, MatryoshkaLoRA 4, DyLoRA 2, and 5 ranks of the
-    # grid, so 14 * 2 = 28; 10 curves * 3 seeds = 30.
-    "smollm2-135m": [(22, 38, 28, 30)],
-    "smollm2-135m-people": [(9, 27, 16, 54)],
-    "smollm2-135m-authors": [(16, 32, 0, 0)],
-    "testbed": [(36, 24, 44, 24)],
-    "one-gpu": [(9, 15, 5, 5)],
-    # The same methods and rates for each of two models; four other seeds: (2 + 1 + 2) * 4 = 20; 5 curves * 4 = 20.
-    "full-study": [(9, 15, 20, 20)] * 2,
-    "llama-3.2-1b": _LLAMA,
-    "llama-3.1-8b": _LLAMA,
-}
-
-
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
-def test_a_committed_recipe_is_read_and_its_plan_has_the_numbers_worked_out_by_hand(path: Path, tmp_path: Path) -> None:
-    recipe = read_recipe(path)
-    lines = plan_lines(recipe, plan.studies(recipe, tmp_path / "out"))
-    numbers = [tuple(map(int, re.findall(r"(\d+) (?:further )?(?:trainings|scorings)", " ".join(lines[i : i + 3]))))
-               for i in range(0, len(lines), 3)]  # fmt: skip
-    assert numbers == BY_HAND[path.stem]
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_published_recipes_have_the_published_protocol() -> None:
-    for name in ("llama-3.2-1b", "llama-3.1-8b"):
-        recipe = read_recipe(RECIPES / f"{name}.toml")
-        study = plan.studies(recipe, Path("x"))[1]
-        (config,) = plan.grid(recipe, study)[0].adapter.trainings
-        assert (config.batch_size * config.gradient_accumulation, config.epochs) == (32, 3)
-        assert (recipe.seeds, study.rank) == ((42, 666, 2408), 256)
-        assert (config.init, config.adapter_dtype, config.dtype) == ("authors", "base", "bfloat16")
-        assert (config.prompt_style, config.max_length, config.warmup_ratio) == ("authors", 512, 0.0)
-        dylora = next(s for s in plan.grid(recipe, study) if s.curve == "dylora").adapter.trainings[0]
-        assert dylora.method.per_pass
-        matryoshka = next(s for s in plan.grid(recipe, study) if s.curve == "matryoshka-prefix").adapter.trainings[0]
-        assert matryoshka.method.train_ranks == (1, 2, 4, 8, 16, 32, 64, 128, 256)
-        assert len(matryoshka.target_modules) == 7
-        rates = tomllib.loads((RECIPES / f"{name}.toml").read_text())["methods"]["lora"]["learning_rate"]
-        assert (len(rates), min(rates), max(rates)) == (23, 5e-6, 1e-3)
 
 
 def test_a_method_may_have_several_rows_and_any_option_of_training_may_be_an_axis(recipe: Path, tmp_path: Path) -> None:
@@ -223,92 +97,6 @@ def test_ways_to_a_smaller_adapter_are_compared_at_equal_size_with_what_they_cos
     done = call("compare", *(records[name] for name in names), "--axis", "params", "--format", "csv")
     rows = {row["run"]: row for row in csv.DictReader(io.StringIO(done.out))}
     assert {rows[f"{name}-seed-1"]["training_tokens"] for name in names} == {str(tokens[name]) for name in names}
-
-
-MISTAKES = {
-    "no steps": (
-        "[methods.svd-lora]",
-        "[methods.squeeze-lora]\n\n[methods.svd-lora]",
-        r"lacks max_steps, the steps that",
-    ),
-    "no such start": (
-        "[methods.svd-lora]",
-        '[methods.squeeze-lora]\nfrom = "dylora"\nmax_steps = 1\n\n[methods.svd-lora]',
-        r"unknown method that squeeze-lora is made from 'dylora'",
-    ),
-    "gradual": (
-        "[methods.svd-lora]",
-        "[methods.squeeze-lora]\ngradual = 1\nmax_steps = 1\n\n[methods.svd-lora]",
-        r"gradual is 1; it must be true or false",
-    ),
-    "no allocation": ("[methods.svd-lora]", '[methods.svd-lora]\nallocate = "enery"', r"Did you mean 'energy'"),
-    "no text": ("[methods.svd-lora]", '[methods.svd-lora]\ncalibrate = "x.txt"', r"calibrate is 'x.txt'; it must be a"),
-    "no such row": (
-        "[methods.matryoshka]",
-        '[methods.matryoshka]\nmethod = "lor"',
-        r"unknown method 'lor'. Did you mean",
-    ),
-    "two grids": (
-        "[methods.svd-lora]",
-        '[methods.grid-2]\nmethod = "grid-lora"\nlearning_rate = 1e-3\n\n[methods.svd-lora]',
-        r"\[methods.grid-2\] is a grid-lora; there is one of it, called grid-lora",
-    ),
-    "unknown key": (
-        "max_steps = 2",
-        "max_step = 2",
-        r"unknown key 'max_step' in \[training\]. Did you mean 'max_steps'",
-    ),
-    "unknown top key": ("seeds = [1, 2]", "seed = [1, 2]", r"unknown key 'seed' in the recipe. Did you mean 'seeds'"),
-    "unknown method": ("[methods.matryoshka]", "[methods.matroshka]", r"unknown method 'matroshka'. Did you mean"),
-    "unknown method key": ("inference = [", "inferences = [", r"unknown key 'inferences' in \[methods.matryoshka\]"),
-    "unknown rule": ('"trained"]', '"train"]', r"unknown inference rule 'train'. Did you mean 'trained'"),
-    "unknown scaling": ('scaling = "one"', 'scaling = "on"', r"unknown scaling rule 'on'"),
-    "missing key": ("ranks = [2]", "", r"the recipe lacks ranks"),
-    "no numbers": ("ranks = [2]", 'ranks = ["2"]', r"ranks is \['2'\]; it must be a list of whole numbers, each once"),
-    "twice": ("seeds = [1, 2]", "seeds = [1, 1]", r"seeds is \[1, 1\]; it must be a list of whole numbers, each once"),
-    "value twice": ("[1e-4, 5e-2]", "[1e-4, 1e-4]", r"learning_rate is \[0.0001, 0.0001\]; give at least one value"),
-    "too many to choose": (
-        "seeds = [1, 2]",
-        "seeds = [1, 2]\nchoice_seeds = 3",
-        r"choice_seeds is 3; it must be a number of seeds from 1 to 2",
-    ),
-    "no grid": ("\nlearning_rate = 5e-2", "", r"\[methods.grid-lora\] is empty. Give it at least a learning_rate"),
-    "no source": ("[methods.svd-lora]", '[methods.svd-lora]\nfrom = "dylora"', r"unknown method that svd-lora is made"),
-    "no table": ("[data.mixture]\nsource", "[data]\nmixture", r"\[data.mixture\] is .*; it must be a table"),
-    "unknown suite": (
-        "source =",
-        'suites = "smal"\nsource =',
-        r"unknown suite 'smal' in \[data.mixture\]. Did you mean",
-    ),
-    "bad suite": ('"tilt,cipher"', '"tilt,tilt"', r"\[suites\] small: task 'tilt' is asked for twice"),
-    "no suite": ('"tilt,cipher"', "3", r"\[suites\] small is 3; write what --tasks takes"),
-    "bad scoring": ("batch_size = 16", 'batch_size = "many"', r"\[scoring\] cannot be used: argument --batch-size"),
-    "bad training": ("max_steps = 2", "max_steps = 0", r"max_steps is 0; it must be greater than 0"),
-    "no TOML": ("ranks = [2]", "ranks = 2]", r"is no TOML file"),
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_a_recipe_is_one_error_line_before_anything_starts(
-    mistake: str, call: Call, recipe: Path, tmp_path: Path
-) -> None:
-    old, new, message = MISTAKES[mistake]
-    done = call("bench", changed(recipe, old, new), "--out", tmp_path / "out")
-    assert (done.status, done.out) == (1, "")
-    assert re.search(message, done.error)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_recipe_that_is_not_there_is_one_error_line(call: Call, tmp_path: Path) -> None:
-    assert "no such recipe: " in call("bench", tmp_path / "x.toml", "--out", tmp_path / "out").error
-
-
-def test_the_name_of_a_setting_has_all_that_the_recipe_gives() -> None:
-    with pytest.raises(RecipeError, match="no such recipe"):
-        read_recipe(Path("nowhere.toml"))
-    assert (
-        Setting({"scaling": "rank", "gain": 2.0, "learning_rate": 1e-4, "frozen": False}).name == "rank-gain-2-0.0001"
-    )
 
 
 @pytest.fixture(scope="module")
@@ -445,89 +233,3 @@ def test_a_recipe_without_retrained_adapters_has_no_regret() -> None:
     assert "regret" not in without.lower()
     grid = {**row, "curve": "grid-lora", "regret": [0.0]}
     assert "regret" in Outcome([{**row, "regret": [0.1]}, grid], "study").render("terminal")
-
-
-SELECTING = f"""
-models = ["someone/tiny"]
-ranks = [2]
-seeds = [1, 2]
-
-[training]
-max_steps = 2
-batch_size = 4
-gradient_accumulation = 1
-
-[scoring]
-include_path = "{testbed.TASKS}"
-limit = 4
-batch_size = 16
-
-[suites]
-test = "cipher"
-held-out = "tilt"
-
-[data.mixture]
-source = "{testbed.TRAIN}"
-selection = "held-out"
-
-[methods.lora]
-learning_rate = [1e-4, 5e-2]
-"""
-
-
-def test_a_selection_suite_decides_and_the_test_documents_are_used_once(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text(SELECTING)
-    command = ("bench", tmp_path / "recipe.toml", "--out", tmp_path / "out", "--copy", f"someone/tiny={testbed.MODEL}")
-    before = call(*command, "--dry-run")
-    assert "grid with seed 1: 2 trainings (0 done), 2 scorings (0 done)" in before.out
-    assert "at most 1 further trainings, 2 further scorings" in before.out
-    assert "left, at most" not in before.out
-    done = call(*command)
-    assert done.status == 0
-    choice = json.loads((tmp_path / "out/choice.json").read_text())
-    assert choice["suite"] == "held-out"
-    chosen = choice["curves"]["lora"]["chosen"]
-    on_test = {path.parent.parent.name for path in (tmp_path / "out/lora").glob("*/*/aurac-run-test")}
-    assert on_test == {chosen}
-    assert {path.name for path in (tmp_path / "out/records").iterdir()} == {"lora-seed-1", "lora-seed-2"}
-    assert load(tmp_path / "out/records/lora-seed-1").tasks == ("cipher",)
-    assert "chosen with seed 1 on held-out, whose documents are not scored here" in " ".join(done.out.split())
-    for setting, numbers in choice["curves"]["lora"]["candidates"].items():  # score against learning rate
-        assert re.search(rf"lora\s+{setting}\s+{100 * numbers['macro']:.1f}", done.out)
-    # After the first training: one of two is done, the other seed takes one more at most.
-    assert re.search(r"left, at most, one at a time: 2 trainings: about \d+ min; 4 scorings: unknown", done.err)
-    assert re.search(r"1 trainings: about \d+ min; 3 scorings: about \d+ min", done.err)
-    again = call(*command, "--dry-run")
-    assert "left, at most" not in again.out
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ('selection = "held-out"', 'selection = "held"', r"unknown suite 'held' in \[data.mixture\]. Did you mean"),
-        (
-            'selection = "held-out"',
-            'selection = "held-out"\nsuites = ["test", "held-out"]',
-            r"selection held-out is among its suites[;.] [cC]hoose on other documents, or leave it out",
-        ),
-    ],
-)
-def test_a_selection_that_selects_nothing_else_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text(SELECTING.replace(old, new))
-    with pytest.raises((RecipeError, UnknownNameError), match=message):
-        read_recipe(tmp_path / "recipe.toml")
-
-
-@pytest.mark.parametrize(
-    ("copy", "message"),
-    [
-        (f"some/tiny={testbed.MODEL}", r"unknown base model of the recipe 'some/tiny'. Did you mean 'someone/tiny'"),
-        ("someone/tiny=nowhere", r"--copy someone/tiny=nowhere: nowhere is no folder. Give MODEL=DIR"),
-        ("someone/tiny", r"--copy someone/tiny: nothing is no folder"),
-    ],
-)
-def test_a_copy_of_no_model_is_refused(copy: str, message: str, call: Call, tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text(SELECTING)
-    done = call("bench", tmp_path / "recipe.toml", "--out", tmp_path / "out", "--copy", copy, "--dry-run")
-    assert done.status == 1
-    assert re.search(message, done.error)
