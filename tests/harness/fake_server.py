@@ -25,6 +25,9 @@ class FakeServer:
         root: What it says that the base model was loaded from.
         can_echo: Whether it returns the log-probabilities of a prompt; if not, it ignores that, as llama.cpp.
         can_chain: Whether it knows `logprob_token_ids`.
+        is_llamacpp: Whether it answers as llama.cpp: it lists the base model alone and has LoRAs by number, does not
+            know of echo and named tokens, and says what the log-probability of a token was that it was made to write.
+        bias_is_said: Whether these log-probabilities are those after `logit_bias`.
         key: The key that it wants, None for none.
         fault: Called with each request; returns (status, body) to answer instead, raises `ConnectionError` to hang up.
         seen: Path and body of every request.
@@ -43,6 +46,7 @@ class FakeServer:
     def reset(self) -> None:
         self.root = str(self.base)
         self.can_echo = self.can_chain = True
+        self.is_llamacpp = self.bias_is_said = False
         self.key: str | None = None
         self.fault: Fault | None = None
         self.seen: list[tuple[str, dict[str, Any]]] = []
@@ -83,7 +87,19 @@ class FakeServer:
             about = {"root": self.root, "parent": None} if is_base else {"root": name, "parent": str(self.base)}
             return {"id": name, "owned_by": "vllm", "max_model_len": self.window if is_base else None, **about}
 
+        if self.is_llamacpp:
+            only = {"id": "base.gguf", "owned_by": "llamacpp", "meta": {"n_ctx": self.window, "n_ctx_train": 8192}}
+            return 200, {"object": "list", "models": [], "data": [only]}
         return 200, {"object": "list", "data": [entry(name) for name in self.models]}
+
+    def loras(self, _: Any) -> tuple[int, Any]:
+        if not self.is_llamacpp:
+            return 404, {"detail": "Not Found"}
+        return 200, [{"id": i, "path": f"/loras/{name}.gguf", "scale": 1.0} for i, name in enumerate(self.named)]
+
+    @property
+    def named(self) -> list[str]:
+        return [name for name in self.models if name != str(self.base)]
 
     def load_adapter(self, body: dict[str, Any]) -> tuple[int, Any]:
         if body["lora_name"] in self.models:
@@ -96,6 +112,8 @@ class FakeServer:
         return 200, "Success"
 
     def complete(self, body: dict[str, Any]) -> tuple[int, Any]:
+        if self.is_llamacpp:
+            return 200, {"choices": [self.choice_of_llamacpp(i, row, body) for i, row in enumerate(body["prompt"])]}
         if body["model"] not in self.models:
             return 404, {"error": {"message": f"The model `{body['model']}` does not exist."}}
         if not self.can_chain and "logprob_token_ids" in body:
@@ -131,6 +149,22 @@ class FakeServer:
         return said
 
     @torch.inference_mode()
+    def choice_of_llamacpp(self, index: int, row: list[int], body: dict[str, Any]) -> dict[str, Any]:
+        (name,) = [self.named[lora["id"]] for lora in body["lora"] if lora["scale"]] or [str(self.base)]
+        if "logit_bias" not in body:
+            written, _ = self.write(row, {**body, "model": name})
+            # In its context, so with the blank that a tokenizer drops at the beginning of a text.
+            return {"index": index, "text": " " + self.tokenizer.decode(written, skip_special_tokens=True)}
+        ((token, bias),) = body["logit_bias"]
+        logits = self.models[name](input_ids=torch.tensor([row])).logits[0, -1]
+        if self.bias_is_said:
+            logits[token] += bias
+        logs = logits.log_softmax(-1)
+        top = {"id": int(logs.argmax()), "logprob": float(logs.max())}
+        said = {"id": token, "logprob": float(logs[token]), "top_logprobs": [top]}
+        return {"index": index, "text": "", "logprobs": {"content": [said]}}
+
+    @torch.inference_mode()
     def write(self, row: list[int], body: dict[str, Any]) -> tuple[list[int], Any]:
         """Greedy decoding; returns what was written, and log-probabilities of every position from the second on."""
         tokens = list(row)
@@ -146,6 +180,7 @@ class FakeServer:
 PATHS = {
     "/v1/models": "listed",
     "/version": "version",
+    "/lora-adapters": "loras",
     "/v1/completions": "complete",
     "/v1/load_lora_adapter": "load_adapter",
     "/v1/unload_lora_adapter": "unload_adapter",

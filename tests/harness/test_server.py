@@ -96,14 +96,14 @@ def test_every_document_at_every_rank_and_the_base_model_is_hflms(
     assert kinds == {"echo", "chain"} or not (echo and chain)
 
 
-def make_lm(server: FakeServer, name: str, **able: bool) -> ServerLM:
+def make_lm(server: FakeServer, name: str, *, software: str = "vllm", **able: bool) -> ServerLM:
     base = Base(
         str(testbed.MODEL),
         "float32",
         AutoTokenizer.from_pretrained(testbed.MODEL),
         AutoConfig.from_pretrained(testbed.MODEL),
     )
-    lm = ServerLM(Client(server.url), base, Abilities(**{"by_echo": True, "by_chain": True, **able}), software="vllm")
+    lm = ServerLM(Client(server.url), base, Abilities(**{"by_echo": True, "by_chain": True, **able}), software=software)
     lm.model_name = name
     return lm
 
@@ -271,6 +271,38 @@ def test_a_server_that_ignores_echo_writes_texts_only(server: FakeServer, score:
     assert "gives no log-probabilities of prompts" in run.failures[0]["error"]
     assert "ignores echo" in run.failures[0]["error"]
     assert documents(run, "cipher").score.tolist() == documents(expected, "cipher").score.tolist()
+
+
+def test_ranks_of_a_llamacpp_server_are_chosen_by_number_and_scored_by_tokens_that_it_is_forced_to_write(
+    server: FakeServer, score: Score, expected: Run
+) -> None:
+    server.is_llamacpp = True
+    run = score("facts,cipher", verify=True, batch_size=3)
+    assert run.failures == ()
+    mine, theirs = (documents(r, "facts", "cipher") for r in (run, expected))
+    assert mine.index.equals(theirs.index)
+    assert mine.score.tolist() == same_log_likelihoods(theirs.score.tolist())
+
+
+def test_log_probabilities_that_a_bias_has_moved_are_not_used(server: FakeServer, score: Score, expected: Run) -> None:
+    server.is_llamacpp = server.bias_is_said = True
+    run = score("facts,cipher")
+    assert {failure["task"] for failure in run.failures} == {"facts"}
+    assert documents(run, "cipher").score.tolist() == documents(expected, "cipher").score.tolist()
+
+
+def test_a_llamacpp_server_samples_as_transformers_does(server: FakeServer) -> None:
+    server.is_llamacpp = True
+    lm = make_lm(server, "base.gguf", software="llamacpp")
+    lm.client.also = {"base.gguf": {"lora": []}}
+    options = {"do_sample": True, "temperature": 0.7, "top_p": 0.9, "until": [], "max_gen_toks": 2}
+    options["repetition_penalty"] = 1.1
+    lm.generate_until([Instance("generate_until", {}, ("a cat", options), 0)])
+    body = server.seen[-1][1]
+    assert body["samplers"] == ["penalties", "temperature", "top_k", "top_p", "min_p"]
+    (prompt,) = body["prompt"]
+    assert (body["top_k"], body["min_p"]) == (50, 0.0)
+    assert (body["repeat_penalty"], body["repeat_last_n"]) == (1.1, len(prompt) + 2)
 
 
 def every_third(answer: Any) -> Callable[..., Any]:

@@ -125,16 +125,24 @@ class HostedLM(HFLM):  # type: ignore[misc]
         eos = self.tok_decode([self.eot_token_id], skip_special_tokens=False)
         until = handle_stop_sequences(list(decoding.until), eos=eos)
         for number, found in self.write([rows[members[0]][-room:] for members in same], decoding):
-            text = postprocess_generated_text(found, until, None) if isinstance(found, str) else None
-            text = cut_text(self, found, until) if isinstance(found, list) else text
+            text = (
+                cut_text(self, found, until)
+                if isinstance(found, list)
+                else postprocess_generated_text(self._as_decoded(found), until, None)
+            )
             for i in same[number]:
-                yield i, str(text)
+                yield i, text
 
     def _prompt(self, prompt: str) -> list[int]:
         tokens = [int(token) for token in prompt_tokens(self, prompt)]
         if not tokens:
             raise UnscorableRequestError("a prompt has no tokens to generate after. Give the task a prompt.")
         return tokens
+
+    def _as_decoded(self, text: str) -> str:
+        """Return a server's text as our tokenizer begins one: many drop the blank of the first token."""
+        last = self.tokenizer("a a", add_special_tokens=False)["input_ids"][-1]
+        return text if self.tokenizer.decode([last]).startswith(" ") else text.removeprefix(" ")
 
     def _kept(self, key: tuple[Any, ...], make: Callable[[], Made]) -> Made:
         """Return what was made of a list of requests at the first rank."""

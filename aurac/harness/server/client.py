@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +33,7 @@ class Client:
 
     Attributes:
         retries: How often a call was repeated.
+        also: Name of a model -> what requests for it hold besides its name.
     """
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
@@ -42,6 +44,7 @@ class Client:
         self._http.auth = self._sign  # also where there is no key, so that nothing is taken from a .netrc file
         self._lock = threading.Lock()
         self.retries = 0
+        self.also: Mapping[str, Mapping[str, Any]] = {}
         self._gone = False  # it did not answer last time, so it is not waited for again and again
 
     def get(self, path: str, *, attempts: int = ATTEMPTS) -> Any:

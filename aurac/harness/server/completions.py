@@ -1,7 +1,8 @@
-"""`/v1/completions` asked for log-probabilities in the two ways that servers know, and for texts.
+"""`/v1/completions` asked for log-probabilities in the ways that servers know, and for texts.
 
 Echo: the server returns the prompt's own log-probabilities, which it computes anew for every prompt. Chain: the server
-returns those of named tokens behind a prompt, one prompt for each position, which its prefix cache makes cheap.
+returns those of named tokens behind a prompt, one prompt for each position, which its prefix cache makes cheap. Where
+tokens cannot be named, as with llama.cpp, it is forced to write one of them, and says what that one's was.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from typing import Any
 
 from aurac.harness.hosted.decoding import SAMPLING, Decoding
 from aurac.harness.server.client import Client, ServerError
+from aurac.harness.server.names import LLAMACPP
 
 Row = Sequence[int]
 EXTENDED = ("vllm", "sglang")  # servers that take more than OpenAI's parameters, and say so in /models
 _TOKEN = "token_id:"
+_FORCE = 1000.0  # more than logits differ by
+# transformers' order; llama.cpp by itself has the temperature last, which makes top_p another distribution.
+_ORDER = ["penalties", "temperature", "top_k", "top_p", "min_p"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,30 @@ def chain(client: Client, model: str, rows: Sequence[Row], targets: Sequence[int
     return found
 
 
+def forced(client: Client, model: str, rows: Sequence[Row], targets: Sequence[int]) -> list[Position]:
+    """Return what follows each row: the log-probability of the one target, and the likeliest token.
+
+    Raises:
+        ServerError: If the server does not write the target, or does not say which token is which.
+    """
+    (target,) = targets
+    body = {
+        "prompt": [list(row) for row in rows],
+        "logprobs": 1,
+        "logit_bias": [[target, _FORCE]],
+        "max_tokens": 1,
+        "temperature": 0,
+    }
+    found = []
+    for choice in choices(client, model, body, len(rows)):
+        said = ((choice.get("logprobs") or {}).get("content") or [{}])[0]
+        likeliest = (said.get("top_logprobs") or [{}])[0].get("id")
+        if said.get("id") != target or likeliest is None:
+            raise ServerError(f"the server gives no log-probability of token {target} where it is forced to write it.")
+        found.append(Position({target: float(said["logprob"])}, int(likeliest)))
+    return found
+
+
 def texts(
     client: Client, model: str, rows: Sequence[Row], decoding: Decoding, *, software: str, seed: int | None = None
 ) -> list[tuple[list[int] | str, int]]:
@@ -100,6 +129,11 @@ def texts(
         # Named, because vLLM takes what is not named from the model's generation_config.
         body |= more | {"stop_token_ids": list(decoding.stop_ids), "return_token_ids": True}
         body["top_k"] = decoding.top_k or -1
+    elif software == LLAMACPP:
+        body |= {"samplers": _ORDER, "top_k": decoding.top_k, "min_p": decoding.min_p}
+        if decoding.repetition_penalty != 1:  # of all that was there, as in transformers
+            body |= {"repeat_penalty": decoding.repetition_penalty}
+            body |= {"repeat_last_n": max(map(len, rows)) + decoding.most}
     elif decoding.repetition_penalty != 1 or (decoding.sampled and (decoding.top_k or decoding.min_p)):
         odd = [name for name, value in more.items() if value != {**SAMPLING, "repetition_penalty": 1.0}[name]]
         raise ServerError(
@@ -116,7 +150,7 @@ def texts(
 
 def choices(client: Client, model: str, body: dict[str, Any], rows: int) -> list[dict[str, Any]]:
     """Return one choice for each prompt, in their order."""
-    answer = client.post("/completions", {"model": model, **body})
+    answer = client.post("/completions", {"model": model, **client.also.get(model, {}), **body})
     found = answer.get("choices") if isinstance(answer, dict) else None
     if not isinstance(found, list) or len(found) != rows:
         given = len(found) if isinstance(found, list) else "no"

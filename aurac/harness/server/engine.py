@@ -57,6 +57,7 @@ def open_server(adapter: RankedSource, base: Base, options: EngineOptions) -> Op
             loaded.load(options.ranks)
             pattern = loaded.pattern
         models = read_models(client)
+        client.also = {model.name: model.also for model in models.values() if model.also}
         names = names_of(pattern, options.ranks, models)
         if not options.verify:
             check_base(models, list(names.values()), [base.name, adapter.base_model])

@@ -13,7 +13,7 @@ from aurac.harness.hosted.lm import Answer, HostedLM
 from aurac.harness.hosted.work import HostedWork
 from aurac.harness.opening import Base
 from aurac.harness.server.client import Client, ServerError
-from aurac.harness.server.completions import Position, chain, echo, texts
+from aurac.harness.server.completions import Position, chain, echo, forced, texts
 from aurac.harness.server.probe import Abilities
 
 PROMPTS = 8  # in one call
@@ -84,7 +84,7 @@ class ServerLM(HostedLM):
 
     def score(self, queries: Sequence[Query]) -> Iterator[tuple[int, Answer]]:
         """Yield the answers, by echo or by chain."""
-        if not (self.able.by_echo or self.able.by_chain):
+        if not self.able.scores:
             raise ServerError(
                 "the server gives no log-probabilities of prompts, which this task asks for "
                 f"({self.able.why.rstrip('.')}). Score tasks that generate texts, or use --engine aurac."
@@ -116,7 +116,7 @@ class ServerLM(HostedLM):
 
     def _by_chain(self, query: Query) -> bool:
         if not (self.able.by_chain and self.able.by_echo):
-            return self.able.by_chain
+            return not self.able.by_echo
         m = len(query.targets)
         return m == 1 or query.first_asked >= _CONTEXT_FOR_EACH * m
 
@@ -140,13 +140,14 @@ class ServerLM(HostedLM):
                 wanted.setdefault(row, set()).add(target)
         self.work.sent(len(wanted), sum(map(len, wanted)))
         self._check_room(list(wanted), 1)
+        ask, most = (chain, _TARGETS) if self.able.by_chain else (forced, 1)
         alike: dict[tuple[int, ...], list[tuple[int, ...]]] = {}  # one call has one list of targets
         for row, targets in wanted.items():
-            for some in _batches(sorted(targets), _TARGETS):
+            for some in _batches(sorted(targets), most):
                 alike.setdefault(tuple(some), []).append(row)
         jobs = [(targets, part) for targets, rows in alike.items() for part in _batches(rows, self.batch_size)]
         said: dict[tuple[int, ...], Position] = {}
-        for (_, rows), found in self._several(lambda job: chain(self.client, self.model_name, job[1], job[0]), jobs):
+        for (_, rows), found in self._several(lambda job: ask(self.client, self.model_name, job[1], job[0]), jobs):
             for row, position in zip(rows, found, strict=True):
                 known = said[row].values if row in said else {}
                 said[row] = Position({**known, **position.values}, position.likeliest)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
 from aurac.errors import OptionError
 from aurac.harness.server.client import Client, ServerError
 
+LLAMACPP = "llamacpp"
 RANK = "{rank}"
 DEFAULT = "r{rank}"
 _MOST_NAMES = 12
@@ -25,6 +27,7 @@ class Served:
         root: Folder or name that it was loaded from, where the server says.
         window: Tokens that fit into prompt and answer together, where the server says.
         software: "vllm", "sglang", "llamacpp" ...
+        also: What a request for it holds besides its name.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Served:
     root: str | None
     window: int | None
     software: str
+    also: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_models(client: Client) -> dict[str, Served]:
@@ -42,7 +46,10 @@ def read_models(client: Client) -> dict[str, Served]:
     """
     try:
         listed = client.get("/models", attempts=2)
-        return {entry["id"]: _served(entry) for entry in listed["data"]}
+        models = [_served(entry) for entry in listed["data"]]
+        if len(models) == 1 and models[0].software == LLAMACPP:
+            models = _of_llamacpp(client, models[0])
+        return {model.name: model for model in models}
     except (KeyError, TypeError, AttributeError):
         raise ServerError(
             f"{client.url}/models lists no models: no OpenAI-compatible server is there. {_UP_TO}"
@@ -56,10 +63,32 @@ _UP_TO = "Give its address up to /v1 with --url."
 
 
 def _served(entry: Mapping[str, Any]) -> Served:
-    window = entry.get("max_model_len") or (entry.get("meta") or {}).get("n_ctx_train")
+    about = entry.get("meta") or {}
+    window = entry.get("max_model_len") or about.get("n_ctx") or about.get("n_ctx_train")
     return Served(
         str(entry["id"]), entry.get("parent"), entry.get("root"), window, str(entry.get("owned_by", "")).lower()
     )
+
+
+def _of_llamacpp(client: Client, base: Served) -> list[Served]:
+    """Return a llama.cpp server's base model and its LoRAs, which have the names of their files.
+
+    It lists the base model alone, and applies the LoRAs that a request gives a scale; all of them where it gives none.
+    Its cache of prompts does not ask which LoRA a prefix was computed with, so nothing is taken from there.
+    """
+    loras = json.loads(client.text("/lora-adapters") or "[]")
+    if not loras:
+        return [base]
+
+    def only(number: int | None) -> dict[str, Any]:
+        scales = [{"id": lora["id"], "scale": float(lora["id"] == number)} for lora in loras]
+        return {"lora": scales, "cache_prompt": False}
+
+    ranks = [
+        Served(PurePath(lora["path"]).stem, base.name, lora["path"], base.window, base.software, only(lora["id"]))
+        for lora in loras
+    ]
+    return [replace(base, also=only(None)), *ranks]
 
 
 def check_pattern(pattern: str) -> str:
@@ -101,11 +130,12 @@ def base_name(pattern: str, models: Mapping[str, Served], taken: Sequence[str]) 
 def check_base(models: Mapping[str, Served], names: Sequence[str], wanted: Sequence[str | None]) -> None:
     """Raise `ServerError` if what the server says of its base model has another name than ours.
 
-    Folders are compared by their last part: a server's disk is another one. Names can lie; `--verify` does not.
+    Folders are compared by their last part: a server's disk is another one. Names can lie; `--verify` does not. The
+    name of a llama.cpp server's file says nothing.
     """
     ours = {PurePath(name).name.lower() for name in wanted if name}
     for name in names:
-        parent = models[name].parent
+        parent = None if models[name].software == LLAMACPP else models[name].parent
         said = models[parent].root or parent if parent is not None and parent in models else parent
         if said is not None and ours and PurePath(said).name.lower() not in ours:
             raise ServerError(

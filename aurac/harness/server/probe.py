@@ -9,7 +9,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from aurac.harness.server.client import Client, ServerError
-from aurac.harness.server.completions import Row, chain, choices, echo
+from aurac.harness.server.completions import Row, chain, choices, echo, forced
 
 TEXTS = (
     "The capital of France is Paris, and the capital of Italy is Rome. 2 + 3 = 5.",
@@ -27,12 +27,19 @@ class Abilities:
     Attributes:
         by_echo: The prompt's own log-probabilities.
         by_chain: Log-probabilities of named tokens behind a prompt.
-        why: The server's words where it has neither.
+        by_force: The log-probability of a token that it is forced to write behind a prompt.
+        why: The server's words where it has none of them.
     """
 
     by_echo: bool
     by_chain: bool
+    by_force: bool = False
     why: str = ""
+
+    @property
+    def scores(self) -> bool:
+        """Whether log-probabilities can be had at all."""
+        return self.by_echo or self.by_chain or self.by_force
 
 
 def probe_rows(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
@@ -41,7 +48,7 @@ def probe_rows(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
 
 
 def find_abilities(client: Client, model: str, row: Row) -> Abilities:
-    """Ask in both ways; a chain that contradicts the echo is not used.
+    """Ask in all ways; a chain that contradicts the echo is not used.
 
     Raises:
         ServerError: If the server does not take the prompt at all.
@@ -57,14 +64,26 @@ def find_abilities(client: Client, model: str, row: Row) -> Abilities:
     except ServerError as exc:
         why = why or str(exc)
     agree = echoed is None or chained is None or abs(echoed - chained) < _SAME
-    return Abilities(echoed is not None, chained is not None and agree, why)
+    by_force = echoed is None and chained is None and _can_be_forced(client, model, row)
+    return Abilities(echoed is not None, chained is not None and agree, by_force, why)
+
+
+def _can_be_forced(client: Client, model: str, row: Row) -> bool:
+    """Return whether a token that is forced leaves the log-probabilities as they are: the likeliest stays the same."""
+    tokens = dict.fromkeys(row)
+    try:
+        said = [forced(client, model, [row[:-1]], [token])[0] for token in list(tokens)[:3]]
+    except ServerError:
+        return False
+    return len(said) > 1 and len({position.likeliest for position in said}) == 1
 
 
 def log_probabilities(client: Client, model: str, rows: Sequence[Row], able: Abilities) -> list[list[float]]:
     """Return the log-probability of every token of every row but its first."""
     if able.by_echo:
         return [[value for value, _ in row] for row in echo(client, model, rows)]
-    return [[chain(client, model, [row[:i]], [row[i]])[0].values[row[i]] for i in range(1, len(row))] for row in rows]
+    ask = chain if able.by_chain else forced
+    return [[ask(client, model, [row[:i]], [row[i]])[0].values[row[i]] for i in range(1, len(row))] for row in rows]
 
 
 def check_tokenizer(client: Client, model: str, row: Row, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -83,7 +102,7 @@ def check_tokenizer(client: Client, model: str, row: Row, tokenizer: PreTrainedT
 
 def check_different(client: Client, names: Mapping[int, str], row: Row, able: Abilities) -> None:
     """Raise `ServerError` if two ranks answer the same, to the last digit: the server does not look at the name."""
-    if not (able.by_echo or able.by_chain):
+    if not able.scores:
         return
     ranks = sorted(rank for rank in names if rank)
     last, others = ranks[-1], {ranks[0], *(rank for rank in names if not rank)} - {ranks[-1]}

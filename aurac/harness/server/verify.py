@@ -46,7 +46,7 @@ def verify(
     Raises:
         ServerError: If a rank differs; says by how much, where most, and whether another rank is served there.
     """
-    if not (able.by_echo or able.by_chain):
+    if not able.scores:
         raise ServerError(f"nothing can be verified: {able.why.rstrip('.')}. Leave --verify out.")
     rows = probe_rows(base.tokenizer)
     ours = local_values(names, adapter, base, options, rows)
