@@ -72,14 +72,18 @@ def _time(milliseconds: Callable[[ProfileRow], float]) -> Callable[[Run], Mappin
 
 
 def _size(what: str) -> Callable[[Run], Mapping[int, float]]:
-    """Return a function from a run to the sizes of its ranks: as recorded, of its weights, or of its profile."""
+    """Return a function from a run to the sizes of its ranks: as recorded, of its weights, or of its profile.
+
+    Of a method the first training that knows them speaks for all.
+    """
 
     def of(run: Run) -> Mapping[int, float]:
         if (budgets := (run.seeds or (run,))[0].record.get("budgets")) is not None:
             return _of_budgets(run, budgets, what)
-        recorded = (run.seeds or (run,))[0].record.get("parameters", {})
-        if what == "parameters" and all(str(rank) in recorded for rank in run.ranks):
-            return {rank: recorded[str(rank)] for rank in run.ranks}
+        for one in run.seeds or (run,):
+            recorded = one.record.get("parameters", {})
+            if what == "parameters" and all(str(rank) in recorded for rank in run.ranks):
+                return {rank: recorded[str(rank)] for rank in run.ranks}
         for one in run.seeds or (run,):
             if (sizes := sizes_at(one, run.ranks)) is not None:
                 return {rank: getattr(size, what) for rank, size in sizes.items()}

@@ -89,6 +89,14 @@ def test_a_size_is_integrated_over_as_the_layers_say(scored: Any, axis: str, cos
     assert score.value_log2 == aurac.compute(run).value
 
 
+def test_of_a_method_any_training_that_recorded_its_sizes_speaks_for_all(make_run: Make) -> None:
+    older, newer = (make_run(f"lora-{seed}", curve("arc", seed)) for seed in (1, 2))
+    newer.record["parameters"] = {str(rank): size for rank, size in zip(RANKS, SIZES, strict=True)}
+    for seeds in ((older, newer), (newer, older)):
+        method = replace(older, seeds=seeds)
+        assert rank_costs.PARAMS.of(method) == dict(zip(RANKS, SIZES, strict=True))
+
+
 def test_an_embedding_is_looked_up_in_a_and_multiplied_in_b(make_run: Make, tmp_path: Path) -> None:
     file = tmp_path / "adapter_model.safetensors"
     save_file({"e.lora_embedding_A": np.zeros((8, 100), "f4"), "e.lora_embedding_B": np.zeros((3, 8), "f4")}, file)
