@@ -245,7 +245,12 @@ def test_an_address_where_nothing_listens_is_one_line(score: Score) -> None:
         ({"engine": "aurac", "url": "http://x/v1"}, r"--url is for engine server, and the engine is aurac"),
         ({"verify": True}, r"--verify is for engine server"),
         ({"engine": "server", "url": "localhost:8000"}, r"'localhost:8000' is no address of a server"),
-        ({"engine": "server", "url": "http://a:b@h/v1"}, r"--url holds a user, a password or a query.*OPENAI_API_KEY"),
+        ({"engine": "server", "url": "http://127.0.0.1:99999/v1"}, r"'http://127.0.0.1:99999/v1' is no address"),
+        ({"engine": "server", "url": "http://[::1/v1"}, r"'http://\[::1/v1' is no address"),
+        (
+            {"engine": "server", "url": "http://a:b@h:99999/v1"},
+            r"--url holds a user, a password or a query.*OPENAI_API_KEY",
+        ),
     ],
 )
 def test_options_of_the_server_are_checked(options: dict[str, Any], message: str, folder: Path, tmp_path: Path) -> None:

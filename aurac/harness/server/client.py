@@ -131,11 +131,15 @@ class Client:
 
 def check_url(url: str) -> str:
     """Return the address without a slash at its end, or raise `OptionError` for one that is none or holds a key."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise OptionError(f"--url {url!r} is no address of a server. Give for example http://127.0.0.1:8000/v1.")
-    if "@" in parts.netloc or parts.query:
+    if "@" in url or "?" in url:
         raise OptionError(f"--url holds a user, a password or a query. Give the plain address; a key comes from {KEY}.")
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an odd port, or half an IPv6 address
+        is_one = False
+    if not is_one:
+        raise OptionError(f"--url {url!r} is no address of a server. Give for example http://127.0.0.1:8000/v1.")
     return url.rstrip("/")
 
 

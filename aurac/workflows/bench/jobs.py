@@ -70,7 +70,7 @@ def read_shard(text: str) -> Shard:
     """
     index, _, count = text.partition("/")
     if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise OptionError(f"--shard {text}: give I/N, part I of N, with I from 1 to N, such as 2/8")
+        raise OptionError(f"--shard {text}: give I/N, part I of N, with I from 1 to N, such as 2/8.")
     return Shard(int(index), int(count))
 
 

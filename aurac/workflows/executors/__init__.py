@@ -54,7 +54,7 @@ class Resources:
             if getattr(self, name) not in (None, ()):
                 flag, whose = _WHOSE[name]
                 raise OptionError(
-                    f"{flag} is not for executor {executor}, but for {whose}. Leave it out, or give another --executor"
+                    f"{flag} is not for executor {executor}, but for {whose}. Leave it out, or give another --executor."
                 )
 
 
