@@ -24,6 +24,16 @@ def printable(text: str) -> str:
     return _HALVES.sub("\ufffd", _UNSEEN.sub(" ", text))
 
 
+def unbroken(text: str) -> str:
+    r"""Return the text without breakable spaces before % and around ±, so that a number keeps what belongs to it.
+
+    Example:
+        >>> unbroken("at the 5 % level: 95.8 ± 1.6").split(" ")
+        ['at', 'the', '5\xa0%', 'level:', '95.8\xa0±\xa01.6']
+    """
+    return re.sub(r"(?<=\d) (?=[%±])|(?<=±) ", "\N{NO-BREAK SPACE}", text)
+
+
 def escaped(text: str) -> str:
     r"""Return JSON with the same characters written as \uXXXX, which reads as what it was.
 

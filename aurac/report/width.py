@@ -8,6 +8,8 @@ import shutil
 import sys
 import textwrap
 
+from aurac.report.table import unbroken
+
 FILE_WIDTH = 120
 """Notes in files and pipes are folded at this width; tables are as wide as they are."""
 _NARROWEST = 40
@@ -34,9 +36,11 @@ def fold(line: str, width: int | None) -> str:
           ranks:1-2
     """
     if not line.startswith(("AURAC|", "A|")):
-        return textwrap.fill(
-            line, width or FILE_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        kept = unbroken(line)
+        folded = textwrap.fill(
+            kept, width or FILE_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
         )
+        return folded.replace("\N{NO-BREAK SPACE}", " ")
     if width is None:
         return line
     lines = [""]

@@ -101,7 +101,7 @@ def first_column(page: Any) -> list[str]:
 
 def test_the_page_draws_a_curve_for_each_run_and_the_still_picture_goes(page: Any) -> None:
     assert len(every(page, "figure.explorer svg g.curve")) == len(METHODS)
-    assert len(every(page, "figure.explorer circle.dot")) == 4 * len(METHODS)
+    assert len(every(page, "figure.explorer g.curve .dot")) == 4 * len(METHODS)
     assert every(page, "figure.explorer .still") == []
 
 
@@ -118,33 +118,33 @@ def test_a_point_tells_its_value_interval_and_documents_to_pointer_and_keyboard(
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.support.wait import WebDriverWait
 
-    assert "interval" in find(page, "circle.dot").get_attribute("aria-label")
+    assert "interval" in find(page, "g.curve .dot").get_attribute("aria-label")
 
     def hover(_: Any) -> str:
         # Away first: under a pointer that rests, a dot that is drawn anew is not entered.
-        ActionChains(page).move_to_element(find(page, "h1")).move_to_element(find(page, "circle.dot")).perform()
+        ActionChains(page).move_to_element(find(page, "h1")).move_to_element(find(page, "g.curve .dot")).perform()
         return str(find(page, ".tip.shown").text)
 
     hovered = WebDriverWait(page, 5, ignored_exceptions=(WebDriverException,)).until(hover)
     assert "40 documents" in hovered
     assert "95 % interval" in hovered
-    page.execute_script("document.querySelectorAll('circle.dot')[1].focus()")
+    page.execute_script("document.querySelectorAll('g.curve .dot')[1].focus()")
     assert "rank 2" in find(page, ".tip.shown").text
 
 
 def test_axis_task_intervals_and_rows_can_be_chosen(page: Any) -> None:
-    def dots(name: str) -> list[str]:
+    def dots(coordinate: str) -> list[float]:
         # In one step: the page may draw anew between two.
-        read = "return [...document.querySelectorAll('circle.dot')].map(dot => dot.getAttribute(arguments[0]))"
-        found: list[str] = page.execute_script(read, name)
+        read = "return [...document.querySelectorAll('g.curve .dot')].map(dot => dot.getCTM()[arguments[0]])"
+        found: list[float] = page.execute_script(read, coordinate)
         return found
 
-    before = dots("cx")
+    before = dots("e")
     choose(page, "axis", "linear")
-    assert dots("cx") != before
-    heights = dots("cy")
+    assert dots("e") != before
+    heights = dots("f")
     choose(page, "task", "hella")
-    assert dots("cy") != heights
+    assert dots("f") != heights
     assert every(page, "line.bar")
     find(page, ".tools input[type=checkbox]").click()
     assert every(page, "line.bar") == []
@@ -158,7 +158,7 @@ def test_costs_that_the_records_know_are_axes(page: Any) -> None:
     assert offered == ["log2", "linear", "params", "bytes", "flops"]  # no run has a profile: no times
     choose(page, "axis", "bytes")
     assert find(page, "figure.explorer svg").get_attribute("aria-label").endswith("against adapter size (bytes)")
-    assert every(page, "circle.dot")[1].get_attribute("aria-label").endswith("adapter size (bytes): 8,000")  # rank 2
+    assert every(page, "g.curve .dot")[1].get_attribute("aria-label").endswith("adapter size (bytes): 8,000")  # rank 2
 
 
 def test_a_run_leads_to_its_record_and_the_table_to_its_signatures(page: Any) -> None:

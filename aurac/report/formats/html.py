@@ -7,17 +7,17 @@ import re
 from pathlib import Path
 
 from aurac.report.base import Report
-from aurac.report.table import Table, TableCell, address, printable
+from aurac.report.table import Table, TableCell, address, printable, unbroken
 
 
 def escape(text: str) -> str:
-    """Make text harmless in HTML, in attributes too.
+    """Make text harmless in HTML, in attributes too; no line is broken between a number and its % or ±.
 
     Example:
         >>> escape('<b>&"')
         '&lt;b&gt;&amp;&quot;'
     """
-    return html.escape(printable(text))
+    return html.escape(unbroken(printable(text)))
 
 
 def _cell(cell: TableCell, *, tag: str, key: str = "", folder: Path | None = None) -> str:
@@ -45,6 +45,16 @@ def _key(cell: TableCell) -> str:
     return f' data-sort="{float(found[0].replace("−", "-")):g}"' if found else ' data-sort=""'
 
 
+def _heading(text: str) -> str:
+    """Return a heading that may take several lines: names are broken behind a slash or an underscore.
+
+    Example:
+        >>> _heading("wins/ties")
+        'wins/<wbr>ties'
+    """
+    return re.sub("(?<=[/_])", "<wbr>", escape(text))
+
+
 def render_table(table: Table, *, sortable: bool = False, folder: Path | None = None) -> str:
     """Render a `figure` that holds the table and its notes.
 
@@ -54,15 +64,17 @@ def render_table(table: Table, *, sortable: bool = False, folder: Path | None = 
         folder: Of the page, which links are relative to; without it there are none.
     """
     scope = ' scope="col"' if sortable else ""
-    head = "".join(f"<th{scope}>{escape(c)}</th>" for c in table.columns)
-    lines = ['<figure class="table">', '<table class="sortable asc n-last">'] if sortable else ["<figure>", "<table>"]
+    head = "".join(f"<th{scope}>{_heading(c) if sortable else escape(c)}</th>" for c in table.columns)
+    lines = ['<figure class="table">', '<div class="scroll">', '<table class="sortable asc n-last">']
+    if not sortable:
+        lines = ["<figure>", "<table>"]
     if table.title:
         lines.append(f"<caption>{escape(table.title)}</caption>")
     lines += [f"<thead><tr>{head}</tr></thead>", "<tbody>"]
     for first, *others in table.rows:
         cells = "".join(_cell(c, tag="td", key=_key(c) if sortable else "") for c in others)
         lines.append(f"<tr>{_cell(first, tag='th', folder=folder)}{cells}</tr>")
-    lines += ["</tbody>", "</table>"]
+    lines += ["</tbody>", "</table>", *(["</div>"] if sortable else [])]
     notes = [f"<figcaption>{escape(note)}</figcaption>" for note in table.notes]
     if sortable and notes:
         signed = any(note.startswith("AURAC|") for note in table.notes)

@@ -19,15 +19,13 @@ from aurac.report.plots.axes import curve_of, unit_of, value_label
 from aurac.report.plots.curves import common_base
 from aurac.report.plots.looks import COLOURS
 from aurac.report.plots.looks import looks as looks_of
-from aurac.report.table import printable
+from aurac.report.table import printable, unbroken
+from aurac.report.tables.table_cells import point_noun
 from aurac.results import Run
 from aurac.statistics.bands import curve_band
 
-AXES = (
-    {"name": "log2", "label": "rank (every doubling counts the same)", "unit": "rank", "log": True},
-    {"name": "linear", "label": "rank", "unit": "rank", "log": False},
-)
-"""What the curves may always be drawn over; costs of the ranks (`COSTS`) are added where the records know them."""
+POINTS = {"rank": "rank", "budget": "adapter parameters"}
+"""What a point of a curve is called -> the label of the axis that has these points."""
 Costs = dict[str, dict[str, Mapping[int, float]]]
 """Name of a cost -> run -> rank -> cost."""
 
@@ -38,14 +36,25 @@ def explorer_data(comparison: ComparedRuns) -> dict[str, Any]:
     Intervals are the simultaneous bands of `aurac.plot_curves`; None where they are unknown.
     """
     costs = _known_costs(comparison.runs)
-    axes = [*map(dict, AXES), *(_cost_axis(name) for name in costs)]
+    noun = point_noun(comparison)
+    axes = [*_point_axes(noun), *(_cost_axis(name) for name in costs)]
     first = comparison.settings.axis
     return {
-        "level": f"{100 * comparison.settings.confidence_level:.4g} %",
+        "level": unbroken(f"{100 * comparison.settings.confidence_level:.4g} %"),
+        "point": noun,
         "axes": sorted(axes, key=lambda axis: axis["name"] != first),
         "tasks": [_task(comparison, task) for task in comparison.tasks],
         "curves": _curves(comparison, costs),
     }
+
+
+def _point_axes(noun: str) -> list[dict[str, Any]]:
+    """Return what the curves may always be drawn over; costs of the ranks are added where the records know them."""
+    label = POINTS[noun]
+    return [
+        {"name": "log2", "label": f"{label} (every doubling counts the same)", "unit": noun, "log": True},
+        {"name": "linear", "label": label, "unit": noun, "log": False},
+    ]
 
 
 def _cost_axis(name: str) -> dict[str, Any]:
@@ -88,6 +97,7 @@ def _curves(comparison: ComparedRuns, costs: Costs) -> list[dict[str, Any]]:
             "name": printable(run.name),
             "look": _nearest(look["color"]),
             "dash": _dash(look["linestyle"]),
+            "marker": look["marker"] if isinstance(look["marker"], str) else "o",
             "tasks": {task: _points(run, task, costs, comparison) for task in comparison.tasks},
         }
         for run, look in zip(runs, looks, strict=True)

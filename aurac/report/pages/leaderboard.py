@@ -23,6 +23,7 @@ from aurac.report.plots.curves import figure_curves
 from aurac.report.plots.places import plot_critical_difference
 from aurac.report.table import Table, TableCell
 from aurac.report.tables.leaderboard import tables
+from aurac.report.tables.table_cells import full_text, point_noun, point_text
 from aurac.report.tables.verdict import verdict
 from aurac.results import Run
 from aurac.results.files import RUN_JSON
@@ -138,8 +139,10 @@ def _deployment(comparison: ComparedRuns, margin: float) -> Table:
             rows.append((TableCell(run.name), *[TableCell(MISSING)] * (len(margins) + 2)))
             notes.append(str(error))
             continue
-        every = " / ".join(str(one.every_task) for one in made) if len(comparison.tasks) > 1 else MISSING
-        ranks = [f"{one.rank} ({100 * one.rank / one.max_rank:.3g} %)" for one in made]
+        every = (
+            " / ".join(point_text(comparison, one.every_task) for one in made) if len(comparison.tasks) > 1 else MISSING
+        )
+        ranks = [f"{point_text(comparison, one.rank)} ({100 * one.rank / one.max_rank:.3g} %)" for one in made]
         rows.append((TableCell(run.name), *map(TableCell, (*ranks, made[0].basis, every))))
     if any(run.seeds for run in comparison.runs):
         notes.append(
@@ -147,7 +150,8 @@ def _deployment(comparison: ComparedRuns, margin: float) -> Table:
             "both random."
         )
     return Table(
-        title="Smallest rank that loses less than so many points to full rank, and its share of the parameters",
+        title=f"Smallest {point_noun(comparison)} that loses less than so many points to "
+        f"{full_text(comparison)}, and its share of the parameters",
         columns=(
             "run",
             *(f"{100 * each:g} point{'s' * (each != 0.01)}" for each in margins),
@@ -156,7 +160,8 @@ def _deployment(comparison: ComparedRuns, margin: float) -> Table:
         ),
         rows=tuple(rows),
         notes=(
-            "Fixed-sequence non-inferiority by the score test, paired over documents: each rank is inadequate with a "
+            "Fixed-sequence non-inferiority by the score test, paired over documents: each "
+            f"{point_noun(comparison)} is inadequate with a "
             f"probability of at most {comparison.settings.alpha:g}. Evidence: aurac recommend RUN.",
             *dict.fromkeys(notes),
         ),

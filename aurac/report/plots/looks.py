@@ -13,8 +13,12 @@ from typing import Any
 
 from aurac.registry import Registry
 
-# Okabe & Ito (2008), neighbours differing in lightness; markers and dashes tell them apart without colour.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#999999")
+# Okabe & Ito (2008), neighbours differing in lightness, then grey, indigo and dark red as far from them as colour-blind
+# readers need; markers and dashes tell them apart without colour. `page.css` has its own for light and dark.
+COLOURS = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000"),
+    *("#777777", "#5F35C0", "#8C1D1D"),
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = (
     *("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)), (0, (9, 1.5))),
@@ -32,10 +36,10 @@ class Look:
 
 
 def standard_look(index: int) -> Look:
-    """Return the `index`th look; the second eight have other markers and dashes than the first of their colour."""
-    colours_used_up = index // len(COLOURS)
-    marker = MARKERS[(index + 3 * colours_used_up) % len(MARKERS)]
-    dash = DASHES[(index + colours_used_up) % len(DASHES)]
+    """Return the `index`th look; 32 of them differ without colour, in marker or dash."""
+    markers_used_up = index // len(MARKERS)
+    marker = MARKERS[(index + 3 * markers_used_up) % len(MARKERS)]
+    dash = DASHES[(index + markers_used_up) % len(DASHES)]
     return Look(COLOURS[index % len(COLOURS)], marker, dash)
 
 

@@ -51,7 +51,8 @@ def tables(compared: ComparedRuns) -> list[Table]:
 def leaderboard(compared: ComparedRuns) -> list[Table]:
     """Return places and scores; many tasks get a table of their own."""
     split = len(compared.tasks) > _WIDE and compared.headline == MACRO
-    main = _places(compared, (MACRO,) if split else compared.columns)
+    first = (compared.headline, *(task for task in compared.columns if task != compared.headline))
+    main = _places(compared, (MACRO,) if split else first)
     return [main, _by_task(compared)] if split else [main]
 
 

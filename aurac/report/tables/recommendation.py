@@ -12,6 +12,7 @@ from aurac.curve.curve import UNITS
 from aurac.report.numbers import MISSING, at_most_half, value_text, with_error
 from aurac.report.table import Table, TableCell
 from aurac.report.tables.cost import cost_table
+from aurac.report.tables.table_cells import FULL
 from aurac.statistics.seeds import TARGETS
 
 _VERDICTS = {
@@ -278,7 +279,7 @@ def _point(made: RecommendedRank, rank: int) -> str:
 
 def _full(made: RecommendedRank) -> str:
     """Return what the largest point is called."""
-    return "full rank" if made.unit == "rank" else "the whole adapter"
+    return FULL[_noun(made)]
 
 
 def _share(made: RecommendedRank, rank: int) -> str:

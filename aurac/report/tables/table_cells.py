@@ -12,6 +12,9 @@ from aurac.report.table import TableCell
 from aurac.results import Run
 from aurac.statistics.paired import PairedDifference
 
+FULL = {"rank": "full rank", "budget": "the whole adapter"}
+"""What a point of a curve is called -> what the largest one is called."""
+
 
 def unit(compared: ComparedRuns, task: str) -> float:
     """Return the factor for printing: 100 for fractions, 1 for other metrics."""
@@ -32,6 +35,11 @@ def point_noun(compared: ComparedRuns) -> str:
 def point_text(compared: ComparedRuns, point: int, *, before: str = "") -> str:
     """Return a rank with what comes before it, or a budget."""
     return f"{before}{point}" if point_noun(compared) == "rank" else f"{point:,}"
+
+
+def full_text(compared: ComparedRuns) -> str:
+    """Return what the largest point is called."""
+    return FULL[point_noun(compared)]
 
 
 def heading(compared: ComparedRuns, task: str) -> str:

@@ -5,10 +5,17 @@
   const SVG = "http://www.w3.org/2000/svg";
   const HEIGHT = 340;
   const FILTER_FROM = 4;  // rows
+  const SHAPES = {  // matplotlib's marker -> path around its middle
+    o: "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", s: "M-3.7,-3.7h7.4v7.4h-7.4z", D: "M0,-5L5,0L0,5L-5,0z",
+    "^": "M0,-5L4.8,3.8H-4.8z", v: "M0,5L4.8,-3.8H-4.8z",
+    P: "M-1.7,-5h3.4v3.3h3.3v3.4h-3.3v3.3h-3.4v-3.3h-3.3v-3.4h3.3z",
+    X: "M0,-2.3L2.6,-4.9L4.9,-2.6L2.3,0L4.9,2.6L2.6,4.9L0,2.3L-2.6,4.9L-4.9,2.6L-2.3,0L-4.9,-2.6L-2.6,-4.9z",
+    "*": "M0,-5.8L1.4,-1.9L5.5,-1.8L2.3,.7L3.4,4.7L0,2.4L-3.4,4.7L-2.3,.7L-5.5,-1.8L-1.4,-1.9z",
+  };
   const MARGIN = { top: 12, right: 16, bottom: 44, left: 52 };
 
   function element(name, attributes, parent, text) {
-    const svg = ["svg", "g", "path", "line", "text", "circle", "rect", "title"].includes(name);
+    const svg = ["svg", "g", "path", "line", "text"].includes(name);
     const made = svg ? document.createElementNS(SVG, name) : document.createElement(name);
     for (const [key, value] of Object.entries(attributes || {})) made.setAttribute(key, value);
     if (text !== undefined) made.textContent = text;
@@ -71,8 +78,9 @@
 
     key(curve) {
       const button = element("button", { type: "button", "aria-pressed": "true" }, this.legend);
-      const swatch = element("svg", { width: 34, height: 12, "aria-hidden": "true" }, button);
-      element("line", { x1: 0, x2: 34, y1: 6, y2: 6, class: `line c${curve.look}`, "stroke-dasharray": curve.dash }, swatch);
+      const swatch = element("svg", { width: 40, height: 12, class: `c${curve.look}`, "aria-hidden": "true" }, button);
+      element("line", { x1: 0, x2: 40, y1: 6, y2: 6, class: "line", "stroke-dasharray": curve.dash }, swatch);
+      this.dot(swatch, curve, 20, 6);
       button.append(` ${curve.name}`);
       button.addEventListener("click", () => {
         const shown = this.hidden.delete(curve.name);
@@ -80,6 +88,11 @@
         button.setAttribute("aria-pressed", String(shown));
         this.draw();
       });
+    }
+
+    dot(parent, curve, x, y, attributes) {
+      const place = `translate(${x.toFixed(1)},${y.toFixed(1)})`;
+      return element("path", { class: "dot", d: SHAPES[curve.marker] || SHAPES.o, transform: place, ...attributes }, parent);
     }
 
     visible() {
@@ -157,7 +170,7 @@
       }
       let last = -Infinity;
       for (const tick of scale.ticks) {
-        const text = axis.unit === "rank" ? String(tick) : shorten(tick);
+        const text = axis.unit === "rank" ? String(tick) : shorten(tick);  // budgets and costs are large
         const at = scale.x(tick);
         element("line", { class: "axis", x1: at, x2: at, y1: bottom, y2: bottom + 4 }, svg);
         if (at - last > text.length * 8 + 6) {
@@ -181,8 +194,7 @@
           element("line", { class: "bar", x1: at(point), x2: at(point), y1: scale.y(point.low), y2: scale.y(point.high) }, group);
         }
         const words = this.words(curve, point);
-        const dot = element("circle", { class: "dot", cx: at(point), cy: scale.y(point.value), r: 4, tabindex: 0, role: "img",
-          "aria-label": words.join(", ") }, group);
+        const dot = this.dot(group, curve, at(point), scale.y(point.value), { tabindex: 0, role: "img", "aria-label": words.join(", ") });
         const show = () => this.show(words, at(point), scale.y(point.value));
         for (const event of ["pointerenter", "focus", "click"]) dot.addEventListener(event, show);
         for (const event of ["pointerleave", "blur"]) dot.addEventListener(event, () => this.hide());
@@ -193,10 +205,10 @@
       const task = this.data.tasks.find((one) => one.name === this.task);
       const of = curve.tasks[this.task];
       const interval = point.low === null ? "interval unknown" : `${this.data.level} interval ${number(point.low)} to ${number(point.high)}`;
-      const words = [`${curve.name}, rank ${point.rank}`, `${task.value}: ${number(point.value)}`, interval];
+      const words = [`${curve.name}, ${this.data.point} ${count(point.rank)}`, `${task.value}: ${number(point.value)}`, interval];
       if (of.documents) words.push(`${count(of.documents)} documents`);
       const chosen = this.data.axes.find((one) => one.name === this.axis);
-      const cost = chosen.unit === "rank" ? this.data.axes.find((one) => one.name === "params") : chosen;
+      const cost = chosen.unit === this.data.point ? this.data.axes.find((one) => one.name === "params") : chosen;
       if (cost && point.places[cost.name]) words.push(`${cost.label}: ${count(point.places[cost.name])}`);
       return words;
     }
@@ -227,7 +239,7 @@
       const shown = rows.filter((row) => !row.hidden).length;
       left.textContent = shown < rows.length ? ` ${shown} of ${rows.length} rows` : "";
     });
-    table.parentElement.insertBefore(label, table.parentElement.firstChild);
+    table.closest("figure").prepend(label);
   }
 
   function operable(table) {
