@@ -27,7 +27,7 @@ test-lowest:  ## the default suite with the lowest versions that pyproject.toml 
 	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable '.[test]'
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 --dist worksteal
 
-test-serving:  ## engines vllm and server over a real vLLM, every answer compared with HFLM's, in an environment of its own
+test-serving:  ## engines vllm and server over a real vLLM and llama.cpp, every answer compared with HFLM's, in an environment of its own
 	$(PYTHON) benchmarks/serving_environment.py $(SERVING); status=$$?; [ $$status -eq 75 ] && exit 0; [ $$status -eq 0 ] || exit $$status; \
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(SERVING)/bin/python benchmarks/served.py --out build/served --lm-eval $(SERVED)
 

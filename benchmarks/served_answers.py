@@ -1,6 +1,7 @@
 """One program's answers to lm-eval's requests under every rule and at every rank; called by served.py.
 
-The reference is lm-eval's own HFLM over plain PEFT slices. The engines are opened as `aurac score` opens them.
+The reference is lm-eval's own HFLM over plain PEFT slices. The engines are opened as `aurac score` opens them. The base
+model, rank 0, which knows no rule, is asked under the first one, and so is what does not depend on the weights.
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ import argparse
 import importlib.metadata
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from time import perf_counter
 from typing import Any
 
-from served_requests import ask
+import psutil
+from served_requests import ask, known_tasks
 
 from aurac.harness.in_vllm.engine import CPU_ENVIRONMENT
 
-PROGRAMS = ("hflm", "vllm", "server", "server, names given", "lm-eval")
+PROGRAMS = ("hflm", "vllm", "server", "server, names given", "server, llama.cpp", "lm-eval")
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj", "gate_up_proj")
 
 NAME = "named-{rank}"
@@ -27,20 +29,29 @@ NAME = "named-{rank}"
 Opened = tuple[Any, Callable[[], dict[str, Any]]]
 
 
+def processor_seconds(server: int | None) -> float:
+    """Return what this process, a server's, and those that they started have had of the processors.
+
+    Unlike the clock's seconds, these do not grow with what else the machine does.
+    """
+    family = [psutil.Process(), *([] if server is None else [psutil.Process(server)])]
+    times = [each.cpu_times() for one in family for each in (one, *one.children(recursive=True))]
+    return float(sum(each.user + each.system for each in times))
+
+
 def of_slices(
-    args: argparse.Namespace, rule: str, make: Callable[[str | None], Opened]
-) -> Iterator[tuple[int, Any, Any, float]]:
-    """Yield (rank, model, what it did, seconds to open it) for programs that load a slice of one rank."""
+    args: argparse.Namespace, rule: str, ranks: Sequence[int], make: Callable[[str | None], Opened]
+) -> Iterator[tuple[int, Any, Any]]:
+    """Yield (rank, model, what it did) for programs that load a slice of one rank."""
     from aurac_adapters import export_slice
 
-    for rank in (0, *args.ranks):
+    for rank in ranks:
         place = None
         if rank:
             place = Path(mkdtemp(dir=args.out)) / f"{rule}-{rank}"
             export_slice(args.adapter, rank, place, inference=rule)
-        start = perf_counter()
         lm, work = make(None if place is None else str(place))
-        yield rank, lm, work, perf_counter() - start
+        yield rank, lm, work
 
 
 def hflm(args: argparse.Namespace, place: str | None) -> Opened:
@@ -101,7 +112,7 @@ def _answer_for_vllm() -> None:
     importlib.metadata.version = version
 
 
-def by_engine(args: argparse.Namespace, rule: str) -> Iterator[tuple[int, Any, Any, float]]:
+def by_engine(args: argparse.Namespace, rule: str, ranks: Sequence[int]) -> Iterator[tuple[int, Any, Any]]:
     """Yield the same for one of aurac's engines, which is opened once for all ranks."""
     from transformers import AutoConfig, AutoTokenizer
 
@@ -112,23 +123,30 @@ def by_engine(args: argparse.Namespace, rule: str) -> Iterator[tuple[int, Any, A
 
     config, tokenizer = AutoConfig.from_pretrained(args.base), AutoTokenizer.from_pretrained(args.base)
     served = {"url": args.url, "verify": True}
-    given = {"vllm": {}, "server": {**served, "load_ranks": True}}.get(args.program, {**served, "served_name": NAME})
+    given = {
+        "vllm": {},
+        "server": {**served, "load_ranks": True},
+        "server, llama.cpp": {**served, "served_name": f"{rule}-{NAME}"},  # the ranks of all rules are in one server
+    }.get(args.program, {**served, "served_name": NAME})
     options = EngineOptions(
-        ranks=tuple(args.ranks), with_base=True, max_length=args.max_length, folder=args.out, progress=False, **given
+        ranks=tuple(args.ranks),
+        with_base=0 in ranks,
+        max_length=args.max_length,
+        folder=args.out,
+        progress=False,
+        **given,
     )
-    start = perf_counter()
     lm, ranked = ENGINES[args.program.partition(",")[0]].open(
         FolderSource(read_ranked(args.adapter), rule), Base(args.base, "float32", tokenizer, config), options
     )
-    opened = perf_counter() - start
     try:
-        for rank in (0, *args.ranks):
+        for rank in ranks:
             if rank:
                 ranked.set_rank(rank)
             else:
                 ranked.set_base()
             lm.reset_work()
-            yield rank, lm, lambda: lm.reset_work().to_dict(), opened if rank == 0 else 0.0
+            yield rank, lm, lambda: lm.reset_work().to_dict()
     finally:
         lm.close()
 
@@ -147,20 +165,35 @@ def main() -> None:
     parser.add_argument("--shots", type=int)
     parser.add_argument("--max-length", type=int, required=True)
     parser.add_argument("--url")
+    parser.add_argument("--server", type=int, help="its process")
+    parser.add_argument("--less", action="store_true", help="under the first rule too, only what depends on it")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     os.environ |= {**CPU_ENVIRONMENT, "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1"}
     makers = {"hflm": hflm, "lm-eval": lm_eval_vllm}
     rows: dict[str, list[dict[str, Any]]] = {rule: [] for rule in args.rules}
+    known_tasks(args.include_path)  # reading them is no program's work
     for rule in args.rules:
-        make = makers.get(args.program)
-        opened = of_slices(args, rule, lambda place, make=make: make(args, place)) if make else by_engine(args, rule)
-        for rank, lm, work, start in opened:
-            begun = perf_counter()
-            said = ask(lm, args.tasks, include_path=args.include_path, limit=args.limit, shots=args.shots)
-            found = {**said, "seconds": perf_counter() - begun, "work": work()}
-            rows[rule].append({"rank": rank, "opened": start, **found})
+        first, make, begun = rule == args.rules[0], makers.get(args.program), processor_seconds(args.server)
+        ranks = (0, *args.ranks) if first else args.ranks
+        for rank, lm, work in (
+            of_slices(args, rule, ranks, partial(make, args)) if make else by_engine(args, rule, ranks)
+        ):
+            opened = processor_seconds(args.server)
+            said = ask(
+                lm,
+                args.tasks,
+                everything=first and not args.less,
+                include_path=args.include_path,
+                limit=args.limit,
+                shots=args.shots,
+            )
+            done = processor_seconds(args.server)
+            rows[rule].append(
+                {"rank": rank, "opened": opened - begun, **said, "seconds": done - opened, "work": work()}
+            )
+            begun = done
     (args.out / "answers.json").write_text(json.dumps(rows))
 
 

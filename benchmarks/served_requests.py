@@ -9,8 +9,9 @@ from functools import cache
 from typing import Any
 
 DRAWS = 200
+GREEDY = "greedy"
 WRITTEN: dict[str, dict[str, Any]] = {
-    "greedy": {"do_sample": False, "max_gen_toks": 12, "until": []},
+    GREEDY: {"do_sample": False, "max_gen_toks": 12, "until": []},
     "greedy until a stop": {"do_sample": False, "max_gen_toks": 12, "until": [" .", "\n"]},
     # Drawn from one candidate, so that the text is known.
     "sampled with top_k 1": {"do_sample": True, "temperature": 0.7, "top_k": 1, "max_gen_toks": 8, "until": []},
@@ -19,9 +20,23 @@ DRAWN = {"do_sample": True, "temperature": 0.4, "top_k": 5, "max_gen_toks": 1, "
 
 
 def ask(
-    lm: Any, tasks: Sequence[str], *, include_path: str | None, limit: int | None, shots: int | None
+    lm: Any,
+    tasks: Sequence[str],
+    *,
+    include_path: str | None,
+    limit: int | None,
+    shots: int | None,
+    everything: bool,
 ) -> dict[str, Any]:
-    """Return the answers to the tasks (with the chat template too), to whole texts, and what is written and drawn.
+    """Return the answers to the tasks, to contexts with a long beginning in common, and what is written greedily.
+
+    Args:
+        lm: Answers.
+        tasks: lm-eval's names.
+        include_path: Folder of tasks; None for lm-eval's own.
+        limit: Documents of each task.
+        shots: Examples before each document; None for what the task says.
+        everything: Also the tasks with the chat template, whole texts, the other ways of writing, and draws.
 
     Returns:
         "answers": section -> answers in the order of the requests, each [nats, is the likeliest] or a text.
@@ -31,21 +46,22 @@ def ask(
 
     plain = _samples(lm, tasks, include_path, limit, shots)
     found = {task: _answers(rows) for task, rows in plain.items()}
-    if lm.tokenizer.chat_template:
+    if everything and lm.tokenizer.chat_template:
         chat = _samples(lm, tasks, include_path, limit, shots, apply_chat_template=True)
         found |= {f"{task}, chat": _answers(rows) for task, rows in chat.items()}
     prompts = [str(sample["arguments"][0][0]) for sample in plain[tasks[0]][:8]]
     texts = [" ".join(prompts), *prompts]
-    rolling = lm.loglikelihood_rolling([Instance("loglikelihood_rolling", {}, (t,), i) for i, t in enumerate(texts)])
-    found["rolling"] = [[value, True] for value in rolling]
+    if everything:
+        whole = [Instance("loglikelihood_rolling", {}, (text,), i) for i, text in enumerate(texts)]
+        found["rolling"] = [[value, True] for value in lm.loglikelihood_rolling(whole)]
     # Long enough that prefix caches, whose blocks have up to 128 tokens, hold what these contexts share.
     head = " ".join(texts[:1] * (1 + 160 // len(texts[0].split())))
     pairs = [(f"{head} {prompt}", f" {prompts[-1 - i]}") for i, prompt in enumerate(prompts)]
     requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
     found["contexts with a long beginning in common"] = [list(answer) for answer in lm.loglikelihood(requests)]
-    for name, options in WRITTEN.items():
+    for name, options in WRITTEN.items() if everything else [(GREEDY, WRITTEN[GREEDY])]:
         found[name] = _write(lm, prompts, options)
-    return {"answers": found, "drawn": _write(lm, [prompts[0]] * DRAWS, DRAWN)}
+    return {"answers": found, "drawn": _write(lm, [prompts[0]] * DRAWS, DRAWN) if everything else []}
 
 
 def _write(lm: Any, prompts: Sequence[str], options: dict[str, Any]) -> list[str]:
@@ -89,7 +105,7 @@ class Compared:
         likeliest: Answers that differ in whether all tokens are the likeliest ones.
         texts: Texts that differ.
         p: Smallest p-value of the tests whether tokens were drawn from the same distribution (chi-squared, for each
-            rank).
+            rank); None where none was drawn.
         where: The first section and rank with another text or token, for the message.
     """
 
@@ -97,7 +113,7 @@ class Compared:
     nats: float = 0.0
     likeliest: int = 0
     texts: int = 0
-    p: float = 1.0
+    p: float | None = None
     where: str = ""
 
     def add(self, section: str, rank: int, right: Any, mine: Any) -> None:
@@ -115,14 +131,17 @@ class Compared:
 
 
 def compare(expected: Sequence[Any], found: Sequence[Any]) -> Compared:
-    """Compare all ranks of two programs under one rule."""
+    """Compare all that a program was asked under one rule with what was expected of the same ranks."""
     said = Compared()
-    for theirs, ours in zip(expected, found, strict=True):
-        assert theirs["answers"].keys() == ours["answers"].keys()
-        for section, answers in theirs["answers"].items():
-            for right, mine in zip(answers, ours["answers"][section], strict=True):
-                said.add(section, theirs["rank"], right, mine)
-        said.p = min(said.p, same_distribution(theirs["drawn"], ours["drawn"]))
+    right_at = {each["rank"]: each for each in expected}
+    for ours in found:
+        theirs = right_at[ours["rank"]]
+        for section, answers in ours["answers"].items():
+            for right, mine in zip(theirs["answers"][section], answers, strict=True):
+                said.add(section, ours["rank"], right, mine)
+        if ours["drawn"]:
+            p = same_distribution(theirs["drawn"], ours["drawn"])
+            said.p = p if said.p is None else min(said.p, p)
     return said
 
 

