@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
@@ -114,6 +117,49 @@ def test_a_local_job_whose_process_dies_each_time_is_reported_and_others_go_on(t
         with pytest.raises(ExecutorError, match=r"its process died 3 times \(out of memory\?\)"):
             lost.result()
         assert pool.submit(os.getpid).result() != os.getpid()
+
+
+_COMMAND = """
+import sys, time
+from pathlib import Path
+from aurac.workflows.executors import EXECUTORS, Resources
+
+def job(pid_file):
+    import os
+    Path(pid_file).write_text(str(os.getpid()))
+    while True:
+        time.sleep(0.05)
+
+if __name__ == "__main__":
+    with EXECUTORS["local"](Resources(folder=Path("."), jobs=2)) as pool:
+        pool.submit(job, sys.argv[1]).result()
+"""
+
+
+def test_a_command_that_is_killed_takes_the_processes_of_its_jobs_along(tmp_path: Path) -> None:
+    (tmp_path / "command.py").write_text(_COMMAND)
+    command = subprocess.Popen([sys.executable, "command.py", "pid"], cwd=tmp_path)
+    worker = int(_in_time(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    command.kill()
+    command.wait()
+    assert _in_time(lambda: not _runs(worker))
+
+
+def _in_time(found: Callable[[], Any], seconds: float = 60) -> Any:
+    """Return the first thing found that is true, or fail."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if it := found():
+            return it
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} seconds")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
 
 
 def test_what_an_executor_does_not_have_is_refused(tmp_path: Path) -> None:

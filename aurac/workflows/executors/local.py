@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -60,9 +61,25 @@ class OwnProcesses(ThreadPoolExecutor):
 
     def _new_pool(self) -> ProcessPoolExecutor:
         # Not fork: torch's threads do not survive it.
-        pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent)
         self._pools.append(pool)
         return pool
+
+
+def end_with_parent() -> None:
+    """End this process at once where the command that started it is gone, killed or out of memory.
+
+    Otherwise it went on to the end of its job, hours perhaps, in the way of the same command begun again. What it was
+    doing is as after a kill of its own: the next one goes on from the last checkpoint or cell.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 @contextmanager
