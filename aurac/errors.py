@@ -29,7 +29,13 @@ from difflib import get_close_matches
 
 
 class AuracError(Exception):
-    """Base of all errors raised on purpose by `aurac` and `aurac_adapters`."""
+    """Base of all errors raised on purpose by `aurac` and `aurac_adapters`.
+
+    Attributes:
+        in_points: The message in the unit of the command line, where that is another one; else None.
+    """
+
+    in_points: str | None = None
 
 
 class PluginError(AuracError, ImportError):

@@ -11,6 +11,7 @@ from aurac.analysis.macro import macro_pairs
 from aurac.analysis.pairs import all_pairs
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import RefusedError
+from aurac.quadrature import axis_named
 from aurac.statistics.pairwise import Pairwise
 
 OTHER = {"log2": "linear", "linear": "log2"}
@@ -59,7 +60,9 @@ def axis_notes(compared: ComparedRuns) -> list[str]:
     others = [task for task, found in said.items() if found]
     if not headline and not others:
         return []
-    about = f"The axis matters: on the {compared.other_axis} axis "
+    assert compared.other_axis is not None  # where there are pairs on it
+    counts = axis_named(compared.other_axis).counts
+    about = f"Another axis, another answer: on the {compared.other_axis} axis, where {counts} counts the same, "
     if not headline:
         return [f"{about}order or significance differ on {', '.join(others)}."]
     too = f"; {', '.join(others)} too" if others else ""
@@ -68,7 +71,7 @@ def axis_notes(compared: ComparedRuns) -> list[str]:
 
 def _reversed(compared: ComparedRuns, task: str) -> list[str]:
     here, there, alpha = compared.pairs[task], compared.other_pairs[task], compared.settings.alpha
-    said = []
+    said, only_here, only_there = [], [], []
     for pair, d in here.differences.items():
         other = there.differences[pair]
         sure, sure_there = (p.p_adjusted.get(pair, 1.0) <= alpha for p in (here, there))
@@ -76,8 +79,20 @@ def _reversed(compared: ComparedRuns, task: str) -> list[str]:
             continue
         a, b = pair if (d.value > 0) == here.higher_is_better else pair[::-1]
         if d.value * other.value < 0:
-            surely = ["not significantly", "significantly"]
-            said.append(f"{b} is {surely[sure_there]} ahead of {a}, on {compared.settings.axis} {surely[sure]} behind")
-        elif sure != sure_there:
-            said.append(f"{a} {'is' if sure_there else 'is not'} significantly ahead of {b}")
+            said.append(_turned(a, b, sure, sure_there, compared.settings.axis))
+        elif sure:
+            only_here += [] if sure_there else [f"{a} over {b}"]
+        else:
+            only_there.append(f"{a} over {b}")
+    said += [f"these leads are not significant: {', '.join(only_here)}"] if only_here else []
+    said += [f"these leads are significant, which they are not here: {', '.join(only_there)}"] if only_there else []
     return said
+
+
+def _turned(a: str, b: str, sure: bool, sure_there: bool, here: str) -> str:
+    """Say that `a`, which is ahead here, is behind there, and where the tests show it."""
+    if sure and sure_there:
+        return f"{b} is significantly ahead of {a}, on {here} significantly behind"
+    if sure:
+        return f"{b} scores better than {a}, though not significantly; on {here} it is significantly behind"
+    return f"{b} is significantly ahead of {a}; on {here} it scores worse, though not significantly"

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except AuracError as error:
-        return _fail(unwritable_home(error) or spelled(str(error), args.flags))
+        return _fail(unwritable_home(error) or error.in_points or spelled(str(error), args.flags))
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
         return 130

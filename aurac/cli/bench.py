@@ -113,6 +113,15 @@ def run(args: argparse.Namespace) -> int:
         return status(args)
     if args.folder is not None or args.out is None:
         args.refuse(f"give a recipe and a folder for it: aurac bench {args.recipe} --out {args.folder or 'DIR'}")
+    resources = Resources(
+        folder=args.out / LOGS,
+        jobs=args.jobs,
+        address=args.address,
+        gpus=args.gpus,
+        cpus=args.cpus,
+        settings=tuple(args.slurm),
+    )
+    resources.check(args.executor)
     shard = read_shard(args.shard) if args.shard else None
     recipe = read_recipe(args.recipe)
     copies = dict(map(_copy, args.copy))
@@ -124,14 +133,6 @@ def run(args: argparse.Namespace) -> int:
     print(fold_text("\n".join(lines)), file=sys.stdout if args.dry_run else sys.stderr, flush=True)
     if args.dry_run:
         return 0
-    resources = Resources(
-        folder=args.out / LOGS,
-        jobs=args.jobs,
-        address=args.address,
-        gpus=args.gpus,
-        cpus=args.cpus,
-        settings=tuple(args.slurm),
-    )
     where: dict[str, Any] = {"executor": args.executor, "resources": resources, "copies": copies}
     failed: dict[str, str] = {}
     if args.calibrate:

@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the card and its plot, upload them where that is asked, and print where they are."""
+    from aurac_adapters.folder.sidecar import check_folder
+
+    check_folder(Path(args.adapter))  # before PyTorch is imported
     from aurac.analysis.adapter_size import size
     from aurac.report.pages.eval_results import write_eval_results
     from aurac.report.pages.model_card import PLOT, model_card

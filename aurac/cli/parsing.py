@@ -12,6 +12,25 @@ from typing import Any, NoReturn
 
 from aurac.errors import UnknownNameError
 
+ELSEWHERE = {
+    "--base": "--model",
+    "--base-model": "--model",
+    "--model-name-or-path": "--model",
+    "--pretrained": "--model",
+    "--dataset": "--data",
+    "--lr": "--learning-rate",
+    "--r": "--rank",
+    "--max-rank": "--rank",
+    "--lora-r": "--rank",
+    "--steps": "--max-steps",
+    "--output-dir": "--out",
+    "--output": "--out",
+    "--num-train-epochs": "--epochs",
+    "--task": "--tasks",
+    "--rank": "--ranks",
+}
+"""What other programs, and our other commands, call an option -> what this command may call it."""
+
 
 class FoldedHelp(argparse.RawDescriptionHelpFormatter):
     """Help whose paragraphs and examples are folded to the terminal."""
@@ -71,7 +90,10 @@ class OneLineParser(argparse.ArgumentParser):
         if not word.startswith("-") or re.fullmatch(r"-?[\d.]+", word):
             return f"{word!r} is one argument too many"
         options = [option for option in self._option_string_actions if option.startswith("--")]
-        return str(UnknownNameError("option", word.partition("=")[0], options)).rstrip(".")
+        name = word.partition("=")[0]
+        if (meant := ELSEWHERE.get(name)) in options:
+            return f"unknown option {name!r}. Did you mean {meant!r}?"
+        return str(UnknownNameError("option", name, options)).rstrip(".")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse a value that is no choice, with the near ones."""

@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, write, print."""
+    from aurac_adapters.folder.sidecar import check_folder
+
+    check_folder(Path(args.adapter))  # before PyTorch is imported
     from aurac.report.costs import Costs
     from aurac.results.profile import check_profile_folder, write_profile
     from aurac_adapters import read_adapter

@@ -52,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder and print it."""
+    from aurac_adapters.folder.sidecar import check_folder
+
+    check_folder(Path(args.adapter))  # before PyTorch is imported
     from aurac_adapters import read_adapter, svd_rotate
     from aurac_adapters.folder.writing import check_new
     from aurac_adapters.methods.inference import served

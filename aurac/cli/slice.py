@@ -53,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the folders and print them."""
+    from aurac_adapters.folder.sidecar import check_folder
+
+    check_folder(Path(args.adapter))  # before PyTorch is imported
     if args.budget is not None:
         return _slice_budgets(args)
     from aurac.errors import AuracError

@@ -90,8 +90,21 @@ def check_margin(margin: float, *, bounded: bool = False) -> float:
     if not 0 < margin < math.inf:
         raise CurveError(f"margin {margin:g} is not positive. Give the largest loss that is acceptable, such as 0.01.")
     if bounded and margin >= 1:
-        raise CurveError(
-            f"margin {margin:g} ({100 * margin:g} points) is the whole range of a metric between 0 and 1, so every "
-            "rank would do. Give a fraction, such as margin=0.01, which on the command line is one point, --margin 1."
-        )
+        raise _WideMarginError(margin)
     return margin
+
+
+class _WideMarginError(CurveError):
+    """A margin that every score keeps, said in fractions and in points."""
+
+    def __init__(self, margin: float) -> None:
+        """Say what to give instead."""
+        why = "so everything would be within it"
+        super().__init__(
+            f"margin {margin:g} is the whole range of a metric between 0 and 1, {why}. Margins are fractions: give for "
+            "example margin=0.01 for one point."
+        )
+        self.in_points = (
+            f"--margin {100 * margin:g} is the whole range of a metric between 0 and 100 points, {why}. Give points "
+            "below 100, for example --margin 1."
+        )

@@ -67,8 +67,10 @@ def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run 
     from aurac.harness.protocols import parse_tasks
     from aurac.harness.task_names import check_names
     from aurac.workflows.trackers import check_trackers, report
+    from aurac_adapters.folder.sidecar import check_folder
 
     began = time.perf_counter()
+    check_folder(Path(adapter))
     check_trackers(options.report_to)
     # Before anything that imports torch.
     check_names(parse_tasks(options.tasks, protocol=options.protocol), include_path=options.include_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,9 @@ MISTAKES = {
     "recommend a --margin": "argument --margin: expected one argument. See aurac recommend --help.",
     "compute a b": "'b' is one argument too many. See aurac compute --help.",
     "slice a --rank x --out b": "See aurac slice --help.",
+    "train --base m": "unknown option '--base'. Did you mean '--model'?",
+    "train --lr 0.1": "unknown option '--lr'. Did you mean '--learning-rate'?",
+    "score a --output-dir b": "unknown option '--output-dir'. Did you mean '--out'?",
     "score --help-me": "unknown option '--help-me'. Did you mean '--help'?",  # before what else is missing
     "compare a --tasks arc,,mmlu": "argument --tasks: 'arc,,mmlu' is no list of tasks such as arc,hellaswag.",
     "compare a --seed x": "argument --seed: 'x' is no whole number.",
@@ -77,6 +82,11 @@ IN_FILES = {
     "compute RECORDS": "The folders in it do: dylora, lora, matryoshka-prefix, matryoshka-trained, svd-lora. Give one",
     "compute RECORDS/lora --task fcts": "unknown task 'fcts' in run 'lora'. Did you mean 'facts'?",
     "compute RECORDS/lora --task facts --within 8 1": "Give two ranks between them, the smaller one first.",
+    "compare RECORDS/lora RECORDS/dylora --margin 150": (
+        "--margin 150 is the whole range of a metric between 0 and 100 points, so everything would be within it. Give "
+        "points below 100, for example --margin 1."
+    ),
+    "recommend RECORDS/lora --margin 100": "Give points below 100, for example --margin 1.",
     "compare RECORDS/lora/run.json": "run.json is a file, no folder of a run record. Give its folder, ",
     "recommend notes.txt": "notes.txt is a file, no folder of a run record. Give a folder that `aurac score` wrote.",
     "report notes.txt": "notes.txt is a file, no folder. Give a folder with run records.",
@@ -141,3 +151,29 @@ def test_columns_may_be_parted_by_semicolons_or_tabs(tmp_path: Path, capsys: pyt
         file.write_text(f"Rank{mark}Acc\n1{mark}0.25\n2{mark}0.75\n", encoding="utf-8")
         assert main(["compute", str(file)]) == 0
         assert "AURAC 50.00" in capsys.readouterr().out
+
+
+def test_an_option_of_another_executor_is_refused_before_the_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = Path(__file__).parents[2] / "benchmarks/recipes/testbed.toml"
+    assert main(["bench", str(recipe), "--out", str(tmp_path / "out"), "--gpus", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("error: --gpus is not for executor local")
+
+
+_WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None  # an import of it is an error
+from aurac.cli import main
+for line in sys.argv[1:]:
+    assert main(line.split()) == 1
+"""
+
+
+def test_a_missing_adapter_is_said_before_pytorch_is_imported() -> None:
+    lines = ("score missing --tasks arc", "slice missing --rank 1 --out o", "card missing", "rotate missing --out o")
+    command = [sys.executable, "-c", _WITHOUT_TORCH, *lines, "profile missing"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == 5 * "error: no such folder: missing. Give the folder of a PEFT LoRA adapter.\n"

@@ -45,7 +45,8 @@ def test_a_winner_that_depends_on_the_axis_is_named(reversing: list[Run]) -> Non
     made = compare(reversing)
     assert [run.name for run in made.ordered()] == ["early", "late"]
     assert made.notes[0] == (
-        "The axis matters: on the linear axis late is significantly ahead of early, on log2 significantly behind (arc)."
+        "Another axis, another answer: on the linear axis, where every rank counts the same, late is significantly "
+        "ahead of early, on log2 significantly behind (arc)."
     )
     assert "(1)" in made.to_markdown()
     row = {row["run"]: row for row in made.records()}["late"]

@@ -213,7 +213,8 @@ def test_a_margin_in_points_is_refused_where_fractions_are_meant(margin: float, 
     run = make_run("a", curve("arc", 1))
     for ask in (aurac.recommend, aurac.smallest_rank):
         with pytest.raises(
-            CurveError, match=rf"margin {margin:g} \({100 * margin:g} points\) is the whole range .* --margin 1"
+            CurveError,
+            match=rf"margin {margin:g} is the whole range .* between 0 and 1, .*give for example margin=0.01",
         ):
             ask(run, margin=margin)
 

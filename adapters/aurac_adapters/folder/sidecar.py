@@ -141,12 +141,17 @@ def read_parameters(folder: Path, method: NestedMethod, *, digest: str | None = 
         raise AdapterError(f"{path}: {exc}") from exc
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Return PEFT's configuration of a folder that has weights beside it and sub-ranks, or raise `AdapterError`."""
+def check_folder(path: Path) -> None:
+    """Raise `AdapterError` where there is no folder; called before slow work starts."""
     if path.is_file():
         raise AdapterError(f"{path} is a file. Give the folder of a PEFT LoRA adapter, with {CONFIG} and {WEIGHTS}.")
     if not path.is_dir():
         raise AdapterError(f"no such folder: {path}. Give the folder of a PEFT LoRA adapter.")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return PEFT's configuration of a folder that has weights beside it and sub-ranks, or raise `AdapterError`."""
+    check_folder(path)
     if not (path / CONFIG).is_file():
         raise AdapterError(f"{path} is no PEFT adapter: it has no {CONFIG}. {_where_else(path)}")
     config = read_json(path / CONFIG)

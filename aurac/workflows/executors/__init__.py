@@ -48,19 +48,23 @@ class Resources:
     cpus: int | None = None
     settings: tuple[str, ...] = ()
 
-    def refuse(self, executor: str, *names: str) -> None:
-        """Raise `OptionError` for one of these fields that was given: the executor has no such thing."""
-        for name in names:
-            if getattr(self, name) not in (None, ()):
-                flag, whose = _WHOSE[name]
+    def check(self, executor: str) -> None:
+        """Raise `OptionError` for a field that was given and that this executor of the project has no use for."""
+        if executor not in _OURS:
+            return
+        for name, (flag, whose) in _WHOSE.items():
+            if executor not in whose and getattr(self, name) not in (None, ()):
                 raise OptionError(
-                    f"{flag} is not for executor {executor}, but for {whose}. Leave it out, or give another --executor."
+                    f"{flag} is not for executor {executor}, but for {' and '.join(whose)}. Leave it out, or give "
+                    "another --executor."
                 )
 
 
+_OURS = ("local", "ray", "slurm")
 _WHOSE = {
-    "address": ("--address", "ray"),
-    "gpus": ("--gpus", "ray and slurm"),
-    "cpus": ("--cpus", "ray and slurm"),
-    "settings": ("--slurm", "slurm"),
+    "address": ("--address", ("ray",)),
+    "gpus": ("--gpus", ("ray", "slurm")),
+    "cpus": ("--cpus", ("ray", "slurm")),
+    "settings": ("--slurm", ("slurm",)),
 }
+"""Field -> its flag, and the executors that it is for."""

@@ -85,7 +85,7 @@ def _end_after(sentinel: int) -> None:
 @contextmanager
 def local(resources: Resources) -> Iterator[Executor]:
     """Yield this process for one job at a time, else as many processes, each with its share of the cores."""
-    resources.refuse("local", "address", "gpus", "cpus", "settings")
+    resources.check("local")
     n = resources.jobs or 1
     if n == 1:
         yield ThisProcess()

@@ -46,7 +46,7 @@ def connected(resources: Resources) -> Iterator[Any]:
     Raises:
         ExecutorError: If Ray is not installed, or does not answer.
     """
-    resources.refuse("ray", "settings")
+    resources.check("ray")
     try:
         import ray
     except ImportError as exc:

@@ -82,7 +82,7 @@ def slurm(resources: Resources) -> Iterator[Executor]:
         ExecutorError: If submitit is not installed, or there is no SLURM here, or it does not know a setting.
         OptionError: If a setting is not KEY=VALUE.
     """
-    resources.refuse("slurm", "address")
+    resources.check("slurm")
     try:
         import submitit
     except ImportError as exc:
