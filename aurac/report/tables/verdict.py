@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aurac.analysis.compared import MACRO, ComparedRuns
+from aurac.quadrature import axis_named
 from aurac.report.numbers import value_text, with_error
 from aurac.report.tables.table_cells import unit
 
@@ -51,7 +52,10 @@ def _elsewhere(comparison: ComparedRuns) -> str:
     if pairs is None:
         return ""
     here, there = comparison.ordered()[0].name, pairs.tiers(comparison.settings.alpha).order[0]
-    return "" if here == there else f" On the {comparison.other_axis} axis {there} has the best AURAC."
+    if here == there or comparison.other_axis is None:
+        return ""
+    counts = axis_named(comparison.other_axis).counts
+    return f" Where {counts} counts the same (the {comparison.other_axis} axis), {there} has the best AURAC."
 
 
 def _where(comparison: ComparedRuns) -> str:
