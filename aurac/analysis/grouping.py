@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,8 +32,11 @@ _OF_A_MEASUREMENT = (
     "fewshot_as_multiturn",
 )
 """Keys of a run's identity that change what an adapter is used for."""
-_SAID_ALONE = ("inference", "scaling")
+_SAID_ALONE = ("inference", "scaling", "allocate")
 """Keys whose values say enough in a name."""
+_GRADUAL = "training_gradual"
+"""Key of adapters that were squeezed one from the other; it says enough itself."""
+_HASH = re.compile(r"[0-9a-f]{32,}")
 
 
 def by_method(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -157,7 +161,14 @@ def _name(settings: tuple[tuple[str, str], ...], every: Sequence[tuple[tuple[str
     method = settings[0][1]
     same = [dict(other) for other in every if other[0][1] == method]
     differing = [(key, value) for key, value in settings if any(other.get(key) != value for other in same)]
-    return "-".join([method, *(value if key in _SAID_ALONE else f"{key}={value}" for key, value in differing)])
+    return "-".join([method, *(_said(key, value) for key, value in differing)])
+
+
+def _said(key: str, value: str) -> str:
+    """Return what a setting adds to the name of a method; of a hash the first digits."""
+    if key == _GRADUAL:
+        return "gradual"
+    return value if key in _SAID_ALONE else f"{key}={value[:8] if _HASH.fullmatch(value) else value}"
 
 
 def _check_seeds(runs: Sequence[Run]) -> None:

@@ -196,6 +196,7 @@ def test_a_schedule_of_ranks_leaves_a_curve_for_one_path_of_steps(tmp_path: Path
     assert {rank: about["steps"] for rank, about in records.items()} == {4: 2, 2: 1, 1: 1}
     assert records[1]["start"]["sha256"] == read_adapter(out / "rank-2").sha256
     assert records[1]["training_tokens"] == sum(about["tokens"] for about in records.values()) == spent_on(found)
+    assert found.training == {"start": found.members[4].sha256, "gradual": 1}
     assert weights(out / "rank-1").keys() == weights(out / "rank-4").keys()
 
 

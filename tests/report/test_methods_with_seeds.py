@@ -74,6 +74,11 @@ def test_settings_that_differ_make_methods_of_their_own_and_name_them() -> None:
     assert list(by_method(runs)) == ["matryoshka-prefix", "matryoshka-trained"]
     runs = [trained("lora", s, gain=g) for g in (1.0, 2.0) for s in (1, 2)]
     assert list(by_method(runs)) == ["lora-gain=1.0", "lora-gain=2.0"]
+    runs = [trained("svd-lora", s, allocate=a) for a in (None, "energy") for s in (1, 2)]
+    runs += [trained("svd-lora", s, allocate="energy", calibration="7b0ea7df" * 8) for s in (1, 2)]
+    assert list(by_method(runs))[1:] == ["svd-lora-energy", "svd-lora-energy-calibration=7b0ea7df"]
+    runs = [trained("squeeze-lora", s, **way) for way in ({}, {"training_gradual": 1}) for s in (1, 2)]
+    assert list(by_method(runs)) == ["squeeze-lora", "squeeze-lora-gradual"]
     runs = [trained("lora", 1, inference="trained"), trained("lora", 2, init="trained", per_row=True)]
     assert list(by_method(runs)) == ["lora-trained", "lora-init=trained-per_row=True"]
 

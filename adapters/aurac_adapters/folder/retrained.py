@@ -19,7 +19,7 @@ from torch import nn
 from aurac.errors import AdapterError, RankError
 from aurac_adapters.folder.folder import AdapterFolder, read_to_load
 from aurac_adapters.folder.loading import load_read
-from aurac_adapters.folder.sidecar import START, Training
+from aurac_adapters.folder.sidecar import GRADUAL, START, Training
 from aurac_adapters.layer.base_only import switch
 from aurac_adapters.layer.nested import NestedAdapter
 
@@ -98,9 +98,18 @@ class RetrainedFolder:
 
     @property
     def training(self) -> Training:
-        """What was not the default in training, the same for all; of squeezed ones, what the first began with."""
+        """What was not the default in training, the same for all; of squeezed ones, what the first began with.
+
+        Ranks that were squeezed one from the other ("gradual") are another way than ranks from one adapter.
+        """
         start = _first_start(self.members)
-        return _alike(next(iter(self.members.values()))) | ({} if start is None else {START: start})
+        among = {member.sha256 for member in self.members.values()}
+        gradual = any(member.training.get(START) in among for member in self.members.values())
+        return {
+            **_alike(next(iter(self.members.values()))),
+            **({} if start is None else {START: start}),
+            **({GRADUAL: 1} if gradual else {}),
+        }
 
     @property
     def own_ranks(self) -> tuple[int, ...]:

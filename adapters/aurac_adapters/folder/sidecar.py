@@ -26,6 +26,8 @@ PARAMETERS = "aurac_method.safetensors"
 """What the method itself has learned, beside the factors."""
 START = "start"
 """Key, in what a sidecar says of the training, of the sha256 of the adapter that it began with."""
+GRADUAL = "gradual"
+"""Key, in what is said of squeezed adapters, of whether one began with another of them: yes is 1."""
 TOKENS = "training_tokens"
 """Key of an adapter that was made from a trained one: what was read to train that."""
 SCHEMA_VERSION = 1
