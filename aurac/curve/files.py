@@ -58,7 +58,8 @@ def only_task(tasks: Iterable[str], task: str | None, where: str, kind: str = "t
         return known[0]
     if task not in known:
         problem = f"has {len(known)} {kind}s" if task is None else f"has no {kind} {task!r}"
-        raise CurveError(f"{where} {problem}. Choose one: {', '.join(known)}.")
+        how = f"; say task={known[0]!r}" if kind == "task" else ""
+        raise CurveError(f"{where} {problem}. Choose one: {', '.join(known)}{how}.")
     return task
 
 

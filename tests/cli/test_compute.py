@@ -37,6 +37,14 @@ def test_json_holds_the_same_numbers_in_fractions(call: Call, curve_csv: Path) -
     assert content["stderr"] is None
 
 
+def test_a_task_that_has_to_be_chosen_is_asked_for_by_its_flag(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "two.csv"
+    path.write_text("task,rank,accuracy\narc,1,0.4\narc,2,0.5\nmmlu,1,0.3\nmmlu,2,0.4\n")
+    done = call("compute", path)
+    assert done.status == 1
+    assert done.err.endswith("has 2 tasks. Choose one: arc, mmlu; say --task arc.\n")
+
+
 def test_a_part_of_the_ranks_may_be_asked_for(call: Call, curve_csv: Path) -> None:
     content = json.loads(call("compute", curve_csv, "--within", "2", "4", "--format", "json").out)
     assert content["value"] == pytest.approx(0.48)

@@ -40,7 +40,7 @@ def test_percent_needs_to_be_said(tmp_path: Path) -> None:
 def test_a_file_with_several_tasks_needs_to_know_which(tmp_path: Path) -> None:
     file = write(tmp_path, "c.csv", "rank,accuracy,task\n1,0.25,arc\n1,0.5,hellaswag\n")
     assert read_curve(file, task="hellaswag").accuracies.tolist() == [0.5]
-    with pytest.raises(CurveError, match=r"has 2 tasks. Choose one: arc, hellaswag"):
+    with pytest.raises(CurveError, match=r"has 2 tasks. Choose one: arc, hellaswag; say task='arc'\."):
         read_curve(file)
     with pytest.raises(CurveError, match=r"has no task 'mmlu'. Choose one: arc, hellaswag"):
         read_curve(file, task="mmlu")
