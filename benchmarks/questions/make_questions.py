@@ -4,7 +4,7 @@
 
 commonsense_qa and ARC-Easy, in the words of lm-eval's tasks `commonsense_qa` (answered by a letter) and `arc_easy`
 (answered by a text), so that these two, unmodified, are the test. Trained are 512 questions of each from the training
-splits; `questions_choice` has 64 others of each: further training questions of commonsense_qa, whose validation split
+splits; `questions_choice` has 128 others of each: further training questions of commonsense_qa, whose validation split
 is lm-eval's test, and the validation split of ARC-Easy. The files are written beside this script and not committed.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 from datasets import load_dataset
 
 HERE = Path(__file__).parent
-TRAINED, CHOOSING = 512, 64
+TRAINED, CHOOSING = 512, 128
 Rows = list[dict[str, Any]]
 
 
