@@ -70,14 +70,14 @@ def score_folder(adapter: str | os.PathLike[str], options: ScoreOptions) -> Run 
     from aurac_adapters.folder.sidecar import check_folder
 
     began = time.perf_counter()
+    if options.precision is not None or options.audit is not None:
+        check_alone()
     check_folder(Path(adapter))
     check_trackers(options.report_to)
     # Before anything that imports torch.
     check_names(parse_tasks(options.tasks, protocol=options.protocol), include_path=options.include_path)
     from aurac_adapters import read_ranked
 
-    if options.precision is not None or options.audit is not None:
-        check_alone()
     check_engine(options)
     check_executor(options)
     join_processes(options.engine)
