@@ -6,11 +6,7 @@ from pathlib import Path
 
 from aurac import testbed
 
-SMALL = f"""
-models = ["{testbed.MODEL}"]
-ranks = [2]
-seeds = [1, 2]
-
+TWO_STEPS = f"""\
 [training]
 max_steps = 2
 batch_size = 4
@@ -20,7 +16,13 @@ gradient_accumulation = 1
 include_path = "{testbed.TASKS}"
 limit = 4
 batch_size = 16
+"""
+SMALL = f"""
+models = ["{testbed.MODEL}"]
+ranks = [2]
+seeds = [1, 2]
 
+{TWO_STEPS}
 [suites]
 small = "tilt,cipher"
 

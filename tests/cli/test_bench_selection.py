@@ -14,6 +14,7 @@ from aurac import testbed
 from aurac.errors import RecipeError, UnknownNameError
 from aurac.results import load
 from aurac.workflows.bench.recipe import read_recipe
+from small_recipes import TWO_STEPS
 
 Call = Callable[..., Any]
 
@@ -22,16 +23,7 @@ models = ["someone/tiny"]
 ranks = [2]
 seeds = [1, 2]
 
-[training]
-max_steps = 2
-batch_size = 4
-gradient_accumulation = 1
-
-[scoring]
-include_path = "{testbed.TASKS}"
-limit = 4
-batch_size = 16
-
+{TWO_STEPS}
 [suites]
 test = "cipher"
 held-out = "tilt"
