@@ -1,8 +1,8 @@
-"""Which architectures the engine was run on beside HFLM, request by request; makes the table in docs/engine.md.
+"""Which architectures the engine was run on beside HFLM, request by request; makes the table in docs/models.md.
 
     python benchmarks/architectures.py                    # all of them, two minutes on one CPU thread
     python benchmarks/architectures.py --only mistral     # those whose name contains this
-    python benchmarks/architectures.py --write            # and replace the table in docs/engine.md
+    python benchmarks/architectures.py --write            # and replace the table in docs/models.md
 
 Every model is made from its transformers configuration with tiny sizes and random weights, wide enough that what a
 token sees changes its logits. Asked are choices behind contexts of different lengths (some behind a common header,
@@ -34,7 +34,7 @@ from transformers import PreTrainedTokenizerFast
 
 from aurac.harness.engine.lm import AuracLM
 
-DOCS = Path(__file__).parent.parent / "docs" / "engine.md"
+DOCS = Path(__file__).parent.parent / "docs" / "models.md"
 BEGIN, END = "<!-- made by benchmarks/architectures.py -->", "<!-- end -->"
 WINDOW = 160
 VOCABULARY = 258
@@ -341,7 +341,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run; 1 if an architecture has other answers than HFLM."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="a part of the name")
-    parser.add_argument("--write", action="store_true", help="replace the table in docs/engine.md")
+    parser.add_argument("--write", action="store_true", help="replace the table in docs/models.md")
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
     tokenizer = byte_tokenizer()

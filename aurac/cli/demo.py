@@ -25,7 +25,7 @@ RANK = 32
 STEPS = 600
 
 METHODS = ("lora", "dylora", "matryoshka")
-# One setting for all methods, the best of the grid in docs/training.md for LoRA and DyLoRA; the others would gain with
+# One setting for all methods, the best of the grid in docs/testbed.md for LoRA and DyLoRA; the others would gain with
 # another (SVD-LoRA 2 points, MatryoshkaLoRA 7).
 TRAINING = ("--scaling", "sqrt", "--learning-rate", "1e-2", "--batch-size", "64", "--gradient-accumulation", "1")
 # Name of the run -> adapter, further arguments of `aurac score`.

@@ -1,6 +1,6 @@
 """The embedded testbed: a small base model, lm-eval tasks and a training mixture, as paths.
 
-`benchmarks/make_testbed.py` makes the model and the documents; docs/training.md says what they measure.
+`benchmarks/make_testbed.py` makes the model and the documents; docs/testbed.md says what they measure.
 
 Example:
     >>> sorted(path.name for path in (MODEL, TASKS, TRAIN))
