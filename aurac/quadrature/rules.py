@@ -70,7 +70,7 @@ def _uniform(x: Vector) -> Vector:
 TRAPEZOID = Rule(
     _trapezoid,
     words="the trapezoid rule",
-    formula="(x_{k+1} − x_{k−1}) / 2L, the ends half",
+    formula="(x_{k+1} − x_{k−1}) / 2L",
     when="the authors' first version on the linear axis, their second on log2",
     short="trap",
 )
