@@ -83,11 +83,11 @@ def run(args: argparse.Namespace) -> int:
     """Print the comparison and draw the plot."""
     from aurac.report.comparison import compare
     from aurac.report.plots.curves import save_curves
-    from aurac.report.plots.style import check_suffix
+    from aurac.report.plots.style import check_file
     from aurac.report.width import fold, fold_text, terminal_width
 
     for path in args.plot:
-        check_suffix(path)
+        check_file(path)
     comparison = compare(
         rows(args.runs),
         by=args.by,

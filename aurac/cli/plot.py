@@ -61,12 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw and write."""
     from aurac.report.plots import style
-    from aurac.report.plots.kinds import PlotOptions, draw
+    from aurac.report.plots.kinds import PlotOptions, check_enough, draw
     from aurac.report.tables.cost import noise_of
     from aurac.results import load
 
     for path in args.out:
-        style.check_suffix(path)
+        style.check_file(path)
     options = PlotOptions(
         tasks=args.tasks,
         axis=args.axis,
@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
         cost=args.cost,
     )
     given = rows(args.runs)
+    check_enough(args.kind, len(given))
     runs: Any = (
         {name: list(map(load, paths)) for name, paths in given.items()}
         if isinstance(given, dict)

@@ -46,12 +46,12 @@ def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     from aurac.analysis.power import TYPICAL, Question, Spread, observed_spreads
     from aurac.errors import CurveError
-    from aurac.report.plots.style import check_suffix
+    from aurac.report.plots.style import check_file
     from aurac.report.power import power
     from aurac.results import load
 
     for path in args.plot:
-        check_suffix(path)
+        check_file(path)
     effect = None if args.effect is None else args.effect / 100
     question = Question(effect, args.power, args.alpha, args.seeds, args.seed_sd / 100)
     if args.runs and (len(args.runs) != 2 or args.sd is not None):

@@ -55,8 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train and print the adapter's folder."""
+    from aurac_adapters.training.beforehand import check_beforehand
+    from aurac_adapters.training.config import TrainingConfig
     from aurac_adapters.training.protocols import ProtocolChoice
-    from aurac_adapters.training.trainer import TrainingConfig, train
 
     training = {**given(args, TrainingConfig), **given(args, ProtocolChoice)}
     method = args.method or _method_of(training)
@@ -68,6 +69,9 @@ def run(args: argparse.Namespace) -> int:
 
         folder = train_squeezed(config, args.squeeze)
     else:
+        check_beforehand(config)
+        from aurac_adapters.training.trainer import train
+
         folder = train(config)
     if int(os.environ.get("RANK", "0")) == 0:  # of the processes that torchrun starts
         print(folder)
@@ -91,10 +95,10 @@ def _method_of(training: Mapping[str, Any]) -> str:
 
 def _base_of(training: Mapping[str, Any]) -> str:
     """Return the base model of the adapter that the training begins with."""
-    from aurac_adapters import read_adapter
+    from aurac_adapters.folder.sidecar import read_config
 
     if "start" not in training:
         raise OptionError("a training needs a base model. Give it with --model, a folder or a hub name.")
-    if (named := read_adapter(training["start"]).base_model) is None:
-        raise OptionError(f"{training['start']} does not name its base model. Give it with --model.")
-    return named
+    if named := read_config(training["start"]).get("base_model_name_or_path"):  # PEFT writes "" for one without a name
+        return str(named)
+    raise OptionError(f"{training['start']} does not name its base model. Give it with --model.")

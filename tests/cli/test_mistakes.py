@@ -11,6 +11,8 @@ import pytest
 
 from aurac.cli import main
 from aurac.cli.spelling import spelled
+from aurac.testbed import MODEL
+from aurac.writing import check_can_be_written
 
 RECORDS = Path(__file__).parents[2] / "results/testbed"
 
@@ -165,7 +167,7 @@ def test_an_option_of_another_executor_is_refused_before_the_plan(
 
 _WITHOUT_TORCH = """
 import sys
-sys.modules["torch"] = None  # an import of it is an error
+sys.modules["torch"] = sys.modules["matplotlib"] = None  # an import of one is an error
 from aurac.cli import main
 for line in sys.argv[1:]:
     assert main(line.split()) == 1
@@ -177,3 +179,40 @@ def test_a_missing_adapter_is_said_before_pytorch_is_imported() -> None:
     command = [sys.executable, "-c", _WITHOUT_TORCH, *lines, "profile missing"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr == 5 * "error: no such folder: missing. Give the folder of a PEFT LoRA adapter.\n"
+
+
+_TRAIN = "train --method lora --model MODEL --data facts.jsonl --out new"
+BEFORE_THE_WORK = {
+    _TRAIN.replace("new", "full"): "full holds something that is no training of aurac; give a new or an empty folder.",
+    _TRAIN.replace("new", "file"): "file is a file; give a new or an empty folder.",
+    _TRAIN.replace("new", "file/x/y"): "file is a file, so nothing can lie below it. Give another path.",
+    _TRAIN.replace("new", "/proc/none/out"): "No such file or directory: /proc/none",
+    f"{_TRAIN} --steps 4 --squeeze 2@2".replace("new", "file"): "file is a file, so nothing can lie below it.",
+    _TRAIN.replace("MODEL", "/no/model"): "no such base model folder: /no/model. Give a folder, or a hub name like",
+    _TRAIN.replace("facts.jsonl", "no.jsonl"): "no such data file: no.jsonl. Give a JSONL file, or one of the sets",
+    "train --from missing --data facts.jsonl --out new": "no such folder: missing. Give the folder of a PEFT LoRA",
+    "train --from full --model m --data facts.jsonl --out full": "full holds something that is no training of aurac",
+    "plot places RECORDS/lora --out p.png": "a plot of kind places needs at least 2 runs or methods, and 1 was given.",
+    "plot difference RECORDS/lora --out p.png": "a plot of kind difference needs at least 2 runs",
+    "plot curves RECORDS/lora --out file/p.png": "file is a file, so nothing can lie below it. Give another path.",
+    "plot curves RECORDS/lora --out full.png": "full.png is a folder. Give the name of a file for the plot.",
+}
+
+
+def test_where_nothing_can_be_written_is_said_before_the_work_begins(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full.png").mkdir()
+    for name in ("full/x", "file", "facts.jsonl"):
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    lines = [line.replace("MODEL", str(MODEL)).replace("RECORDS", str(RECORDS)) for line in BEFORE_THE_WORK]
+    command = [sys.executable, "-c", _WITHOUT_TORCH, *lines]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    for line, said in zip(BEFORE_THE_WORK.values(), done.stderr.splitlines(), strict=True):
+        assert said.startswith(f"error: {line}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["facts.jsonl", "file", "full", "full.png"]
+
+
+def test_a_folder_without_leave_to_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # who runs the tests may write everywhere
+    with pytest.raises(PermissionError, match="Permission denied"):
+        check_can_be_written(tmp_path)

@@ -30,7 +30,7 @@ def test_every_kind_writes_all_files_and_prints_their_names(
         (("curves", "--out", "x.gif"), "its ending is '.gif'"),
         (("curves", "--out", "x.png", "--base", "tilt"), "--base 'tilt' is not TASK=POINTS"),
         (("curves", "--out", "x.png", "--tasks", "tild"), "Did you mean 'tilt'"),
-        (("places", "--out", "x.png"), "a diagram needs two runs"),
+        (("places", "--out", "x.png"), "a plot of kind places needs at least 2 runs or methods"),
         (("pareto", "--out", "x.png", "--baseline", "one"), "--baseline is for difference, not for pareto"),
     ],
 )

@@ -65,25 +65,32 @@ def load_examples(data: str, prompt_style: str = "standard") -> list[Example | C
         DataError: If the file or the set cannot be read, or holds nothing.
     """
     style = PROMPT_STYLES[prompt_style]
+    check_data(data)
     name, _, copy = data.partition("=")
     examples: list[Example | Chat]
     if data in DATA:
         examples = DATA[data](style=style)
     elif Path(data).is_file():
         examples = read_jsonl(Path(data), style)
-    elif name in DATA:
-        examples = DATA[name](copy, style)
-    elif Path(data).is_dir():
-        raise DataError(
-            f"{data} is a folder. Give a JSONL file, or NAME={data} for a copy of {', '.join(sorted(DATA))}."
-        )
-    elif Path(data).name != data or Path(data).suffix:
-        raise DataError(f"no such data file: {data}. Give a JSONL file, or one of the sets {', '.join(sorted(DATA))}.")
     else:
-        raise UnknownNameError("data set", name, DATA, advice="The path of a JSONL file also works.")
+        examples = DATA[name](copy, style)
     if not examples:
         raise DataError(f"the data {data} holds no example; at least one is needed to train.")
     return examples
+
+
+def check_data(data: str) -> None:
+    """Raise what `load_examples` raises for what is neither a set nor a file; nothing is read."""
+    name = data.partition("=")[0]
+    if name in DATA or Path(data).is_file():
+        return
+    if Path(data).is_dir():
+        raise DataError(
+            f"{data} is a folder. Give a JSONL file, or NAME={data} for a copy of {', '.join(sorted(DATA))}."
+        )
+    if Path(data).name != data or Path(data).suffix:
+        raise DataError(f"no such data file: {data}. Give a JSONL file, or one of the sets {', '.join(sorted(DATA))}.")
+    raise UnknownNameError("data set", name, DATA, advice="The path of a JSONL file also works.")
 
 
 def tokenize(examples: Sequence[Example | TemplatedText], tokenizer: Any, *, max_length: int) -> TokenizedData:

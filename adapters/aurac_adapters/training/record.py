@@ -39,9 +39,7 @@ def read(folder: Path, config: Mapping[str, Any]) -> Record | None:
         RecordError: If the folder holds something else, a damaged record, or another training (its keys are named).
     """
     path = folder / FILE
-    if not path.exists():
-        if folder.exists() and (not folder.is_dir() or any(item.name != ".lock" for item in folder.iterdir())):
-            raise RecordError(f"{folder} holds something that is no training of aurac; give a new or an empty folder.")
+    if not check_place(folder):
         return None
     try:
         record: Record = json.loads(path.read_text(encoding="utf-8"))
@@ -56,6 +54,21 @@ def read(folder: Path, config: Mapping[str, Any]) -> Record | None:
         )
     _require_same(folder, found, json.loads(json.dumps(config)))
     return record
+
+
+def check_place(folder: Path) -> bool:
+    """Return whether a training was begun in a folder.
+
+    Raises:
+        RecordError: If something else is there.
+    """
+    if (folder / FILE).exists():
+        return True
+    if folder.exists() and not folder.is_dir():
+        raise RecordError(f"{folder} is a file; give a new or an empty folder.")
+    if folder.exists() and any(item.name != ".lock" for item in folder.iterdir()):
+        raise RecordError(f"{folder} holds something that is no training of aurac; give a new or an empty folder.")
+    return False
 
 
 def begin(config: Mapping[str, Any], data: TokenizedData, *, previous: Record | None) -> Record:

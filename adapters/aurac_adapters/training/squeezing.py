@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from aurac.errors import OptionError, TrainingError
+from aurac_adapters.training.beforehand import check_beforehand
 from aurac_adapters.training.config import TrainingConfig
 
 _STAGE = re.compile(r"([1-9]\d*)@([1-9]\d*)")
@@ -78,9 +79,11 @@ def train_squeezed(config: TrainingConfig, schedule: Sequence[Truncation]) -> Pa
     Returns:
         `config.out`, with an adapter folder for each rank (`rank-16`, `rank-8`, ...), which is scored as one curve.
     """
+    planned = stages(config, schedule)
+    check_beforehand(planned[0])
     from aurac_adapters.training.trainer import train
 
-    for stage in stages(config, schedule):
+    for stage in planned:
         train(stage)
     return config.out
 

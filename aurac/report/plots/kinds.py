@@ -11,7 +11,7 @@ from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.grouping import by_method, methods_target
 from aurac.analysis.joining import common_tasks, distinct
 from aurac.analysis.other_axis import OTHER
-from aurac.errors import AuracError
+from aurac.errors import AuracError, ComparisonError
 from aurac.registry import Registry
 from aurac.report.plots.axes import Plottable, unit_of
 from aurac.report.plots.cost_axis import SIZE
@@ -116,21 +116,24 @@ def _pareto(runs: Sequence[Run], options: PlotOptions) -> Any:
 class Kind:
     """One kind of plot: what it shows in a few words, how it is drawn, and the options that only some kinds have.
 
-    `compares` says whether it compares the runs itself.
+    `compares` says whether it compares the runs itself, `least` how many it needs.
     """
 
     summary: str
     figure: Callable[[Any, PlotOptions], Figure]
     takes: tuple[str, ...] = ()
     compares: bool = False
+    least: int = 1
 
 
 CURVES = Kind(
     "rank-accuracy curves with bands that hold the whole curve", _curves, ("bases", "reference"), compares=True
 )
-DIFFERENCE = Kind("each run minus a baseline at every rank, with bands", _difference, ("baseline",))
+DIFFERENCE = Kind("each run minus a baseline at every rank, with bands", _difference, ("baseline",), least=2)
 INTERVALS = Kind("AURAC with its interval on every task and on their mean", _intervals, compares=True)
-PLACES = Kind("critical-difference diagram, bars join runs that the tests cannot tell apart", _places, compares=True)
+PLACES = Kind(
+    "critical-difference diagram, bars join runs that the tests cannot tell apart", _places, compares=True, least=2
+)
 PARETO = Kind("score against the adapter's size or time, with the Pareto front", _pareto, ("cost",))
 
 
@@ -152,6 +155,14 @@ KINDS = Registry(
 )
 """Name -> kind of plot."""
 _FLAGS = {"baseline": "--baseline", "bases": "--base", "reference": "--reference", "cost": "--cost"}
+
+
+def check_enough(kind: str, n_given: int) -> None:
+    """Raise `ComparisonError` if a kind of plot needs more runs or methods than were given."""
+    if n_given < (least := KINDS[kind].least):
+        raise ComparisonError(
+            f"a plot of kind {kind} needs at least {least} runs or methods, and {n_given} was given. Give another one."
+        )
 
 
 def draw(kind: str, runs: Sequence[Run] | Mapping[str, Sequence[Run]], options: PlotOptions) -> Figure:

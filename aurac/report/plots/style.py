@@ -10,6 +10,7 @@ import numpy as np
 
 from aurac.errors import AuracError
 from aurac.report.table import printable
+from aurac.writing import check_can_be_written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,11 +72,19 @@ def label(text: str) -> str:
 
 
 def check_suffix(path: Path) -> None:
-    """Raise `AuracError` when a plot cannot be written under this name; called before the work starts."""
+    """Raise `AuracError` when a plot cannot be written under this name."""
     if path.suffix.lower() not in SUFFIXES:
         raise AuracError(
             f"cannot write a plot to {str(path)!r}: its ending is {path.suffix!r}. Use one of {', '.join(SUFFIXES)}."
         )
+
+
+def check_file(path: Path) -> None:
+    """Raise what writing a plot would raise, of its ending or of its folder; called before the work starts."""
+    check_suffix(path)
+    if path.is_dir():
+        raise AuracError(f"{path} is a folder. Give the name of a file for the plot.")
+    check_can_be_written(path.parent)
 
 
 def write(draw: Callable[[], Any], *paths: Path) -> None:
