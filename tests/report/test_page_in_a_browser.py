@@ -197,3 +197,36 @@ def test_nothing_is_wider_than_a_phone(page: Any) -> None:
     page.set_window_size(*NARROW)
     settle(page)
     assert page.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.fixture
+def paper(page: Any) -> Iterator[Any]:
+    """The page as an A4 sheet has it, within Chromium's margins, from a screen that is dark."""
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": dark})
+    sheet = {"width": 717, "height": 1046, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sheet)
+    yield page
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_paper_has_every_task_all_that_is_folded_and_nothing_to_press(paper: Any) -> None:
+    find(paper, ".legend button").click()
+    paper.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert [panel.text.split("\n")[0] for panel in every(paper, ".panel strong")] == ["arc", "hella"]
+    assert len(every(paper, ".panel g.curve")) == 2 * (len(METHODS) - 1)
+    assert all(cell.is_displayed() for cell in every(paper, "td, figcaption"))
+    assert not any(control.is_displayed() for control in every(paper, "select, input, .tip"))
+    shown = [button.get_attribute("aria-pressed") for button in every(paper, ".legend button") if button.is_displayed()]
+    assert shown == ["true"] * (len(METHODS) - 1)
+    assert find(paper, "body").value_of_css_property("background-color") == "rgba(255, 255, 255, 1)"
+    assert paper.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    fields = "return [...document.querySelectorAll('.panel svg')].map(svg => svg.clientHeight / svg.clientWidth)"
+    assert paper.execute_script(fields) == pytest.approx([250 / 350] * 2, rel=0.02)  # whole pixels
+
+
+def test_after_printing_the_page_is_as_it_was(page: Any) -> None:
+    page.print_page()
+    assert every(page, "details[open]") == []
+    assert len(every(page, "figure.explorer svg g.curve")) == len(METHODS)

@@ -219,7 +219,7 @@ def _provenance(runs: Sequence[Run]) -> Table:
         )
         rows.append(tuple(TableCell(MISSING if value is None else str(value)) for value in found))
     table = Table(
-        title="Provenance",
+        title="",  # its heading says it
         columns=(
             *("run", "method", "R", "scaling", "inference", "sha256", "dtype", "engine", "aurac", "lm_eval"),
             "measured",

@@ -4,6 +4,8 @@
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const HEIGHT = 340;
+  const PAPER = { width: 350, height: 250 };  // half a sheet's line
+  const WHOLE = { width: 700, height: 300 };
   const FILTER_FROM = 4;  // rows
   const SHAPES = {  // matplotlib's marker -> path around its middle
     o: "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", s: "M-3.7,-3.7h7.4v7.4h-7.4z", D: "M0,-5L5,0L0,5L-5,0z",
@@ -64,6 +66,7 @@
       label.append(" Intervals");
       box.addEventListener("change", () => { this.bands = box.checked; this.draw(); });
       this.plot = element("div", { class: "plot" }, this.figure);
+      this.note = element("figcaption", {}, this.figure, `Bars: simultaneous ${this.data.level} intervals over documents.`);
       this.tip = element("div", { class: "tip", role: "status", "aria-live": "polite" }, this.figure);
       this.legend = element("div", { class: "legend", role: "group", "aria-label": "Rows shown" }, this.figure);
       for (const curve of this.data.curves) this.key(curve);
@@ -95,13 +98,13 @@
       return element("path", { class: "dot", d: SHAPES[curve.marker] || SHAPES.o, transform: place, ...attributes }, parent);
     }
 
-    visible() {
+    visible(task) {
       const place = (point) => (this.axis === "log2" || this.axis === "linear" ? point.rank : point.places[this.axis]);
       return this.data.curves
-        .filter((curve) => !this.hidden.has(curve.name) && curve.tasks[this.task])
+        .filter((curve) => !this.hidden.has(curve.name) && curve.tasks[task.name])
         .map((curve) => ({
           ...curve,
-          points: curve.tasks[this.task].points
+          points: curve.tasks[task.name].points
             .map((point) => ({ ...point, x: place(point) }))
             .filter((point) => point.x !== null && point.x !== undefined),
         }))
@@ -110,41 +113,56 @@
 
     draw() {
       this.drawn = this.plot.clientWidth;
-      const width = Math.max(this.drawn, 240);
-      const curves = this.visible();
       const task = this.data.tasks.find((one) => one.name === this.task);
-      const axis = this.data.axes.find((one) => one.name === this.axis);
-      this.plot.replaceChildren();
       this.hide();
-      const svg = element("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "group",
-        "aria-label": `${task.label}: ${task.value} against ${axis.label}` }, this.plot);
+      this.plot.replaceChildren(this.picture({ task, width: Math.max(this.drawn, 240), height: HEIGHT }));
+      this.note.hidden = !this.plot.querySelector("line.bar");
+    }
+
+    // A sheet has no choice of tasks, so it gets them all, drawn for its own width.
+    drawOnPaper() {
+      const size = this.data.tasks.length > 1 ? PAPER : WHOLE;
+      this.plot.replaceChildren(...this.data.tasks.map((task) => {
+        const panel = element("div", { class: "panel" });
+        element("strong", {}, panel, task.label);
+        panel.append(this.picture({ task, ...size }));
+        return panel;
+      }));
+    }
+
+    picture({ task, width, height }) {
+      const curves = this.visible(task);
+      const axis = this.data.axes.find((one) => one.name === this.axis);
+      const view = { task, axis, width, height };
+      const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group",
+        "aria-label": `${task.label}: ${task.value} against ${axis.label}` });
       if (!curves.length) {
-        element("text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, svg, "Nothing to show: choose a row, or another axis.");
-        return;
+        element("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, svg, "Nothing to show: choose a row, or another axis.");
+        return svg;
       }
-      const scale = this.scales(curves, axis, width);
-      this.frame(svg, scale, axis, task, width);
+      const scale = this.scales(curves, view);
+      this.frame(svg, scale, view);
       const base = task.base;
       if (base !== null && base !== undefined) {
         element("line", { class: "base", x1: MARGIN.left, x2: width - MARGIN.right, y1: scale.y(base), y2: scale.y(base) }, svg);
         element("text", { class: "note", x: width - MARGIN.right, y: scale.y(base) - 4, "text-anchor": "end" }, svg, "base model");
       }
-      curves.forEach((curve, number) => this.curve(svg, curve, scale, (number - (curves.length - 1) / 2) * 3));
+      curves.forEach((curve, number) => this.curve(svg, curve, scale, (number - (curves.length - 1) / 2) * 3, task));
+      return svg;
     }
 
-    scales(curves, axis, width) {
+    scales(curves, { task, axis, width, height }) {
       const transform = axis.log ? Math.log2 : (x) => x;
       const points = curves.flatMap((curve) => curve.points);
       const xs = points.map((point) => transform(point.x));
       const ys = points.flatMap((point) => (this.bands ? [point.value, point.low ?? point.value, point.high ?? point.value] : [point.value]));
-      const task = this.data.tasks.find((one) => one.name === this.task);
       if (task.base !== null && task.base !== undefined) ys.push(task.base);
       const [x0, x1] = [Math.min(...xs), Math.max(...xs)];
       let [y0, y1] = [Math.min(...ys), Math.max(...ys)];
       const pad = (y1 - y0 || 1) * 0.05;
       [y0, y1] = [y0 - pad, y1 + pad];
       const inner = width - MARGIN.left - MARGIN.right - 24;
-      const tall = HEIGHT - MARGIN.top - MARGIN.bottom;
+      const tall = height - MARGIN.top - MARGIN.bottom;
       return {
         x: (value) => MARGIN.left + 12 + (inner * (transform(value) - x0)) / (x1 - x0 || 1),
         y: (value) => MARGIN.top + (tall * (y1 - value)) / (y1 - y0),
@@ -161,8 +179,8 @@
       return niceSteps(places[0], places[places.length - 1], width / 100).steps;
     }
 
-    frame(svg, scale, axis, task, width) {
-      const bottom = HEIGHT - MARGIN.bottom;
+    frame(svg, scale, { task, axis, width, height }) {
+      const bottom = height - MARGIN.bottom;
       const { steps, digits } = niceSteps(scale.low, scale.high, 6);
       for (const step of steps) {
         element("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: scale.y(step), y2: scale.y(step) }, svg);
@@ -179,12 +197,12 @@
         }
       }
       element("line", { class: "axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom }, svg);
-      element("text", { x: (MARGIN.left + width - MARGIN.right) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, svg, axis.label);
+      element("text", { x: (MARGIN.left + width - MARGIN.right) / 2, y: height - 6, "text-anchor": "middle" }, svg, axis.label);
       const middle = (MARGIN.top + bottom) / 2;
       element("text", { x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }, svg, task.value);
     }
 
-    curve(svg, curve, scale, shift) {
+    curve(svg, curve, scale, shift, task) {
       const group = element("g", { class: `curve c${curve.look}` }, svg);
       const at = (point) => scale.x(point.x) + shift;
       const path = curve.points.map((point, i) => `${i ? "L" : "M"}${at(point).toFixed(1)},${scale.y(point.value).toFixed(1)}`).join("");
@@ -193,7 +211,7 @@
         if (this.bands && point.low !== null && point.high !== null) {
           element("line", { class: "bar", x1: at(point), x2: at(point), y1: scale.y(point.low), y2: scale.y(point.high) }, group);
         }
-        const words = this.words(curve, point);
+        const words = this.words(curve, point, task);
         const dot = this.dot(group, curve, at(point), scale.y(point.value), { tabindex: 0, role: "img", "aria-label": words.join(", ") });
         const show = () => this.show(words, at(point), scale.y(point.value));
         for (const event of ["pointerenter", "focus", "click"]) dot.addEventListener(event, show);
@@ -201,9 +219,8 @@
       }
     }
 
-    words(curve, point) {
-      const task = this.data.tasks.find((one) => one.name === this.task);
-      const of = curve.tasks[this.task];
+    words(curve, point, task) {
+      const of = curve.tasks[task.name];
       const interval = point.low === null ? "interval unknown" : `${this.data.level} interval ${number(point.low)} to ${number(point.high)}`;
       const words = [`${curve.name}, ${this.data.point} ${count(point.rank)}`, `${task.value}: ${number(point.value)}`, interval];
       if (of.documents) words.push(`${count(of.documents)} documents`);
@@ -229,9 +246,10 @@
 
   function filterable(table) {
     if (table.tBodies[0].rows.length < FILTER_FROM) return;
-    const label = element("label", { class: "filter" }, null, "Filter rows ");
+    const line = element("div", { class: "filter" });
+    const label = element("label", {}, line, "Filter rows ");
     const input = element("input", { type: "search" }, label);
-    const left = element("span", { role: "status", "aria-live": "polite" }, label);
+    const left = element("span", { role: "status", "aria-live": "polite" }, line);
     input.addEventListener("input", () => {
       const wanted = input.value.trim().toLowerCase().split(/\s+/);
       const rows = [...table.tBodies[0].rows];
@@ -239,7 +257,7 @@
       const shown = rows.filter((row) => !row.hidden).length;
       left.textContent = shown < rows.length ? ` ${shown} of ${rows.length} rows` : "";
     });
-    table.closest("figure").prepend(label);
+    table.closest("figure").prepend(line);
   }
 
   function operable(table) {
@@ -254,10 +272,23 @@
     }
   }
 
-  document.querySelectorAll("figure.explorer").forEach((figure) => new Explorer(figure));
+  // Paper shows what is folded; afterwards the page is as it was.
+  function printable(explorers) {
+    let opened = [];
+    addEventListener("beforeprint", () => {
+      opened = [...document.querySelectorAll("details:not([open])")];
+      for (const part of opened) part.open = true;
+      for (const explorer of explorers) explorer.drawOnPaper();
+    });
+    addEventListener("afterprint", () => {
+      for (const part of opened) part.open = false;
+      for (const explorer of explorers) explorer.draw();
+    });
+  }
+
+  printable([...document.querySelectorAll("figure.explorer")].map((figure) => new Explorer(figure)));
   for (const table of document.querySelectorAll("table.sortable")) {
     operable(table);
     filterable(table);
   }
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
 })();
