@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -12,6 +13,12 @@ os.environ.pop(
     "COLUMNS", None
 )  # pytest-xdist tells its workers the width of the terminal; output would be folded to it
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def pytest_collection_finish() -> None:
+    """Keep libraries and tests, which live as long as the process, out of garbage collections: accelerate asks for one a training."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
