@@ -16,7 +16,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def pytest_collection_finish() -> None:
-    """Keep libraries and tests, which live as long as the process, out of garbage collections: accelerate asks for one a training."""
+    """Keep libraries and tests, which stay for good, out of garbage collections: every training asks for one."""
     gc.collect()
     gc.freeze()
 
