@@ -18,8 +18,8 @@ from aurac.statistics.estimate import check_level
 from aurac.statistics.intervals import wilson_ends
 from aurac.statistics.paired import sample_of
 from aurac.statistics.resample import bootstrap_means, default_rng, unique_rows
-from aurac.statistics.sample import inputs_of
-from aurac.statistics.score_interval import is_rough, score_ends
+from aurac.statistics.sample import Sample, inputs_of
+from aurac.statistics.score_interval import is_near_an_end, is_rough, score_ends
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,10 @@ def curve_band(
 ) -> Band:
     """Return the max-t band of a curve (Montiel Olea and Plagborg-Møller 2019) over its documents.
 
-    The edges of a bounded metric are Wilson's at c for z, so that they hold near 0 and 1 and stay inside. Where every
-    document has the same score and c is that of a single degree of freedom, nothing is known: the band is open.
+    The edges of a bounded metric are Wilson's at c for z, so that they hold near 0 and 1 and stay inside. Those of a
+    mean over tasks are the score interval's at ranks where a task lies near 0 or 1, as for its AURAC
+    (`aurac.statistics.macro_score`). Where every document has the same score and c is that of a single degree of
+    freedom, nothing is known: the band is open.
 
     Raises:
         CurveError: Without per-document scores, or with one document.
@@ -87,6 +89,11 @@ def curve_band(
         wilson_ends(float(m), float(error), len(values), band.critical)
         for m, error in zip(band.estimate, stderr, strict=True)
     ]
+    if curve.strata is not None and not (curve.part is not None and curve.part.is_audit):
+        for k, scores in enumerate(curve.strata.values.T):
+            sample = Sample(scores, curve.clusters, strata=curve.strata.labels)
+            if any(is_near_an_end(float(part.values.mean())) for part in sample.parts()):
+                ends[k] = score_ends(inputs_of([sample], bounds=(0.0, 1.0)), band.critical)
     return _with_edges(band, ends, stderr == 0, (0.0, 1.0))
 
 

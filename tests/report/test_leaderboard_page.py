@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from aurac.analysis.collection import SuiteRuns
+from aurac.analysis.compare import compare
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError, UnknownNameError
+from aurac.report.pages.explorer import explorer_data
 from aurac.report.pages.leaderboard import leaderboard_page
 from aurac.report.pages.page import Explorer, Folded, Heading, Paragraph, Picture, write_page
+from aurac.report.plots.looks import looks
 from aurac.report.table import Table
 from aurac.results import Run
 from golden_files import assert_golden
@@ -73,7 +76,7 @@ def test_the_data_to_explore_are_json_that_no_name_can_end(suites: list[SuiteRun
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     plain, nasty = (json.loads(data) for data in re.findall(r'<script type="application/json">(.*?)</script>', text))
     assert [curve["name"] for curve in nasty["curves"]] == [NASTY]
-    assert [task["name"] for task in plain["tasks"]] == ["arc", "hella"]
+    assert [task["name"] for task in plain["tasks"]] == ["macro", "arc", "hella"]
     point = plain["curves"][0]["tasks"]["arc"]["points"][0]
     assert point["low"] <= point["value"] <= point["high"] <= 100
     assert [axis["name"] for axis in plain["axes"]] == ["log2", "linear"]  # no weights are at hand: no parameters
@@ -135,3 +138,10 @@ def test_margin_and_ending_are_checked(suites: list[SuiteRuns], tmp_path: Path) 
         leaderboard_page(suites, margin=0.0)
     with pytest.raises(UnknownNameError, match=r"unknown kind of page '.txt'. Known: .html, .md"):
         write_page([], tmp_path / "x.txt")
+
+
+def test_a_line_to_explore_looks_as_in_the_still_picture_wherever_its_row_is(make_run: Make) -> None:
+    runs = [make_run(name, curve("arc", 1, shift=shift)) for name, shift in (("low", -0.3), ("high", 0.3))]
+    lines = explorer_data(compare(runs))["curves"]
+    assert [line["name"] for line in lines] == ["high", "low"]
+    assert [line["marker"] for line in lines] == [look["marker"] for look in reversed(looks(["low", "high"]))]

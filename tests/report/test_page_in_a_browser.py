@@ -23,6 +23,7 @@ CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="there is no chromium with its chromedriver")
 
 WIDE, NARROW = (1280, 900), (420, 900)
+MEAN = "macro (mean over 2 tasks)"
 METHODS = {"dylora": 0.06, "lora": 0.0, "matryoshka": 0.3, "svd-lora": -0.1}
 
 
@@ -126,7 +127,7 @@ def test_a_point_tells_its_value_interval_and_documents_to_pointer_and_keyboard(
         return str(find(page, ".tip.shown").text)
 
     hovered = WebDriverWait(page, 5, ignored_exceptions=(WebDriverException,)).until(hover)
-    assert "40 documents" in hovered
+    assert "80 documents of 2 tasks" in hovered
     assert "95 % interval" in hovered
     page.execute_script("document.querySelectorAll('g.curve .dot')[1].focus()")
     assert "rank 2" in find(page, ".tip.shown").text
@@ -151,6 +152,20 @@ def test_axis_task_intervals_and_rows_can_be_chosen(page: Any) -> None:
     find(page, ".legend button").click()
     assert len(every(page, "g.curve")) == len(METHODS) - 1
     assert find(page, ".legend button").get_attribute("aria-pressed") == "false"
+
+
+def test_the_mean_over_tasks_comes_first_and_is_the_mean_of_their_values(page: Any) -> None:
+    options = every(page, "select[data-field=task] option")
+    assert [option.text for option in options] == [MEAN, "arc", "hella"]
+    assert options[0].is_selected()
+
+    def values(task: str) -> list[float]:
+        choose(page, "task", task)
+        labels = [dot.get_attribute("aria-label") for dot in every(page, "g.curve .dot")]
+        return [float(label.split("acc (points): ")[1].split(",")[0]) for label in labels]
+
+    mean, arc, hella = (values(task) for task in ("macro", "arc", "hella"))
+    assert mean == pytest.approx([(a + h) / 2 for a, h in zip(arc, hella, strict=True)], abs=0.01)  # two digits
 
 
 def test_costs_that_the_records_know_are_axes(page: Any) -> None:
@@ -214,8 +229,8 @@ def paper(page: Any) -> Iterator[Any]:
 def test_paper_has_every_task_all_that_is_folded_and_nothing_to_press(paper: Any) -> None:
     find(paper, ".legend button").click()
     paper.execute_script("dispatchEvent(new Event('beforeprint'))")
-    assert [panel.text.split("\n")[0] for panel in every(paper, ".panel strong")] == ["arc", "hella"]
-    assert len(every(paper, ".panel g.curve")) == 2 * (len(METHODS) - 1)
+    assert [panel.text.split("\n")[0] for panel in every(paper, ".panel strong")] == [MEAN, "arc", "hella"]
+    assert len(every(paper, ".panel g.curve")) == 3 * (len(METHODS) - 1)
     assert all(cell.is_displayed() for cell in every(paper, "td, figcaption"))
     assert not any(control.is_displayed() for control in every(paper, "select, input, .tip"))
     shown = [button.get_attribute("aria-pressed") for button in every(paper, ".legend button") if button.is_displayed()]
@@ -223,7 +238,7 @@ def test_paper_has_every_task_all_that_is_folded_and_nothing_to_press(paper: Any
     assert find(paper, "body").value_of_css_property("background-color") == "rgba(255, 255, 255, 1)"
     assert paper.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     fields = "return [...document.querySelectorAll('.panel svg')].map(svg => svg.clientHeight / svg.clientWidth)"
-    assert paper.execute_script(fields) == pytest.approx([250 / 350] * 2, rel=0.02)  # whole pixels
+    assert paper.execute_script(fields) == pytest.approx([250 / 350] * 3, rel=0.02)  # whole pixels
 
 
 def test_after_printing_the_page_is_as_it_was(page: Any) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aurac.analysis.compared import ComparedRuns
+from aurac.analysis.compared import MACRO, ComparedRuns
 from aurac.analysis.cost_axes import costs_of
 from aurac.analysis.costs import COSTS
+from aurac.analysis.macro_curve import with_macro
 from aurac.analysis.rank_costs import Cost, check_conditions
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.errors import CurveError, RecordError
@@ -33,9 +34,12 @@ Costs = dict[str, dict[str, Mapping[int, float]]]
 def explorer_data(comparison: ComparedRuns) -> dict[str, Any]:
     """Return axes, tasks and curves of a comparison, in the unit that is shown (points for accuracies).
 
-    Intervals are the simultaneous bands of `aurac.plot_curves`; None where they are unknown.
+    The mean over tasks, where there is one, is the first task. Intervals are the simultaneous bands of
+    `aurac.plot_curves`; None where they are unknown.
     """
     costs = _known_costs(comparison.runs)
+    drawn, tasks = with_macro(comparison)
+    runs = {run.name: run for run in drawn}
     noun = point_noun(comparison)
     axes = [*_point_axes(noun), *(_cost_axis(name) for name in costs)]
     first = comparison.settings.axis
@@ -43,8 +47,8 @@ def explorer_data(comparison: ComparedRuns) -> dict[str, Any]:
         "level": unbroken(f"{100 * comparison.settings.confidence_level:.4g} %"),
         "point": noun,
         "axes": sorted(axes, key=lambda axis: axis["name"] != first),
-        "tasks": [_task(comparison, task) for task in comparison.tasks],
-        "curves": _curves(comparison, costs),
+        "tasks": [_task(drawn, task, len(comparison.tasks)) for task in tasks],
+        "curves": _curves([runs[run.name] for run in comparison.ordered()], tasks, costs, comparison),
     }
 
 
@@ -78,29 +82,30 @@ def _known_costs(runs: Sequence[Run]) -> Costs:
     return found
 
 
-def _task(comparison: ComparedRuns, task: str) -> dict[str, Any]:
-    curves = [curve_of(run, task) for run in comparison.runs]
+def _task(runs: Sequence[Run], task: str, n_tasks: int) -> dict[str, Any]:
+    curves = [curve_of(run, task) for run in runs]
     base = common_base(curves)
     return {
         "name": task,
-        "label": printable(task),
+        "label": f"{MACRO} (mean over {n_tasks} tasks)" if task == MACRO else printable(task),
+        "tasks": n_tasks if task == MACRO else 1,
         "value": printable(value_label(curves[:1])),
         "base": None if base is None else _number(base * unit_of(curves[0])),
     }
 
 
-def _curves(comparison: ComparedRuns, costs: Costs) -> list[dict[str, Any]]:
-    runs = comparison.ordered()
-    looks = looks_of([run.name for run in runs])
+def _curves(runs: Sequence[Run], tasks: Sequence[str], costs: Costs, comparison: ComparedRuns) -> list[dict[str, Any]]:
+    names = [run.name for run in comparison.runs]
+    looks = dict(zip(names, looks_of(names), strict=True))  # as in the still picture, whatever the order here
     return [
         {
             "name": printable(run.name),
-            "look": _nearest(look["color"]),
-            "dash": _dash(look["linestyle"]),
-            "marker": look["marker"] if isinstance(look["marker"], str) else "o",
-            "tasks": {task: _points(run, task, costs, comparison) for task in comparison.tasks},
+            "look": _nearest(looks[run.name]["color"]),
+            "dash": _dash(looks[run.name]["linestyle"]),
+            "marker": _marker(looks[run.name]["marker"]),
+            "tasks": {task: _points(run, task, costs, comparison) for task in tasks},
         }
-        for run, look in zip(runs, looks, strict=True)
+        for run in runs
     ]
 
 
@@ -140,6 +145,11 @@ def _nearest(colour: str) -> int:
 
     distances = [np.square(np.subtract(to_rgb(ours), to_rgb(colour))).sum() for ours in COLOURS]
     return int(np.argmin(distances))
+
+
+def _marker(marker: Any) -> str:
+    """Return matplotlib's name of a marker; a circle for those without a name."""
+    return marker if isinstance(marker, str) else "o"
 
 
 def _dash(linestyle: Any) -> str:

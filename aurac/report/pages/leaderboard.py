@@ -13,6 +13,7 @@ from aurac.analysis.collection import SuiteRuns
 from aurac.analysis.compare import compare
 from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.grouping import by_method, methods_target
+from aurac.analysis.macro_curve import with_macro
 from aurac.analysis.recommend import recommend
 from aurac.errors import ComparisonError, CurveError, UnknownNameError
 from aurac.report.numbers import MISSING
@@ -169,14 +170,14 @@ def _deployment(comparison: ComparedRuns, margin: float) -> Table:
 
 
 def _curves(name: str, comparison: ComparedRuns) -> Explorer:
-    settings, runs = comparison.settings, comparison.runs
+    settings, (runs, tasks) = comparison.settings, with_macro(comparison)
     still = Picture(
         f"{_slug(name)}-curves.png",
         f"Rank-accuracy curves of {name}",
         lambda path: style.write(
             lambda: figure_curves(
                 runs,
-                tasks=comparison.tasks,
+                tasks=tasks,
                 axis=settings.axis,
                 confidence_level=settings.confidence_level,
                 comparison=comparison,

@@ -149,7 +149,7 @@ def figure_curves(
     def draw(ax: Axes, task: str) -> None:
         options: dict[str, Any] = {"axis": axis, "confidence_level": confidence_level, "reference": other}
         plot_curves(loaded, task=task, base=(bases or {}).get(task), ax=ax, **options)
-        if comparison is not None and task in comparison.tasks and elsewhere(comparison, task):
+        if comparison is not None and task in comparison.columns and elsewhere(comparison, task):
             ax.set_xlabel(f"{ax.get_xlabel()}\nother places on the {comparison.other_axis} axis")
 
     named = [(item.name or "", [curve_of(item, task) for task in tasks]) for item in loaded]

@@ -223,7 +223,7 @@
       const of = curve.tasks[task.name];
       const interval = point.low === null ? "interval unknown" : `${this.data.level} interval ${number(point.low)} to ${number(point.high)}`;
       const words = [`${curve.name}, ${this.data.point} ${count(point.rank)}`, `${task.value}: ${number(point.value)}`, interval];
-      if (of.documents) words.push(`${count(of.documents)} documents`);
+      if (of.documents) words.push(`${count(of.documents)} documents${task.tasks > 1 ? ` of ${task.tasks} tasks` : ""}`);
       const chosen = this.data.axes.find((one) => one.name === this.axis);
       const cost = chosen.unit === this.data.point ? this.data.axes.find((one) => one.name === "params") : chosen;
       if (cost && point.places[cost.name]) words.push(`${cost.label}: ${count(point.places[cost.name])}`);
