@@ -17,6 +17,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 def pytest_collection_finish() -> None:
     """Keep libraries and tests, which stay for good, out of garbage collections: every training asks for one."""
+    # Its plugin imports it at the end of a session, and it then warns of generators whose owners are frozen (trio's).
+    import hypothesis  # noqa: F401
+
     gc.collect()
     gc.freeze()
 

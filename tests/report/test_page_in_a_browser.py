@@ -14,7 +14,8 @@ from aurac.analysis import rank_costs
 from aurac.analysis.adapter_size import Size
 from aurac.analysis.collection import SuiteRuns
 from aurac.report.pages.leaderboard import leaderboard_page
-from aurac.report.pages.page import write_page
+from aurac.report.pages.page import Explorer, Picture, write_page
+from aurac.report.table import Table, TableCell
 from aurac.results import Run
 from runs_by_hand import curve
 
@@ -129,8 +130,27 @@ def test_a_point_tells_its_value_interval_and_documents_to_pointer_and_keyboard(
     hovered = WebDriverWait(page, 5, ignored_exceptions=(WebDriverException,)).until(hover)
     assert "80 documents of 2 tasks" in hovered
     assert "95 % interval" in hovered
-    page.execute_script("document.querySelectorAll('g.curve .dot')[1].focus()")
-    assert "rank 2" in find(page, ".tip.shown").text
+
+
+def test_the_picture_is_one_stop_of_the_tab_key_and_arrows_go_from_point_to_point(page: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    def press(*keys: str) -> str:
+        ActionChains(page).send_keys(*keys).perform()
+        tip = every(page, ".tip.shown")
+        return str(tip[0].text.split("\n")[0]) if tip else ""
+
+    page.execute_script("document.querySelector('.selection button:last-of-type').focus()")
+    names = [button.text for button in every(page, ".legend button")]
+    assert press(Keys.TAB) == f"{names[0]}, rank 1"
+    assert press(Keys.ARROW_RIGHT) == f"{names[0]}, rank 2"
+    assert press(Keys.ARROW_DOWN) == f"{names[1]}, rank 2"
+    assert press(*[Keys.ARROW_DOWN] * 9, Keys.ARROW_LEFT, Keys.ARROW_LEFT) == f"{names[-1]}, rank 1"
+    assert page.switch_to.active_element.value_of_css_property("outline-style") == "solid"
+    assert press(Keys.ESCAPE) == ""
+    assert press(Keys.TAB) == ""
+    assert page.switch_to.active_element.text == names[0]
 
 
 def test_axis_task_intervals_and_rows_can_be_chosen(page: Any) -> None:
@@ -245,3 +265,81 @@ def test_after_printing_the_page_is_as_it_was(page: Any) -> None:
     page.print_page()
     assert every(page, "details[open]") == []
     assert len(every(page, "figure.explorer svg g.curve")) == len(METHODS)
+
+
+LONG = "matryoshka-rank-256-alpha-512-lr-2e-4-warmup-0.03-cosine-" + "x" * 70
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of forty curves with two ranks, one with one rank, and a table of long names."""
+
+    def explorer(n: int, *ranks: int) -> Explorer:
+        task = {"name": "arc", "label": "arc", "tasks": 1, "value": "acc (points)", "base": None}
+        axis = {"name": "log2", "label": "rank", "unit": "rank", "log": True}
+        lines = [
+            {
+                "name": f"{LONG if number == 1 else 'run'}{number}",
+                "look": number % 10,
+                "dash": "",
+                "marker": "o",
+                "tasks": {"arc": {"documents": 9, "points": [_point(rank, 50 + number) for rank in ranks]}},
+            }
+            for number in range(n)
+        ]
+        data = {"level": "95 %", "point": "rank", "axes": [axis], "tasks": [task], "curves": lines}
+        return Explorer(Picture("x.png", "x", lambda path: path.write_bytes(b"")), lambda: data)
+
+    rows = [(TableCell(LONG), *map(TableCell, ["12.3 ± 4.5"] * 6)) for _ in range(2)]
+    table = Table("Long names", ("run", *"abcdef"), tuple(rows))
+    path = tmp_path_factory.mktemp("crowded") / "page.html"
+    write_page([explorer(40, 1, 8), explorer(1, 8), table], path)
+    return path
+
+
+def _point(rank: int, value: float) -> dict[str, Any]:
+    return {"rank": rank, "value": value, "low": value - 1, "high": value + 1, "places": {}}
+
+
+@pytest.fixture
+def crowd(browser: Any, crowded: Path) -> Any:
+    browser.set_window_size(*WIDE)
+    browser.get(crowded.as_uri())
+    settle(browser)
+    return browser
+
+
+def test_of_many_curves_the_first_are_shown_until_one_chooses(crowd: Any) -> None:
+    figure = find(crowd, "figure.explorer")
+
+    def shown() -> tuple[int, str]:
+        words = figure.find_element("css selector", ".tools [role=status]").text
+        return len(figure.find_elements("css selector", "g.curve")), words
+
+    assert shown() == (12, "12 of 40 curves")
+    everything, nothing = figure.find_elements("css selector", ".selection button")
+    everything.click()
+    assert shown() == (40, "")
+    edges = "return [...arguments[0].querySelectorAll('.plot .dot')].map(dot => dot.getCTM().e)"
+    places = crowd.execute_script(edges, figure)
+    width = crowd.execute_script("return arguments[0].querySelector('svg').clientWidth", figure)
+    assert min(places) >= 52  # right of the vertical axis
+    assert max(places) <= width
+    nothing.click()
+    assert shown() == (0, "0 of 40 curves")
+    assert "choose a row" in figure.text
+
+
+def test_a_single_rank_stands_in_the_middle(crowd: Any) -> None:
+    plot = every(crowd, "figure.explorer .plot")[1]
+    place = crowd.execute_script("return arguments[0].querySelector('.dot').getCTM().e", plot)
+    assert place / plot.rect["width"] == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+def test_long_names_are_folded_beside_their_numbers(crowd: Any, size: tuple[int, int]) -> None:
+    crowd.set_window_size(*size)
+    settle(crowd)
+    assert crowd.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    first = find(crowd, "tbody td").rect
+    assert first["x"] + first["width"] < size[0]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from aurac.report.base import Report
 from aurac.report.table import Table, TableCell, address, printable, unbroken
+
+LONG = 30
+"""Characters of a name that a table of a page has room for beside its numbers."""
 
 
 def escape(text: str) -> str:
@@ -20,8 +24,15 @@ def escape(text: str) -> str:
     return html.escape(unbroken(printable(text)))
 
 
-def _cell(cell: TableCell, *, tag: str, key: str = "", folder: Path | None = None) -> str:
-    text = escape(cell.text)
+def _cell(
+    cell: TableCell,
+    *,
+    tag: str,
+    key: str = "",
+    words: Callable[[str], str] = escape,
+    folder: Path | None = None,
+) -> str:
+    text = words(cell.text)
     if folder is not None and cell.link is not None:
         text = f'<a href="{escape(address(cell.link, folder))}">{text}</a>'
     if cell.bold:
@@ -45,11 +56,17 @@ def _key(cell: TableCell) -> str:
     return f' data-sort="{float(found[0].replace("−", "-")):g}"' if found else ' data-sort=""'
 
 
-def _heading(text: str) -> str:
-    """Return a heading that may take several lines: names are broken behind a slash or an underscore.
+def _name(cell: TableCell, folder: Path | None) -> str:
+    """Return the first cell of a row on a page; the style sheet folds long names on a wide screen too."""
+    long = ' class="long"' if len(cell.text) > LONG else ""
+    return _cell(cell, tag="th", key=long, words=_foldable, folder=folder)
+
+
+def _foldable(text: str) -> str:
+    """Return a name that may take several lines: it is broken behind a slash or an underscore.
 
     Example:
-        >>> _heading("wins/ties")
+        >>> _foldable("wins/ties")
         'wins/<wbr>ties'
     """
     return re.sub("(?<=[/_])", "<wbr>", escape(text))
@@ -64,7 +81,7 @@ def render_table(table: Table, *, sortable: bool = False, folder: Path | None = 
         folder: Of the page, which links are relative to; without it there are none.
     """
     scope = ' scope="col"' if sortable else ""
-    head = "".join(f"<th{scope}>{_heading(c) if sortable else escape(c)}</th>" for c in table.columns)
+    head = "".join(f"<th{scope}>{_foldable(c) if sortable else escape(c)}</th>" for c in table.columns)
     lines = ['<figure class="table">', '<div class="scroll">', '<table class="sortable asc n-last">']
     if not sortable:
         lines = ["<figure>", "<table>"]
@@ -73,7 +90,7 @@ def render_table(table: Table, *, sortable: bool = False, folder: Path | None = 
     lines += [f"<thead><tr>{head}</tr></thead>", "<tbody>"]
     for first, *others in table.rows:
         cells = "".join(_cell(c, tag="td", key=_key(c) if sortable else "") for c in others)
-        lines.append(f"<tr>{_cell(first, tag='th', folder=folder)}{cells}</tr>")
+        lines.append(f"<tr>{_name(first, folder) if sortable else _cell(first, tag='th')}{cells}</tr>")
     lines += ["</tbody>", "</table>", *(["</div>"] if sortable else [])]
     notes = [f"<figcaption>{escape(note)}</figcaption>" for note in table.notes]
     if sortable and notes:

@@ -69,7 +69,9 @@ def _suite(suite: SuiteRuns, baseline: str, margin: float, options: dict[str, An
         first, *others = tables(comparison)
         yield _linked(first, comparison.ordered())
         yield _deployment(comparison, margin)
-        yield Folded("Tests, and the score at each rank", (*others, *_places(suite.name, comparison)))
+        details: tuple[Block, ...] = (*others, *_places(suite.name, comparison))
+        if details:
+            yield Folded("Tests, and the score at each rank", details)
     for run in suite.incomplete:
         problems = "; ".join(f"{task}: {problem}" for task, problem in run.problems.items())
         yield Paragraph(f"Not ranked: {run.name}, which lacks tasks. {problems}")

@@ -7,6 +7,8 @@
   const PAPER = { width: 350, height: 250 };  // half a sheet's line
   const WHOLE = { width: 700, height: 300 };
   const FILTER_FROM = 4;  // rows
+  const AT_FIRST = 12;  // curves: more are a tangle until one chooses
+  const APART = 3, TOGETHER = 24;  // pixels from one curve's dots to the next, and from the first to the last at most
   const SHAPES = {  // matplotlib's marker -> path around its middle
     o: "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", s: "M-3.7,-3.7h7.4v7.4h-7.4z", D: "M0,-5L5,0L0,5L-5,0z",
     "^": "M0,-5L4.8,3.8H-4.8z", v: "M0,5L4.8,-3.8H-4.8z",
@@ -50,7 +52,8 @@
       this.task = this.data.tasks[0].name;
       this.axis = this.data.axes[0].name;
       this.bands = true;
-      this.hidden = new Set();
+      this.keys = new Map();
+      this.hidden = new Set(this.data.curves.slice(AT_FIRST).map((curve) => curve.name));
       this.build();
       // Only for another width: to draw anew takes the hint away from under the pointer.
       new ResizeObserver(() => { if (this.plot.clientWidth !== this.drawn) this.draw(); }).observe(this.plot);
@@ -65,11 +68,13 @@
       const box = element("input", { type: "checkbox", checked: "" }, label);
       label.append(" Intervals");
       box.addEventListener("change", () => { this.bands = box.checked; this.draw(); });
+      this.selection(tools);
       this.plot = element("div", { class: "plot" }, this.figure);
       this.note = element("figcaption", {}, this.figure, `Bars: simultaneous ${this.data.level} intervals over documents.`);
       this.tip = element("div", { class: "tip", role: "status", "aria-live": "polite" }, this.figure);
-      this.legend = element("div", { class: "legend", role: "group", "aria-label": "Rows shown" }, this.figure);
+      this.legend = element("div", { class: "legend", role: "group", "aria-label": "Curves shown" }, this.figure);
       for (const curve of this.data.curves) this.key(curve);
+      this.tell();
     }
 
     choice(parent, title, options, field) {
@@ -79,16 +84,36 @@
       select.addEventListener("change", () => { this[field] = select.value; this.draw(); });
     }
 
+    // Many curves are chosen from none or from all; how many are shown stands on paper too.
+    selection(tools) {
+      const names = this.data.curves.map((curve) => curve.name);
+      this.shown = element("span", { role: "status", "aria-live": "polite" });
+      if (names.length > 2) {
+        const group = element("span", { class: "selection", role: "group", "aria-label": "Curves" }, tools, "Curves ");
+        for (const [title, hidden] of [["All", []], ["None", names]]) {
+          const button = element("button", { type: "button" }, group, title);
+          button.addEventListener("click", () => { this.hidden = new Set(hidden); this.tell(); this.draw(); });
+        }
+        tools.append(this.shown);
+      }
+    }
+
+    tell() {
+      const [all, hidden] = [this.keys.size, this.hidden.size];
+      for (const [name, button] of this.keys) button.setAttribute("aria-pressed", String(!this.hidden.has(name)));
+      this.shown.textContent = hidden ? `${all - hidden} of ${all} curves` : "";
+    }
+
     key(curve) {
-      const button = element("button", { type: "button", "aria-pressed": "true" }, this.legend);
+      const button = element("button", { type: "button" }, this.legend);
+      this.keys.set(curve.name, button);
       const swatch = element("svg", { width: 40, height: 12, class: `c${curve.look}`, "aria-hidden": "true" }, button);
       element("line", { x1: 0, x2: 40, y1: 6, y2: 6, class: "line", "stroke-dasharray": curve.dash }, swatch);
       this.dot(swatch, curve, 20, 6);
       button.append(` ${curve.name}`);
       button.addEventListener("click", () => {
-        const shown = this.hidden.delete(curve.name);
-        if (!shown) this.hidden.add(curve.name);
-        button.setAttribute("aria-pressed", String(shown));
+        if (!this.hidden.delete(curve.name)) this.hidden.add(curve.name);
+        this.tell();
         this.draw();
       });
     }
@@ -136,6 +161,7 @@
       const view = { task, axis, width, height };
       const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group",
         "aria-label": `${task.label}: ${task.value} against ${axis.label}` });
+      svg.addEventListener("keydown", (event) => this.walk(event, svg));
       if (!curves.length) {
         element("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, svg, "Nothing to show: choose a row, or another axis.");
         return svg;
@@ -147,8 +173,25 @@
         element("line", { class: "base", x1: MARGIN.left, x2: width - MARGIN.right, y1: scale.y(base), y2: scale.y(base) }, svg);
         element("text", { class: "note", x: width - MARGIN.right, y: scale.y(base) - 4, "text-anchor": "end" }, svg, "base model");
       }
-      curves.forEach((curve, number) => this.curve(svg, curve, scale, (number - (curves.length - 1) / 2) * 3, task));
+      const apart = Math.min(APART, TOGETHER / Math.max(curves.length - 1, 1));
+      curves.forEach((curve, number) => this.curve(svg, curve, scale, (number - (curves.length - 1) / 2) * apart, task));
+      svg.querySelector(".dot").setAttribute("tabindex", 0);
       return svg;
+    }
+
+    // The picture is one stop of the Tab key; arrows go from point to point and from curve to curve.
+    walk(event, svg) {
+      const [along, across] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] || [];
+      if (event.key === "Escape") this.hide();
+      if (along === undefined || !event.target.matches(".dot")) return;
+      event.preventDefault();
+      const curves = [...svg.querySelectorAll(".curve")].map((curve) => [...curve.querySelectorAll(".dot")]);
+      const row = curves.findIndex((dots) => dots.includes(event.target));
+      const near = (list, at) => list[Math.min(Math.max(at, 0), list.length - 1)];
+      const next = near(near(curves, row + across), curves[row].indexOf(event.target) + along);
+      event.target.setAttribute("tabindex", -1);
+      next.setAttribute("tabindex", 0);
+      next.focus();
     }
 
     scales(curves, { task, axis, width, height }) {
@@ -164,7 +207,7 @@
       const inner = width - MARGIN.left - MARGIN.right - 24;
       const tall = height - MARGIN.top - MARGIN.bottom;
       return {
-        x: (value) => MARGIN.left + 12 + (inner * (transform(value) - x0)) / (x1 - x0 || 1),
+        x: (value) => MARGIN.left + 12 + inner * (x1 > x0 ? (transform(value) - x0) / (x1 - x0) : 0.5),
         y: (value) => MARGIN.top + (tall * (y1 - value)) / (y1 - y0),
         low: y0,
         high: y1,
@@ -212,7 +255,7 @@
           element("line", { class: "bar", x1: at(point), x2: at(point), y1: scale.y(point.low), y2: scale.y(point.high) }, group);
         }
         const words = this.words(curve, point, task);
-        const dot = this.dot(group, curve, at(point), scale.y(point.value), { tabindex: 0, role: "img", "aria-label": words.join(", ") });
+        const dot = this.dot(group, curve, at(point), scale.y(point.value), { tabindex: -1, role: "img", "aria-label": words.join(", ") });
         const show = () => this.show(words, at(point), scale.y(point.value));
         for (const event of ["pointerenter", "focus", "click"]) dot.addEventListener(event, show);
         for (const event of ["pointerleave", "blur"]) dot.addEventListener(event, () => this.hide());
