@@ -131,7 +131,9 @@ class Adequacy:
         return "\n".join(lines)
 
 
-def smallest_rank(source: Any, *, margin: float = 0.01, alpha: float = 0.05, task: str | None = None) -> Adequacy:
+def smallest_rank(
+    source: Any, *, margin: float = 0.01, alpha: float = 0.05, task: str | None = None, metric: str | None = None
+) -> Adequacy:
     """Return the smallest rank that is not worse than full rank by `margin` or more.
 
     Args:
@@ -140,6 +142,7 @@ def smallest_rank(source: Any, *, margin: float = 0.01, alpha: float = 0.05, tas
         margin: Largest acceptable loss; a fraction, 0.01 is one point. In the metric's own unit where it is unbounded.
         alpha: Chance to declare an inadequate rank, at most.
         task: Which task of a run; by default all, with their mean.
+        metric: Which metric; by default the headline one of each task.
 
     Raises:
         CurveError: If per-document scores are missing, or margin or alpha are out of range.
@@ -150,7 +153,7 @@ def smallest_rank(source: Any, *, margin: float = 0.01, alpha: float = 0.05, tas
         >>> smallest_rank(RankAccuracyCurve.from_scores([1, 2, 4], scores), margin=0.05).rank
         2
     """
-    curves = as_curves(source, task=task)
+    curves = as_curves(source, task=task, metric=metric)
     _check(curves, margin, alpha)
     ranks = curves[0].ranks[::-1]
     evidence = []

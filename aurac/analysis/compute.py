@@ -56,6 +56,7 @@ def compute(
     scale: str = "fraction",
     duplicates: str = "error",
     task: str | None = None,
+    metric: str | None = None,
     target: str | None = None,
 ) -> AuracScore:
     """Integrate a rank-accuracy curve: AURAC = sum over ranks of w_k * acc_k.
@@ -84,6 +85,8 @@ def compute(
         scale: "fraction" or "percent", of accuracies that are not in a curve yet.
         duplicates: "error" or "mean", for ranks that occur twice.
         task: Which task, where the input holds several.
+        metric: Which metric, likewise; of a run any recorded one, by default the headline one. A metric with several
+            filters is named with one: "exact_match:strict-match".
         target: What the error is about, a name in `aurac.statistics.seeds.TARGETS`: "docs" (these adapters, new
             documents of this kind), "docs+seeds" (the method), the default for a curve that holds several seeds, or
             "docs+prompts", the default for one whose few-shot examples were drawn several times.
@@ -101,7 +104,7 @@ def compute(
     check_interval_name(ci)
     check_name("target", target or "docs", TARGETS)
     source = opened(curve)
-    data = as_curve(source, accuracies, scale=scale, duplicates=duplicates, task=task)
+    data = as_curve(source, accuracies, scale=scale, duplicates=duplicates, task=task, metric=metric)
     along = axis_named(axis_of(axis, [source if isinstance(source, Run) else data]))
     if data.scores is None and (ci != "auto" or clusters is not None):
         raise CurveError(

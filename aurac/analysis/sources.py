@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from aurac.analysis.frames import as_pandas, check_filled, numbers
 from aurac.curve.curve import RankAccuracyCurve
-from aurac.curve.files import only_task, read_curve
+from aurac.curve.files import only_one, read_curve
 from aurac.errors import CurveError, MissingRecordError, RecordError
 from aurac.results import Run, load
 
@@ -25,31 +25,34 @@ def as_curve(
     scale: str = "fraction",
     duplicates: str = "error",
     task: str | None = None,
+    metric: str | None = None,
 ) -> RankAccuracyCurve:
     """Make a curve of anything that `compute` takes; the arguments are those of `compute`."""
     options: dict[str, Any] = {"scale": scale, "duplicates": duplicates}
+    labels: dict[str, Any] = {"task": task, "metric": metric}
     if isinstance(source, RankAccuracyCurve):
+        _check_labels(source, labels)
         return source
     if isinstance(source, (str, PathLike)):
         if not str(source):
             raise RecordError("the path is empty. Give a .csv or .json curve, or the folder of a run record.")
-        return _from_path(Path(source), task, options)
+        return _from_path(Path(source), labels, options)
     if isinstance(source, Mapping):
-        return RankAccuracyCurve(list(source), list(source.values()), task=task, **options)
+        return RankAccuracyCurve(list(source), list(source.values()), **labels, **options)
     if isinstance(source, Run):
-        return _from_run(source, task)
+        return _from_run(source, task, metric)
     if accuracies is None:
         source = as_pandas(source)
     if accuracies is None and hasattr(source, "index") and hasattr(source, "to_dict") and hasattr(source, "dtype"):
-        return RankAccuracyCurve(source.index.tolist(), source.tolist(), task=task, **options)
+        return RankAccuracyCurve(source.index.tolist(), source.tolist(), **labels, **options)
     if hasattr(source, "columns") and hasattr(source, "to_numpy"):
-        return _from_frame(source, task, options)
+        return _from_frame(source, labels, options)
     if accuracies is None:
         raise CurveError(
             f"cannot read a curve from {type(source).__name__}. Give a curve, ranks and accuracies, a mapping, a "
             "Series, a DataFrame, or a path."
         )
-    return RankAccuracyCurve(source, accuracies, task=task, **options)
+    return RankAccuracyCurve(source, accuracies, **labels, **options)
 
 
 def opened(source: Any) -> Any:
@@ -58,7 +61,7 @@ def opened(source: Any) -> Any:
     return _load(Path(source)) if folder else source
 
 
-def as_curves(source: Any, *, task: str | None = None) -> list[RankAccuracyCurve]:
+def as_curves(source: Any, *, task: str | None = None, metric: str | None = None) -> list[RankAccuracyCurve]:
     """Make one curve a task: of a list of curves, of a run or its path, which may hold several, or of the only one.
 
     Raises:
@@ -68,21 +71,28 @@ def as_curves(source: Any, *, task: str | None = None) -> list[RankAccuracyCurve
         return list(source)
     run = opened(source)
     if task is not None or not isinstance(run, Run) or len(run.tasks) < 2:
-        return [as_curve(run, task=task)]
+        return [as_curve(run, task=task, metric=metric)]
     if run.problems:
         raise CurveError(
             f"run {run.name!r} has no curve on {', '.join(run.problems)}, so there is no mean over its tasks. Finish "
             f"its sweep, or choose one with task=: {', '.join(run.tasks)}."
         )
-    return [run.curve(name) for name in run.tasks]
+    return [run.curve(name, metric) for name in run.tasks]
 
 
-def _from_path(path: Path, task: str | None, options: Mapping[str, Any]) -> RankAccuracyCurve:
+def _check_labels(curve: RankAccuracyCurve, labels: Mapping[str, str | None]) -> None:
+    """Raise `CurveError` where another task or metric is asked for than that of a curve."""
+    for kind, asked in labels.items():
+        if asked is not None and (own := getattr(curve, kind)) not in (asked, None):
+            raise CurveError(f"the curve is of {kind} {own!r}, not {asked!r}. Leave {kind}= out, or give that curve.")
+
+
+def _from_path(path: Path, labels: Mapping[str, Any], options: Mapping[str, Any]) -> RankAccuracyCurve:
     if not path.exists():
         raise MissingRecordError(f"there is no {path}. Give a .csv or .json curve, or the folder of a run record.")
     if path.is_file():
-        return read_curve(path, task=task, **options)
-    return _from_run(_load(path), task)
+        return read_curve(path, **labels, **options)
+    return _from_run(_load(path), **labels)
 
 
 def _load(path: Path) -> Run:
@@ -95,30 +105,39 @@ def _load(path: Path) -> Run:
     return load(path)
 
 
-def _from_run(run: Run, task: str | None) -> RankAccuracyCurve:
-    return run.curve(only_task(run.tasks, None, f"run {run.name!r}") if task is None else task)
+def _from_run(run: Run, task: str | None, metric: str | None) -> RankAccuracyCurve:
+    return run.curve(only_one(run.tasks, None, f"run {run.name!r}") if task is None else task, metric)
 
 
-def _from_frame(frame: Any, task: str | None, options: Mapping[str, Any]) -> RankAccuracyCurve:
+def _from_frame(frame: Any, labels: Mapping[str, Any], options: Mapping[str, Any]) -> RankAccuracyCurve:
     columns = [str(column) for column in frame.columns]
     if "rank" not in columns or not {"accuracy", "score"} & set(columns):
         raise CurveError(
             f"the DataFrame has the columns {', '.join(columns)}. Needed: rank and accuracy, or rank, score and doc_id "
             "or doc_hash."
         )
-    for column in ("task", "metric"):
-        if column in columns:
-            check_filled(frame, [column])
-            name = only_task(frame[column].astype(str), task if column == "task" else None, "the DataFrame", column)
-            frame = frame[frame[column].astype(str) == name]
-            task = name if column == "task" else task
+    chosen = dict(labels)
+    for kind in labels:
+        if kind in columns:
+            check_filled(frame, [kind])
+            if kind == "metric" and "filter" in columns:
+                frame = _with_filters(frame)
+            name = chosen[kind] = only_one(frame[kind].astype(str), labels[kind], "the DataFrame", kind)
+            frame = frame[frame[kind].astype(str) == name]
     if "accuracy" in columns:
         ranks, accuracies = numbers(frame, "rank", whole=True), numbers(frame, "accuracy")
-        return RankAccuracyCurve(ranks.astype(int).tolist(), accuracies, task=task, **options)
-    return _from_long_frame(frame, task, options)
+        return RankAccuracyCurve(ranks.astype(int).tolist(), accuracies, **chosen, **options)
+    return _from_long_frame(frame, chosen, options)
 
 
-def _from_long_frame(frame: Any, task: str | None, options: Mapping[str, Any]) -> RankAccuracyCurve:
+def _with_filters(frame: Any) -> Any:
+    """Return the frame with the names that `Run.curve` takes: "exact_match:strict-match" where a metric has filters."""
+    names, filters = frame["metric"].astype(str), frame["filter"].astype(str)
+    several = filters.groupby(names).transform("nunique") > 1
+    return frame.assign(metric=names.where(~several, names + ":" + filters))
+
+
+def _from_long_frame(frame: Any, chosen: Mapping[str, Any], options: Mapping[str, Any]) -> RankAccuracyCurve:
     """One row a document and rank; a document is named by its hashes, or by its number where there are none."""
     columns = [column for column in _DOCUMENT_COLUMNS if column in frame.columns]
     if "doc_hash" in columns:
@@ -146,6 +165,6 @@ def _from_long_frame(frame: Any, task: str | None, options: Mapping[str, Any]) -
         [int(rank) for rank in table.columns],
         table.to_numpy(),
         documents=[str(document) for document in table.index],
-        task=task,
+        **chosen,
         **options,
     )

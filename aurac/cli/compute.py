@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="curve (.csv, .json) or run record (folder)")
     parser.add_argument("--task", help="which task of a run record")
     parser.add_argument(
+        "--metric", metavar="NAME", help="which metric, with its filter after a colon where it has some"
+    )
+    parser.add_argument(
         "--within", nargs=2, type=float, metavar=("LO", "HI"), help="only this range of ranks, ends interpolated"
     )
     parser.add_argument(
@@ -45,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         scale=args.scale,
         duplicates=args.duplicates,
         task=args.task,
+        metric=args.metric,
         **integration(args),
     )
     print(json_text(score.to_dict()) if args.format == "json" else fold_text(f"{score}\n"), end="")

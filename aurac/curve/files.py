@@ -16,18 +16,28 @@ from aurac.errors import CurveError
 _RANK = re.compile(r"\s*-?\d{1,18}\s*")
 _COLUMNS = {"acc": "accuracy", "r": "rank"}
 """Other headings that say the same; capitals do not matter."""
-_READ = "CSV with the header rank,accuracy (optionally task), or JSON"
+Chosen = Mapping[str, Any]
+"""Kind -> name, of those in `_CHOSEN`; None where nothing was said."""
+_CHOSEN = ("task", "metric")
+"""Columns that say which curve a row belongs to."""
+_READ = "CSV with the header rank,accuracy (optionally task and metric), or JSON"
 
 
 def read_curve(
-    path: str | PathLike[str], *, task: str | None = None, scale: str = "fraction", duplicates: str = "error"
+    path: str | PathLike[str],
+    *,
+    task: str | None = None,
+    metric: str | None = None,
+    scale: str = "fraction",
+    duplicates: str = "error",
 ) -> RankAccuracyCurve:
     """Read one curve from a .csv or .json file.
 
     Args:
-        path: CSV with the columns rank and accuracy, and task if it holds several curves; other columns are not read.
-            Or JSON: `{"1": 0.41, "2": 0.44}` or `{"ranks": [1, 2], "accuracies": [0.41, 0.44]}`.
+        path: CSV with the columns rank and accuracy, and task or metric if it holds several curves; other columns are
+            not read. Or JSON: `{"1": 0.41, "2": 0.44}` or `{"ranks": [1, 2], "accuracies": [0.41, 0.44]}`.
         task: Which task of a CSV file with a task column; needed when it holds more than one.
+        metric: Which metric of a CSV file with a metric column, likewise.
         scale: "fraction" or "percent".
         duplicates: "error" or "mean".
 
@@ -44,33 +54,32 @@ def read_curve(
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as exc:
         raise CurveError(f"{file} is not UTF-8 text. Allowed: {_READ}.") from exc
-    name, ranks, accuracies = readers[file.suffix.lower()](file, text, task)
+    named, ranks, accuracies = readers[file.suffix.lower()](file, text, {"task": task, "metric": metric})
     try:
-        return RankAccuracyCurve(ranks, accuracies, scale=scale, duplicates=duplicates, task=name, name=file.stem)
+        return RankAccuracyCurve(ranks, accuracies, scale=scale, duplicates=duplicates, name=file.stem, **named)
     except CurveError as exc:
         raise CurveError(f"{file}: {exc}") from exc
 
 
-def only_task(tasks: Iterable[str], task: str | None, where: str, kind: str = "task") -> str:
-    """Return `task`, or the only one there is; `CurveError` listing them when there is a choice to make."""
-    known = list(dict.fromkeys(tasks))
-    if task is None and len(known) == 1:
+def only_one(names: Iterable[str], name: str | None, where: str, kind: str = "task") -> str:
+    """Return `name`, or the only one there is; `CurveError` listing them when there is a choice to make."""
+    known = list(dict.fromkeys(names))
+    if name is None and len(known) == 1:
         return known[0]
-    if task not in known:
-        problem = f"has {len(known)} {kind}s" if task is None else f"has no {kind} {task!r}"
-        how = f"; say task={known[0]!r}" if kind == "task" else ""
-        raise CurveError(f"{where} {problem}. Choose one: {', '.join(known)}{how}.")
-    return task
+    if name not in known:
+        problem = f"has {len(known)} {kind}s" if name is None else f"has no {kind} {name!r}"
+        raise CurveError(f"{where} {problem}. Choose one: {', '.join(known)}; say {kind}={known[0]!r}.")
+    return name
 
 
-def _read_csv(file: Path, text: str, task: str | None) -> tuple[str | None, list[int], list[float]]:
+def _read_csv(file: Path, text: str, chosen: Chosen) -> tuple[Chosen, list[int], list[float]]:
     if not text.strip():
         raise CurveError(f"{file} is empty. Needed: {_READ}.")
     rows = csv.DictReader(text.splitlines(), skipinitialspace=True, delimiter=_delimiter(text))
     columns = [_COLUMNS.get(plain := (name or "").strip().lower(), plain) for name in rows.fieldnames or ()]
     if not {"rank", "accuracy"} <= set(columns):
         raise CurveError(f"{file}, line 1: the header is {text.splitlines()[0]!r}. Needed: rank,accuracy.")
-    if twice := [name for name in ("rank", "accuracy", "task") if columns.count(name) > 1]:
+    if twice := [name for name in ("rank", "accuracy", *_CHOSEN) if columns.count(name) > 1]:
         raise CurveError(f"{file}, line 1: the column {twice[0]} occurs twice. Keep one of them.")
     rows.fieldnames = columns
     try:
@@ -79,16 +88,17 @@ def _read_csv(file: Path, text: str, task: str | None) -> tuple[str | None, list
         raise CurveError(f"{file}, line {rows.line_num + 1}: no CSV ({exc}). Correct the line.") from exc
     for line, row in table:
         _check_fields(file, line, row, columns)
-    name = None
-    if "task" not in columns:
-        _check_no_task(file, task)
-    else:
-        name = only_task((row["task"] for _, row in table), task, str(file))
-        table = [(line, row) for line, row in table if row["task"] == name]
+    named: dict[str, Any] = {}
+    for kind in _CHOSEN:
+        if kind not in columns:
+            _check_not_chosen(file, kind, chosen[kind])
+        else:
+            name = named[kind] = only_one((row[kind] for _, row in table), chosen[kind], str(file), kind)
+            table = [(line, row) for line, row in table if row[kind] == name]
     points = [_point(file, line, row) for line, row in table]
     if not points:
         raise CurveError(f"{file} has a header but no rows. Add one row a rank.")
-    return name, [rank for rank, _ in points], [accuracy for _, accuracy in points]
+    return named, [rank for rank, _ in points], [accuracy for _, accuracy in points]
 
 
 def _delimiter(text: str) -> str:
@@ -104,8 +114,8 @@ def _check_fields(file: Path, line: int, row: Mapping[Any, Any], columns: Sequen
             f"{file}, line {line}: more fields than the {len(columns)} of the header. Write decimal points, and one "
             "field a column."
         )
-    if "task" in columns and row["task"] is None:
-        raise CurveError(f"{file}, line {line}: the task is missing. Give one in every row.")
+    if missing := [kind for kind in _CHOSEN if kind in columns and row[kind] is None]:
+        raise CurveError(f"{file}, line {line}: the {missing[0]} is missing. Give one in every row.")
 
 
 def _point(file: Path, line: int, row: Mapping[str, Any]) -> tuple[int, float]:
@@ -122,7 +132,7 @@ def _point(file: Path, line: int, row: Mapping[str, Any]) -> tuple[int, float]:
         ) from exc
 
 
-def _read_json(file: Path, text: str, task: str | None) -> tuple[str | None, Any, Any]:
+def _read_json(file: Path, text: str, chosen: Chosen) -> tuple[Chosen, Any, Any]:
     try:
         data = json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as exc:
@@ -134,23 +144,25 @@ def _read_json(file: Path, text: str, task: str | None) -> tuple[str | None, Any
     if _holds_booleans(data):
         raise CurveError(f"{file} holds true or false where a number is needed. Give ranks and accuracies as numbers.")
     if isinstance(data, dict) and {"ranks", "accuracies"} <= set(data):
-        name = data.get("task")
-        if name is not None and not isinstance(name, str):
-            raise CurveError(f"{file} has the task {name!r:.60}; a text is needed. Correct it, or leave it out.")
-        if task is not None and name != task:
-            raise CurveError(f"{file} has the task {name!r}, not {task!r}. Give that, or no task.")
-        return name, data["ranks"], data["accuracies"]
+        named = {kind: data.get(kind) for kind in _CHOSEN}
+        for kind, name in named.items():
+            if name is not None and not isinstance(name, str):
+                raise CurveError(f"{file} has the {kind} {name!r:.60}; a text is needed. Correct it, or leave it out.")
+            if chosen[kind] is not None and name != chosen[kind]:
+                raise CurveError(f"{file} has the {kind} {name!r}, not {chosen[kind]!r}. Give that, or no {kind}.")
+        return named, data["ranks"], data["accuracies"]
     if isinstance(data, dict) and data and all(map(_RANK.fullmatch, data)):
-        _check_no_task(file, task)
-        return None, [int(key) for key in data], list(data.values())
+        for kind, name in chosen.items():
+            _check_not_chosen(file, kind, name)
+        return {}, [int(key) for key in data], list(data.values())
     raise CurveError(
         f'{file} holds no curve. Needed: {{"1": 0.41, "2": 0.44}} or {{"ranks": [1, 2], "accuracies": [0.41, 0.44]}}.'
     )
 
 
-def _check_no_task(file: Path, task: str | None) -> None:
-    if task is not None:
-        raise CurveError(f"{file} does not say which task it is, so {task!r} cannot be chosen. Leave the task out.")
+def _check_not_chosen(file: Path, kind: str, name: str | None) -> None:
+    if name is not None:
+        raise CurveError(f"{file} does not say which {kind} it is, so {name!r} cannot be chosen. Leave the {kind} out.")
 
 
 def _holds_booleans(data: Any) -> bool:

@@ -66,6 +66,7 @@ FILES = {
     "nan.csv": "rank,accuracy\n1,0.2\n2,nan\n",
     "german.csv": "Rang;Genauigkeit\n1;0,2\n",
     "comma.csv": "rank;accuracy\n1;0,2\n",
+    "metrics.csv": "rank,accuracy,metric\n1,0.2,acc\n1,0.3,f1\n",
     "empty.csv": "",
     "notes.txt": "hello\n",
     "fake.pt": "hello\n",
@@ -81,6 +82,7 @@ IN_FILES = {
     "compute comma.csv": "accuracy '0,2' are not a whole number and a number. Write them like 4 and 0.47 (or 47 with "
     "--scale percent), and leave out ranks that were not measured.",
     "compute empty.csv": "empty.csv is empty. Needed: CSV with the header rank,accuracy",
+    "compute metrics.csv": "metrics.csv has 2 metrics. Choose one: acc, f1; say --metric acc.",
     "compute RECORDS": "The folders in it do: dylora, lora, matryoshka-prefix, matryoshka-trained, svd-lora. Give one",
     "compute RECORDS/lora --task fcts": "unknown task 'fcts' in run 'lora'. Did you mean 'facts'?",
     "compute RECORDS/lora --task facts --within 8 1": "Give two ranks between them, the smaller one first.",

@@ -46,6 +46,16 @@ def test_a_file_with_several_tasks_needs_to_know_which(tmp_path: Path) -> None:
         read_curve(file, task="mmlu")
 
 
+def test_a_file_with_several_metrics_needs_to_know_which(tmp_path: Path) -> None:
+    file = write(tmp_path, "c.csv", "rank,accuracy,metric\n1,0.25,acc\n1,0.5,f1\n")
+    curve = read_curve(file, metric="f1")
+    assert (curve.accuracies.tolist(), curve.metric) == ([0.5], "f1")
+    with pytest.raises(CurveError, match=r"has 2 metrics. Choose one: acc, f1; say metric='acc'\."):
+        read_curve(file)
+    with pytest.raises(CurveError, match=r"c\.csv does not say which task it is, so 'arc' cannot be chosen"):
+        read_curve(file, task="arc")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

@@ -49,8 +49,35 @@ def test_a_frame_with_several_tasks_or_metrics_needs_one() -> None:
     assert as_curve(frame, task="y").accuracies.tolist() == [0.5]
     with pytest.raises(CurveError, match=r"the DataFrame has 2 tasks. Choose one: x, y"):
         as_curve(frame)
-    with pytest.raises(CurveError, match=r"the DataFrame has 2 metrics. Choose one: x, y"):
-        as_curve(frame.rename(columns={"task": "metric"}))
+    metrics = frame.rename(columns={"task": "metric"})
+    assert as_curve(metrics, metric="x").accuracies.tolist() == [0.25]
+    assert as_curve(metrics, metric="x").metric == "x"
+    with pytest.raises(CurveError, match=r"the DataFrame has 2 metrics. Choose one: x, y; say metric='x'\."):
+        as_curve(metrics)
+
+
+def test_metrics_of_a_frame_are_named_with_their_filters_as_in_a_record() -> None:
+    frame = pd.DataFrame(
+        {"metric": ["em", "em", "acc"], "filter": ["strict", "flexible", "none"], "rank": 1, "accuracy": [0, 0.25, 0.5]}
+    )
+    assert as_curve(frame, metric="acc").accuracies.tolist() == [0.5]
+    assert as_curve(frame, metric="em:flexible").accuracies.tolist() == [0.25]
+    with pytest.raises(CurveError, match=r"the DataFrame has no metric 'em'. Choose one: em:strict, em:flexible, acc;"):
+        as_curve(frame, metric="em")
+
+
+def test_a_curve_is_not_called_by_another_task_or_metric_than_its_own() -> None:
+    curve = RankAccuracyCurve([1], [0.25], task="arc", metric="acc")
+    assert as_curve(curve, task="arc", metric="acc") is curve
+    with pytest.raises(CurveError, match=r"the curve is of metric 'acc', not 'f1'\. Leave metric= out, or give that"):
+        as_curve(curve, metric="f1")
+
+
+def test_a_metric_of_a_record_is_chosen_by_name() -> None:
+    record = Path(__file__).parents[2] / "results/testbed/lora"
+    assert as_curve(record, task="facts", metric="acc_norm").metric == "acc_norm"
+    with pytest.raises(UnknownNameError, match=r"unknown metric 'acc_nrm' of task 'facts'\. Did you mean 'acc_norm'"):
+        as_curve(record, task="facts", metric="acc_nrm")
 
 
 @pytest.mark.parametrize(
