@@ -82,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the comparison and draw the plot."""
     from aurac.report.comparison import compare
+    from aurac.report.pages.comparison import printed
     from aurac.report.plots.curves import save_curves
     from aurac.report.plots.style import check_file
     from aurac.report.width import fold, fold_text, terminal_width
@@ -107,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
         more = "More: --full (tests, each rank, how to read it, signatures), --format, --plot."
         print(fold(more, terminal_width()))
     else:
-        print(fold_text(comparison.prose()) if args.prose else comparison.render(args.format), end="")
+        text = fold_text(comparison.prose()) if args.prose else printed(comparison, args.format, "Comparison")
+        print(text, end="")
     if args.plot:
         settings = comparison.settings
         save_curves(comparison.runs, *args.plot, tasks=comparison.tasks, axis=settings.axis, comparison=comparison)

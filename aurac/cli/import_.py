@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from aurac.harness.exchange.importing import import_lm_eval
     from aurac.harness.protocols import parse_tasks
     from aurac.report.comparison import compare
+    from aurac.report.pages.comparison import printed
 
     folders = _folders(args)
     requests = parse_tasks(args.tasks, protocol=args.protocol) if args.tasks else None
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"no curve for {name}: {problem}", file=sys.stderr)
     if record.tasks:
         comparison = compare([record], **integration(args))
-        print(comparison.render(args.format), end="")
+        print(printed(comparison, args.format, record.name), end="")
     return 1 if record.problems else 0
 
 

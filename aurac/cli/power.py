@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     from aurac.analysis.power import TYPICAL, Question, Spread, observed_spreads
     from aurac.errors import CurveError
+    from aurac.report.pages.comparison import printed
     from aurac.report.plots.style import check_file
     from aurac.report.power import power
     from aurac.results import load
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         spreads, note = list(TYPICAL), "Spreads: as in this project's simulations. Two scored runs show your own."
     made = power(question, spreads, documents=args.documents, notes=[note] if note else [])
-    print(made.render(args.format), end="")
+    print(printed(made, args.format, "Documents and seeds"), end="")
     if args.plot:
         from aurac.report.plots.power import save_power
 

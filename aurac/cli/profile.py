@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     check_folder(Path(args.adapter))  # before PyTorch is imported
     from aurac.report.costs import Costs
+    from aurac.report.pages.comparison import printed
     from aurac.results.profile import check_profile_folder, write_profile
     from aurac_adapters import read_adapter
 
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     profile = measure(adapter, args)
     write_profile(out, profile)
     title = f"{Path(args.adapter).resolve().name}: cost of each rank"
-    print(Costs(profile, title).render(args.format), end="")
+    print(printed(Costs(profile, title), args.format, title), end="")
     return 0
 
 

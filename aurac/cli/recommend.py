@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the recommendation."""
     from aurac.analysis.adapter_size import size
+    from aurac.report.pages.comparison import printed
     from aurac.report.recommendation import recommend
     from aurac.results import load, read_profile
     from aurac.results.files import preferred
@@ -74,5 +75,5 @@ def run(args: argparse.Namespace) -> int:
         n_bytes=None if found is None else found.bytes,
         profile=read_profile(record) if len(args.record) == 1 else None,
     )
-    print(made.render(args.format), end="")
+    print(printed(made, args.format, f"Which rank of {record.name} to serve"), end="")
     return 0

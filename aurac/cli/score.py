@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
 def report(record: Run, args: argparse.Namespace) -> str:
     """Write the plots into the record's folder and return the tables."""
     from aurac.report.comparison import compare
+    from aurac.report.pages.comparison import printed
     from aurac.report.plots.curves import save_curves
 
     if not record.tasks:
@@ -73,4 +74,4 @@ def report(record: Run, args: argparse.Namespace) -> str:
     plots, axis = (record.path / "curves.png", record.path / "curves.pdf"), comparison.settings.axis
     save_curves([record], *plots, tasks=record.tasks, axis=axis)
     print(f"{record.path}: the record, curves.png and curves.pdf", file=sys.stderr)
-    return comparison.render(args.format)
+    return printed(comparison, args.format, record.name)

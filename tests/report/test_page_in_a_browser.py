@@ -13,6 +13,8 @@ import pytest
 from aurac.analysis import rank_costs
 from aurac.analysis.adapter_size import Size
 from aurac.analysis.collection import SuiteRuns
+from aurac.report.comparison import compare
+from aurac.report.pages.comparison import printed
 from aurac.report.pages.leaderboard import leaderboard_page
 from aurac.report.pages.page import Explorer, Picture, write_page
 from aurac.report.table import Table, TableCell
@@ -313,10 +315,10 @@ def test_of_many_curves_the_first_are_shown_until_one_chooses(crowd: Any) -> Non
     figure = find(crowd, "figure.explorer")
 
     def shown() -> tuple[int, str]:
-        words = figure.find_element("css selector", ".tools [role=status]").text
+        words = figure.find_element("css selector", "figcaption[role=status]").text
         return len(figure.find_elements("css selector", "g.curve")), words
 
-    assert shown() == (12, "12 of 40 curves")
+    assert shown() == (12, "12 of 40 curves are drawn.")
     everything, nothing = figure.find_elements("css selector", ".selection button")
     everything.click()
     assert shown() == (40, "")
@@ -326,7 +328,7 @@ def test_of_many_curves_the_first_are_shown_until_one_chooses(crowd: Any) -> Non
     assert min(places) >= 52  # right of the vertical axis
     assert max(places) <= width
     nothing.click()
-    assert shown() == (0, "0 of 40 curves")
+    assert shown() == (0, "0 of 40 curves are drawn.")
     assert "choose a row" in figure.text
 
 
@@ -343,3 +345,18 @@ def test_long_names_are_folded_beside_their_numbers(crowd: Any, size: tuple[int,
     assert crowd.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     first = find(crowd, "tbody td").rect
     assert first["x"] + first["width"] < size[0]
+
+
+def test_a_comparison_is_printed_as_such_a_page(browser: Any, make_run: Callable[..., Run], tmp_path: Path) -> None:
+    runs = [make_run(name, curve("arc", seed), curve("hella", seed)) for seed, name in enumerate(METHODS)]
+    (tmp_path / "compared.html").write_text(printed(compare(runs), "html", "Comparison"), encoding="utf-8")
+    browser.get((tmp_path / "compared.html").as_uri())
+    for size in (WIDE, NARROW):
+        browser.set_window_size(*size)
+        settle(browser)
+        assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert len(every(browser, "figure.explorer g.curve")) == 4
+    assert find(browser, "select[data-field=task]").text.startswith(MEAN)
+    find(browser, ".filter input").send_keys("dyl")
+    assert first_column(browser) == ["dylora"]
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

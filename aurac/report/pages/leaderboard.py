@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +10,16 @@ from aurac.analysis.collection import SuiteRuns
 from aurac.analysis.compare import compare
 from aurac.analysis.compared import ComparedRuns
 from aurac.analysis.grouping import by_method, methods_target
-from aurac.analysis.macro_curve import with_macro
 from aurac.analysis.recommend import recommend
 from aurac.errors import ComparisonError, CurveError, UnknownNameError
 from aurac.report.numbers import MISSING
-from aurac.report.pages.explorer import explorer_data
-from aurac.report.pages.page import Block, Explorer, Folded, Heading, Paragraph, Picture
-from aurac.report.plots import style
-from aurac.report.plots.curves import figure_curves
-from aurac.report.plots.places import plot_critical_difference
+from aurac.report.pages.comparison import DETAILS, curves, linked, places
+from aurac.report.pages.page import Block, Folded, Heading, Paragraph
 from aurac.report.table import Table, TableCell
 from aurac.report.tables.leaderboard import tables
 from aurac.report.tables.table_cells import full_text, point_noun, point_text
 from aurac.report.tables.verdict import verdict
 from aurac.results import Run
-from aurac.results.files import RUN_JSON
 from aurac.statistics.equivalence import check_margin
 
 
@@ -65,13 +57,13 @@ def _suite(suite: SuiteRuns, baseline: str, margin: float, options: dict[str, An
         comparison = compare(suite.runs, baseline=_baseline(suite.runs, baseline), **_rows(suite.runs), **options)
         yield Paragraph(verdict(comparison), verdict=True)
         yield Paragraph(_setting(suite.runs))
-        yield _curves(suite.name, comparison)
+        yield curves(suite.name, comparison)
         first, *others = tables(comparison)
-        yield _linked(first, comparison.ordered())
+        yield linked(first, comparison.ordered())
         yield _deployment(comparison, margin)
-        details: tuple[Block, ...] = (*others, *_places(suite.name, comparison))
+        details: tuple[Block, ...] = (*others, *places(suite.name, comparison))
         if details:
-            yield Folded("Tests, and the score at each rank", details)
+            yield Folded(DETAILS, details)
     for run in suite.incomplete:
         problems = "; ".join(f"{task}: {problem}" for task, problem in run.problems.items())
         yield Paragraph(f"Not ranked: {run.name}, which lacks tasks. {problems}")
@@ -114,17 +106,6 @@ def _setting(runs: Sequence[Run]) -> str:
     if identity.get("limit") is not None:
         parts.append(f"limited to {identity['limit']:g} documents of each task")
     return ", ".join(parts) + "."
-
-
-def _linked(table: Table, runs: Sequence[Run]) -> Table:
-    """Let the first cell of each row lead to the record of its run; a method of several seeds has no single one."""
-    links = {run.name: run.path / RUN_JSON for run in runs if run.path is not None}
-
-    def linked(cell: TableCell) -> TableCell:
-        marked = re.sub(r" \([a-z]+\)$", "", cell.text)  # the letter of a row, which others refer to
-        return replace(cell, link=links.get(cell.text, links.get(marked)))
-
-    return replace(table, rows=tuple((linked(first), *rest) for first, *rest in table.rows))
 
 
 MARGINS = (0.01, 0.02, 0.05)
@@ -171,45 +152,6 @@ def _deployment(comparison: ComparedRuns, margin: float) -> Table:
     )
 
 
-def _curves(name: str, comparison: ComparedRuns) -> Explorer:
-    settings, (runs, tasks) = comparison.settings, with_macro(comparison)
-    still = Picture(
-        f"{_slug(name)}-curves.png",
-        f"Rank-accuracy curves of {name}",
-        lambda path: style.write(
-            lambda: figure_curves(
-                runs,
-                tasks=tasks,
-                axis=settings.axis,
-                confidence_level=settings.confidence_level,
-                comparison=comparison,
-            ),
-            path,
-        ),
-    )
-    return Explorer(still, lambda: explorer_data(comparison))
-
-
-def _places(name: str, comparison: ComparedRuns) -> Iterator[Picture]:
-    if comparison.headline in comparison.pairs:
-        yield Picture(
-            f"{_slug(name)}-places.png",
-            f"Critical-difference diagram of {name}",
-            lambda path: style.write(lambda: plot_critical_difference(comparison).get_figure(), path),
-        )
-
-
-def _slug(name: str) -> str:
-    """Return a name for files; other names than plain ones get a hash, so that no two suites share a file.
-
-    Example:
-        >>> _slug("demo"), _slug("A/b (2)")
-        ('demo', 'a-b-2-5cf8cb')
-    """
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return slug if slug == name else f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:6]}".strip("-")
-
-
 def _provenance(runs: Sequence[Run]) -> Table:
     rows = []
     for run in runs:
@@ -229,4 +171,4 @@ def _provenance(runs: Sequence[Run]) -> Table:
         ),
         rows=tuple(rows),
     )
-    return _linked(table, runs)
+    return linked(table, runs)

@@ -81,6 +81,11 @@ def check_page(path: Path) -> None:
         raise UnknownNameError("kind of page", path.suffix, _WRITERS)
 
 
+def page_text(blocks: Sequence[Block]) -> str:
+    """Return an HTML page that may be put anywhere, and therefore leads to no file."""
+    return _html(blocks, None)
+
+
 def _markdown(blocks: Sequence[Block], folder: Path) -> str:
     return "\n".join(_markdown_block(block, folder) for block in blocks)
 
@@ -99,7 +104,7 @@ def _markdown_block(block: Block, folder: Path) -> str:
     return f"{'#' * block.level} {text}\n" if isinstance(block, Heading) else f"{text}\n"
 
 
-def _html(blocks: Sequence[Block], folder: Path) -> str:
+def _html(blocks: Sequence[Block], folder: Path | None) -> str:
     title = next((block.text for block in blocks if isinstance(block, Heading)), "aurac")
     body = "\n".join(_html_block(block, folder) for block in blocks)
     scripts = "\n".join(f"<script>{_asset(name)}</script>" for name in ("sortable.min.js", "explorer.js"))
@@ -110,7 +115,7 @@ def _html(blocks: Sequence[Block], folder: Path) -> str:
     )
 
 
-def _html_block(block: Block, folder: Path) -> str:
+def _html_block(block: Block, folder: Path | None) -> str:
     if isinstance(block, Table):
         return html.render_table(block, sortable=True, folder=folder)
     if isinstance(block, Picture):
@@ -128,7 +133,7 @@ def _html_block(block: Block, folder: Path) -> str:
     return f"{opening}{escape(block.text)}</p>"
 
 
-def _image(picture: Picture, folder: Path) -> str:
+def _image(picture: Picture, folder: Path | None) -> str:
     return f'<img alt="{escape(picture.alt)}" src="data:image/png;base64,{_encoded(picture, folder)}">'
 
 
@@ -141,7 +146,7 @@ def _asset(name: str) -> str:
     return (files("aurac.report.pages") / "assets" / name).read_text(encoding="utf-8")
 
 
-def _encoded(picture: Picture, folder: Path) -> str:
+def _encoded(picture: Picture, folder: Path | None) -> str:
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory(dir=folder) as place:

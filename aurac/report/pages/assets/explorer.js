@@ -71,6 +71,7 @@
       this.selection(tools);
       this.plot = element("div", { class: "plot" }, this.figure);
       this.note = element("figcaption", {}, this.figure, `Bars: simultaneous ${this.data.level} intervals over documents.`);
+      this.shown = element("figcaption", { role: "status", "aria-live": "polite" }, this.figure);
       this.tip = element("div", { class: "tip", role: "status", "aria-live": "polite" }, this.figure);
       this.legend = element("div", { class: "legend", role: "group", "aria-label": "Curves shown" }, this.figure);
       for (const curve of this.data.curves) this.key(curve);
@@ -84,24 +85,20 @@
       select.addEventListener("change", () => { this[field] = select.value; this.draw(); });
     }
 
-    // Many curves are chosen from none or from all; how many are shown stands on paper too.
     selection(tools) {
       const names = this.data.curves.map((curve) => curve.name);
-      this.shown = element("span", { role: "status", "aria-live": "polite" });
-      if (names.length > 2) {
-        const group = element("span", { class: "selection", role: "group", "aria-label": "Curves" }, tools, "Curves ");
-        for (const [title, hidden] of [["All", []], ["None", names]]) {
-          const button = element("button", { type: "button" }, group, title);
-          button.addEventListener("click", () => { this.hidden = new Set(hidden); this.tell(); this.draw(); });
-        }
-        tools.append(this.shown);
+      if (names.length < 3) return;
+      const group = element("span", { class: "selection", role: "group", "aria-label": "Curves" }, tools, "Curves ");
+      for (const [title, hidden] of [["All", []], ["None", names]]) {
+        const button = element("button", { type: "button" }, group, title);
+        button.addEventListener("click", () => { this.hidden = new Set(hidden); this.tell(); this.draw(); });
       }
     }
 
     tell() {
       const [all, hidden] = [this.keys.size, this.hidden.size];
       for (const [name, button] of this.keys) button.setAttribute("aria-pressed", String(!this.hidden.has(name)));
-      this.shown.textContent = hidden ? `${all - hidden} of ${all} curves` : "";
+      this.shown.textContent = hidden ? `${all - hidden} of ${all} curves are drawn.` : "";
     }
 
     key(curve) {
