@@ -137,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
     failed: dict[str, str] = {}
     if args.calibrate:
         failed = calibrate(recipe, args.out, **where)
-        print("\n".join(plan_lines(recipe, found, gpus=args.gpus)))
+        print(fold_text("\n".join(plan_lines(recipe, found, gpus=args.gpus))))
     else:
         for outcome, errors in run_recipe(recipe, args.out, shard=shard, **where):
             failed |= errors
@@ -150,12 +150,13 @@ def run(args: argparse.Namespace) -> int:
 
 def status(args: argparse.Namespace) -> int:
     """Print what the folder says."""
+    from aurac.report.width import fold_text
     from aurac.workflows.bench.status import status_lines
 
     folder = args.folder or args.out
     if folder is None:
         args.refuse("give the folder to look at: aurac bench status DIR")
-    print("\n".join(status_lines(folder, gpus=args.gpus)))
+    print(fold_text("\n".join(status_lines(folder, gpus=args.gpus))))
     return 0
 
 
