@@ -58,4 +58,10 @@ def _row(compared: ComparedRuns, run: Run, task: str, about: Gain, ranks: list[i
 
 
 def _share(value: float | None) -> str:
-    return MISSING if value is None else f"{100 * value:.0f} %"
+    """Return a share in percent with the minus sign of the other numbers, and none before 0.
+
+    Example:
+        >>> _share(-0.036), _share(-0.004)
+        ('−4 %', '0 %')
+    """
+    return MISSING if value is None else f"{round(100 * value)} %".replace("-", "−")
