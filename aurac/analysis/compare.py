@@ -66,7 +66,7 @@ def compare(
             documents), "docs+seeds" (the method), the default for methods; with "+prompts" also newly drawn few-shot
             examples, the default where all runs were scored under several draws.
         baseline: Name or method of the run to compare with; by default the first.
-        tasks: Which tasks; by default all that every run has.
+        tasks: Which tasks; by default all that every run has. "arc:gold_nll" takes another recorded metric of a task.
         axis: As for `aurac.compute`; a cost has to be the same for all runs, and times are their mean.
         rule: As for `aurac.compute`.
         confidence_level: Of all intervals; places are told apart at the level that belongs to it.
@@ -85,7 +85,7 @@ def compare(
         UnknownNameError: For a baseline, task, target or signature key that does not exist.
     """
     check_name("row of a comparison", by, BY)
-    members = _members(runs, by, cluster)
+    members = _members(runs, by, cluster, tasks or ())
     own = target is None and sum(map(len, members.values())) == 1  # a run alone: each task has its own target
     target = check_target(members, by if not isinstance(runs, Mapping) else "method", target)
     along = common_axis(axis, [as_run(name, group, group[0].curves) for name, group in members.items()])
@@ -120,13 +120,14 @@ def _members(
     runs: Sequence[Run | str | PathLike[str]] | Mapping[str, Sequence[Run | str | PathLike[str]]],
     by: str,
     cluster: str | None,
+    tasks: Sequence[str],
 ) -> dict[str, list[Run]]:
     """Return name of each row -> its runs, all of distinct names."""
     groups = list(runs.values()) if isinstance(runs, Mapping) else [runs]
     if not groups or any(isinstance(group, str) or not group for group in groups):
         raise ComparisonError("there is nothing to compare. Give a list of runs, or one for every method.")
-    loaded = distinct([run if isinstance(run, Run) else load(run) for group in groups for run in group])
-    loaded = in_one_unit(by_field(loaded, cluster))
+    given = [run if isinstance(run, Run) else load(run) for group in groups for run in group]
+    loaded = in_one_unit(by_field(distinct([run.with_metrics(tasks) for run in given]), cluster))
     if isinstance(runs, Mapping):
         rest = iter(loaded)
         return {name: [next(rest) for _ in group] for name, group in runs.items()}

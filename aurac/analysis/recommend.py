@@ -43,7 +43,7 @@ def recommend(
             is then the one to serve for the next training, with documents and seeds both random.
         margin: Largest acceptable loss; a fraction, 0.01 is one point. In the metric's own unit where it is unbounded.
         alpha: Chance to declare an inadequate rank, at most.
-        tasks: Which tasks; by default all that have a curve.
+        tasks: Which tasks; by default all that have a curve. "arc:gold_nll" takes another recorded metric of a task.
         by: "rank", or "params" for the smallest number of parameters: a run over ranks is read as one over budgets. A
             run that was scored at budgets is about them in any case.
         parameters: Parameters of the adapter at full rank, for the table of costs.
@@ -60,7 +60,7 @@ def recommend(
     check_name("size to recommend by", by, SIZES)
     several = isinstance(run, Sequence) and not isinstance(run, str)
     given = run if isinstance(run, Sequence) and not isinstance(run, str) else [run]
-    members = by_field([_loaded(one) for one in given], cluster)
+    members = by_field([_loaded(one).with_metrics(tasks or ()) for one in given], cluster)
     loaded = _method(members, tasks) if several else members[0]
     loaded = over_parameters(loaded) if by == "params" else loaded
     notes = [f"{task}: {problem}" for task, problem in loaded.problems.items() if tasks is None]

@@ -44,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baseline", metavar="NAME", help="run that the others are compared with (default: the first)")
     add_cluster(parser)
     parser.add_argument(
-        "--tasks", type=task_names, metavar="TASKS", help="comma-separated; default: all tasks that every run has"
+        "--tasks",
+        type=task_names,
+        metavar="TASKS",
+        help="comma-separated, perhaps with a recorded metric (arc:gold_nll); default: all tasks that every run has",
     )
     add_integration(parser)
     parser.add_argument(

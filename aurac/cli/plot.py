@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_by(parser)
     parser.add_argument(
-        "--tasks", type=task_names, metavar="TASKS", help="comma-separated; default: all tasks that every run has"
+        "--tasks",
+        type=task_names,
+        metavar="TASKS",
+        help="comma-separated, perhaps with a recorded metric (arc:gold_nll); default: all tasks that every run has",
     )
     parser.add_argument("--axis", choices=axis_names(), default="log2", help="what is drawn over (default: log2)")
     parser.add_argument(
@@ -79,10 +82,11 @@ def run(args: argparse.Namespace) -> int:
     )
     given = rows(args.runs)
     check_enough(args.kind, len(given))
+    named = args.tasks or ()
     runs: Any = (
-        {name: list(map(load, paths)) for name, paths in given.items()}
+        {name: [load(path).with_metrics(named) for path in paths] for name, paths in given.items()}
         if isinstance(given, dict)
-        else list(map(load, given))
+        else [load(path).with_metrics(named) for path in given]
     )
     style.write(lambda: draw(args.kind, runs, options), *args.out)
     if is_measured(args.cost):

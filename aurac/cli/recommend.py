@@ -48,7 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="params: the smallest number of parameters, which for layers with ranks of their own is a budget",
     )
     parser.add_argument(
-        "--tasks", type=task_names, metavar="TASKS", help="comma-separated; default: all tasks of the run"
+        "--tasks",
+        type=task_names,
+        metavar="TASKS",
+        help="comma-separated, perhaps with a recorded metric (arc:gold_nll); default: all tasks of the run",
     )
     parser.add_argument("--format", choices=tuple(FORMATS), default="terminal", help="default: terminal")
 

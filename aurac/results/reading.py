@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +94,8 @@ class Run:
         """Return the curve of a task.
 
         Args:
-            task: A name as asked, or lm-eval's name of any recorded task or group ("mmlu_anatomy").
+            task: A name as asked, or lm-eval's name of any recorded task or group ("mmlu_anatomy"); also with a metric
+                behind a colon ("arc:gold_nll"), as `aurac score --tasks` takes it.
             metric: Any recorded metric, such as "acc" or "exact_match:flexible-extract" (metric and filter); by
                 default the headline one.
 
@@ -106,6 +107,8 @@ class Run:
             return self.curves[task]
         asked = self.record.get("asked", {})
         names = {*self.curves, *asked, *self.record.get("tasks", {}), *self.record.get("groups", {})}
+        if metric is None and task not in names and task.partition(":")[0] in names:
+            task, _, metric = task.partition(":")
         if task not in names:
             raise UnknownNameError("task", task, names, of=f"in run {self.name!r}")
         if self._content is None:
@@ -115,6 +118,15 @@ class Run:
             return self._content.curve(wanted["task"], wanted.get("metric"), wanted.get("filter"), name=self.name)
         name, _, filter_name = metric.partition(":")
         return self._content.curve(wanted["task"], name, filter_name or None, name=self.name)
+
+    def with_metrics(self, tasks: Sequence[str]) -> Run:
+        """Return the run with a curve more for each name that has a metric behind a colon, such as "arc:gold_nll".
+
+        Raises:
+            UnknownNameError: If a task has no such metric.
+        """
+        named = {name: self.curve(name) for name in tasks if ":" in name and name not in self.curves}
+        return replace(self, curves={**self.curves, **named}) if named else self
 
     def _with_status(self, *status: str) -> tuple[Mapping[str, Any], ...]:
         return tuple(entry for entry in self.record.get("cells", ()) if entry.get("status") in status)
