@@ -30,7 +30,7 @@ def add_macro(
     """Add the mean over tasks, where the metrics have one; otherwise return a note that says why not."""
     first = [by_name[baseline] for by_name in curves.values()]
     if not all(curve.bounded and curve.higher_is_better for curve in first):
-        return ["no mean over tasks: only metrics from 0 to 1 of which more is better have one, such as accuracies."]
+        return ["no mean over tasks: only metrics from 0 to 1 of which more is better have one."]
     names = list(curves[next(iter(curves))])
     values = {name: math.fsum(results[name, task].value for task in curves) / len(curves) for name in names}
     if all(task in pairs for task in curves):

@@ -180,7 +180,7 @@ def test_tasks_of_different_units_have_no_macro_score(make_run: Make) -> None:
     )
     comparison = compare([make_run("a", curve("arc", 1), loss)])
     assert comparison.headline == "arc"
-    assert "no mean over tasks: only metrics from 0 to 1 of which more is better have one, such as accuracies." in comparison.notes
+    assert "no mean over tasks: only metrics from 0 to 1 of which more is better have one." in comparison.notes
 
 
 def test_only_common_documents_count_and_the_table_says_how_many(make_run: Make) -> None:
