@@ -102,12 +102,13 @@ def run(args: argparse.Namespace) -> int:
     """Plan, do, print; 1 if something failed."""
     from aurac.report.width import fold_text
     from aurac.workflows.bench.activity import activity_lines
+    from aurac.workflows.bench.beforehand import check_sources, check_tasks
     from aurac.workflows.bench.counting import plan_lines
     from aurac.workflows.bench.jobs import read_shard
     from aurac.workflows.bench.plan import studies
     from aurac.workflows.bench.recipe import read_recipe
     from aurac.workflows.bench.running import LOGS, calibrate, check_folder, run_recipe
-    from aurac.workflows.executors import Resources
+    from aurac.workflows.executors import Resources, check_installed
 
     if str(args.recipe) == STATUS:
         return status(args)
@@ -122,10 +123,15 @@ def run(args: argparse.Namespace) -> int:
         settings=tuple(args.slurm),
     )
     resources.check(args.executor)
+    if not args.dry_run:
+        check_installed(args.executor)
     shard = read_shard(args.shard) if args.shard else None
     recipe = read_recipe(args.recipe)
     copies = dict(map(_copy, args.copy))
     found = studies(recipe, args.out, copies)
+    check_tasks(recipe)
+    if args.executor == "local" and not args.dry_run:
+        check_sources(found)
     lines = plan_lines(recipe, found, gpus=args.gpus)
     check_folder(args.out, recipe)
     if args.dry_run:

@@ -12,6 +12,8 @@ from lm_eval.api.model import LM
 from transformers import PreTrainedTokenizerBase
 
 from aurac.errors import OptionError
+from aurac.harness.server.client import check_url
+from aurac.harness.server.names import check_pattern
 from aurac.harness.sweep import RankedAdapter
 
 Opened = tuple[LM, RankedAdapter]
@@ -154,6 +156,10 @@ def check_engine(name: str, engine: Engine, given: EngineOptions) -> None:
             )
     if "url" in engine.options and given.url is None:
         raise OptionError(f"engine {name} needs the server's address. Give --url, such as http://127.0.0.1:8000/v1.")
+    if given.url is not None:
+        check_url(given.url)
+    if given.served_name is not None:
+        check_pattern(given.served_name)
 
 
 def must_be_engine(_: str, value: Any) -> str | None:

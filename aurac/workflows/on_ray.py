@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aurac.errors import OptionError, RefusedError
-from aurac.workflows.executors import Resources
+from aurac.workflows.executors import Resources, check_installed
 from aurac.workflows.options import ScoreOptions
 from aurac.workflows.prepared import prepared
 
@@ -38,6 +38,7 @@ def check_executor(options: ScoreOptions) -> None:
         raise RefusedError("several processes were started, and --executor ray starts workers. Start one process.")
     if (why := ENGINES[options.engine].one_process) is not None:
         raise RefusedError(f"engine {options.engine} {why}. Leave --executor out, or use engine aurac.")
+    check_installed("ray")
 
 
 def answered_on_ray(adapter: Path, options: ScoreOptions, out: Path) -> Callable[[Sequence[Unit]], Iterator[Answered]]:

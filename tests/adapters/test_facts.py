@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,6 +90,14 @@ def test_damaged_weights_are_refused(make_foreign: Make) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(AdapterError, match=r"adapter_model.safetensors is damaged or no safetensors file"):
         read_facts(path.parent)
+
+
+def test_ranks_that_contradict_the_configuration_are_refused(make_foreign: Make) -> None:
+    folder = make_foreign()
+    config = folder / "adapter_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "r": 4}))
+    with pytest.raises(AdapterError, match=r"has lora_A \(8, 64\) and lora_B .*, but the configuration says r = 4"):
+        read_facts(folder)
 
 
 def test_a_factor_without_two_axes_is_refused(make_foreign: Make) -> None:

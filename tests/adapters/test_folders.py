@@ -227,7 +227,8 @@ def test_pickles_are_never_read(make_foreign: Make) -> None:
             {"init_lora_weights": "pissa_niter_4"},
             r"was initialised with 'pissa_niter_4', which changes the base weights",
         ),
-        ({"r": "8"}, r"has rank \['8'\]; ranks are whole numbers from 1"),
+        ({"r": "8"}, r"has rank '8'; ranks are whole numbers from 1\. Save the adapter again"),
+        ({"lora_alpha": "16"}, r"has lora_alpha '16'; a positive number is needed\. Save it again"),
         ({"lora_alpha": None}, r"has lora_alpha None; a positive number is needed"),
     ],
 )

@@ -259,7 +259,7 @@ def test_tensors_of_another_kind_of_adapter_are_an_error(make_foreign: Make) -> 
         ({"use_rslora": True}, r"says a factor of 1 at full rank, adapter_config.json one of 2"),
         ({"init_lora_weights": "orthogonal"}, r"was initialised with 'orthogonal', which cancels at the full rank"),
         ({"rank_pattern": ["q_proj"]}, r"has rank_pattern \['q_proj'\]; an object of layer names is needed"),
-        ({"rank_pattern": {"q_proj": 0}}, r"has rank \[4, 0\]; ranks are whole numbers from 1"),
+        ({"rank_pattern": {"q_proj": 0}}, r"has rank 0; ranks are whole numbers from 1"),
         ({"alpha_pattern": {"q_proj": -1}}, r"has lora_alpha -1; a positive number is needed"),
         ({"lora_alpha": float("inf")}, r"has lora_alpha inf; a positive number is needed"),
         ({"lora_alpha": 10**400}, r"has lora_alpha 1000.*; a positive number is needed"),

@@ -101,6 +101,8 @@ IN_FILES = {
     "info adapter": "adapter_config.json does not say what kind of adapter it is (peft_type). Save the adapter with",
     "plot curves RECORDS/lora --out x.png --base =25": "--base '=25' is not TASK=POINTS. Give for example arc=41.2.",
     "train --method lora --model m --data rows.jsonl --learning-rate 0 --out o": "--learning-rate is 0; it must be",
+    "score adapter --tasks arc --engine server --url localhost:9": "--url 'localhost:9' is no address of a server.",
+    "score adapter --tasks arc --engine server --url http://127.0.0.1:9/v1 --served-name r": "--served-name 'r' has no",
     "export RECORDS/lora --format parquet --out notes.txt/x": "notes.txt is a file, so nothing can lie below it.",
 }
 
@@ -113,6 +115,7 @@ def test_a_mistake_in_a_file_is_one_line_in_the_spelling_of_the_command_line(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("aurac.workflows.sweep.measure", lambda *_, **__: pytest.fail("said too late"))
     status = main([word.replace("RECORDS", str(RECORDS)) for word in line.split()])
     out, err = capsys.readouterr()
     assert (status, out) == (1, "")

@@ -44,6 +44,20 @@ MISTAKES = {
         '[methods.grid-2]\nmethod = "grid-lora"\nlearning_rate = 1e-3\n\n[methods.svd-lora]',
         r"\[methods.grid-2\] is a grid-lora; there is one of it, called grid-lora",
     ),
+    "no such task": (
+        'small = "tilt,cipher"',
+        'small = "tilt,ciper"',
+        r"\[suites\] small: unknown task 'ciper'. Did you mean 'cipher'",
+    ),
+    "no folder of tasks": (
+        'include_path = "',
+        'include_path = "/no',
+        r"\[scoring\] include_path: no such folder: /no.*Give that of your tasks",
+    ),
+    "no such model": ('models = ["', 'models = ["/no', r"no such base model folder: /no.*Give a folder, or a hub name"),
+    "no such data": ('source = "', 'source = "/no', r"no such data file: /no.*Give a JSONL file, or one of the sets"),
+    "rank 0": ("ranks = [2]", "ranks = [0]", r"ranks has 0; ranks are whole numbers from 1"),
+    "no text as data": ('source = "', 'source = 3 # "', r"source is 3; give a JSONL file, or the name of a set"),
     "unknown key": (
         "max_steps = 2",
         "max_step = 2",

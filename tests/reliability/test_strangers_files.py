@@ -191,7 +191,7 @@ def test_what_is_no_expression_is_named(folders: list[Path]) -> None:
         ({"target_modules": {"q": 1}}, r"has target_modules \{'q': 1\}; a text or a list is needed"),
         ({"target_modules": ["q", 1]}, r"has target_modules \['q', 1\]; a list of texts is needed"),
         ({"modules_to_save": "head"}, r"has modules_to_save head; a list is needed"),
-        ({"r": 10**400}, r"has rank \[10{90,}[^;]*; ranks are whole numbers from 1"),
+        ({"r": 10**400}, r"has rank 10{90,}[^;]*; ranks are whole numbers from 1"),
     ],
 )
 def test_values_of_the_wrong_kind_are_named(changes: dict[str, object], message: str, folders: list[Path]) -> None:

@@ -188,6 +188,19 @@ def test_an_executor_that_is_not_installed_says_what_to_install(
         pass
 
 
+def test_a_ray_that_lacks_a_package_of_its_own_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ray.py").write_text("import no_such_package")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(__import__("sys").modules, "ray", raising=False)
+    with (
+        pytest.raises(ExecutorError, match=r"^Ray cannot be imported: No module named 'no_such_package'\. Install it"),
+        EXECUTORS["ray"](Resources(folder=tmp_path)),
+    ):
+        pass
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 @pytest.mark.parametrize(

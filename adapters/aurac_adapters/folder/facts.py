@@ -16,6 +16,7 @@ from aurac_adapters.folder.concatenation import concatenation, layers_to_look_at
 from aurac_adapters.folder.key_names import clean_keys, clean_names
 from aurac_adapters.folder.notes import config_notes
 from aurac_adapters.folder.raw_tensors import read_floats
+from aurac_adapters.folder.shapes import check_shapes
 from aurac_adapters.folder.sidecar import SIDECAR, WEIGHTS, file_sha256, read_config, read_json, read_sidecar
 from aurac_adapters.layer.config import foreign_method
 from aurac_adapters.layer.keys import lora_layers_of
@@ -86,8 +87,8 @@ def read_facts(folder: str | os.PathLike[str]) -> AdapterFacts:
     """Read what an adapter folder is; for folders of gigabytes only the hash takes time.
 
     Raises:
-        AdapterError: If it is no LoRA folder with sub-ranks, or its configuration, its sidecar or the header of its
-            weights is damaged.
+        AdapterError: If it is no LoRA folder with sub-ranks, its configuration, its sidecar or the header of its
+            weights is damaged, or they contradict each other.
     """
     path = Path(folder)
     read = read_config(path)
@@ -95,6 +96,9 @@ def read_facts(folder: str | os.PathLike[str]) -> AdapterFacts:
     header = _header(path / WEIGHTS)
     shapes = header.factors
     check_targets(config, lora_layers_of(shapes), path / WEIGHTS)
+    if not config.get("rank_pattern"):  # PEFT alone knows which entry is whose, and it takes torch along
+        for layer in lora_layers_of(shapes):
+            check_shapes(path / WEIGHTS, layer, shapes[layer.a][0], shapes[layer.b][0], config["r"])
     digest = file_sha256(path / WEIGHTS)
     has_sidecar = (path / SIDECAR).exists()
     if has_sidecar:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from aurac.errors import AdapterError
 from aurac_adapters.folder.key_names import clean_keys
+from aurac_adapters.folder.shapes import check_shapes
 from aurac_adapters.layer.config import check_lookup, layer_rank
 from aurac_adapters.layer.keys import Layer, lora_layers_of
 from aurac_adapters.layer.targets import check_targets
@@ -130,9 +131,4 @@ def _check_layer(path: Path, tensors: Mapping[str, torch.Tensor], layer: Layer, 
     for key in (layer.a, layer.b):
         if key not in tensors:
             raise AdapterError(f"{path} has no tensor {key}; the adapter is incomplete. Fetch or save it again.")
-    a, b = tuple(tensors[layer.a].shape), tuple(tensors[layer.b].shape)
-    if len(a) != 2 or len(b) != 2 or a[0] != rank or b[1] != rank:
-        raise AdapterError(
-            f"{path}: {layer.name} has lora_A {a} and lora_B {b}, but the configuration says r = {rank}: (r, in) and "
-            "(out, r). Fetch or save the adapter again."
-        )
+    check_shapes(path, layer, tensors[layer.a].shape, tensors[layer.b].shape, rank)

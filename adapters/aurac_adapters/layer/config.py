@@ -72,11 +72,14 @@ def check_config(config: Mapping[str, Any], where: object) -> None:
             raise AdapterError(f"{where} was initialised with {init!r}, which {reason}. {advice}")
     check_kinds(config, where)
     ranks = [config.get("r"), *(config.get("rank_pattern") or {}).values()]
-    if not all(isinstance(rank, int) and not isinstance(rank, bool) and 0 < rank < _MOST_RANKS for rank in ranks):
-        raise AdapterError(f"{where} has rank {ranks!s:.100}; ranks are whole numbers from 1.")
+    for rank in ranks:
+        if not isinstance(rank, int) or isinstance(rank, bool) or not 0 < rank < _MOST_RANKS:
+            raise AdapterError(
+                f"{where} has rank {rank!r:.100}; ranks are whole numbers from 1. Save the adapter again."
+            )
     for alpha in (config.get("lora_alpha"), *(config.get("alpha_pattern") or {}).values()):
         if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < _FLOAT32_MAX:
-            raise AdapterError(f"{where} has lora_alpha {alpha!s:.100}; a positive number is needed.")
+            raise AdapterError(f"{where} has lora_alpha {alpha!r:.100}; a positive number is needed. Save it again.")
 
 
 def has_patterns(config: Mapping[str, Any]) -> str | None:

@@ -154,9 +154,9 @@ def _recipe(content: Values) -> Recipe:
     seeds = list_of("seeds", content["seeds"], int)
     recipe = Recipe(
         models=list_of("models", content["models"], str),
-        ranks=list_of("ranks", content["ranks"], int),
-        train_ranks=list_of("train_ranks", content["train_ranks"], int) if "train_ranks" in content else None,
-        eval_ranks=list_of("eval_ranks", content["eval_ranks"], int) if "eval_ranks" in content else None,
+        ranks=_ranks("ranks", content["ranks"]),
+        train_ranks=_ranks("train_ranks", content["train_ranks"]) if "train_ranks" in content else None,
+        eval_ranks=_ranks("eval_ranks", content["eval_ranks"]) if "eval_ranks" in content else None,
         seeds=seeds,
         choice_seeds=_choice_seeds(content.get("choice_seeds", 1), len(seeds)),
         data=data,
@@ -168,6 +168,13 @@ def _recipe(content: Values) -> Recipe:
     for name, tasks in suites.items():
         _check_tasks(name, tasks, scoring)
     return recipe
+
+
+def _ranks(key: str, value: Any) -> tuple[int, ...]:
+    ranks = list_of(key, value, int)
+    if min(ranks) < 1:
+        raise RecipeError(f"{key} has {min(ranks)}; ranks are whole numbers from 1.")
+    return ranks
 
 
 def _choice_seeds(value: Any, n_seeds: int) -> int:
@@ -192,9 +199,12 @@ def _data(name: str, values: Values, suites: Values) -> DataSpec:
         raise RecipeError(
             f"[{where}] selection {selection} is among its suites; choose on other documents, or leave it out."
         )
+    source = values.get("source", name)
+    if not isinstance(source, str):
+        raise RecipeError(f"[{where}] source is {source!r}; give a JSONL file, or the name of a set.")
     own = {key: value for key, value in values.items() if key not in about}
     check_values(where, own, shared_options())
-    return DataSpec(name=name, source=values.get("source", name), suites=chosen, training=own, selection=selection)
+    return DataSpec(name=name, source=source, suites=chosen, training=own, selection=selection)
 
 
 def _check_tasks(suite: str, tasks: Any, scoring: Values) -> None:

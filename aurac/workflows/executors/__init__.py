@@ -8,9 +8,10 @@ function away.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from aurac.errors import OptionError
+from aurac.errors import ExecutorError, OptionError
 from aurac.registry import Registry
 
 EXECUTORS = Registry(
@@ -60,6 +61,17 @@ class Resources:
                 )
 
 
+def check_installed(executor: str) -> None:
+    """Raise `ExecutorError` where the package of an executor of the project is missing; nothing is imported."""
+    if executor in _NEEDS and find_spec(_NEEDS[executor]) is None:
+        raise ExecutorError(
+            f"executor {executor} needs the package {_NEEDS[executor]}, which is not installed. Run pip install "
+            f"'aurac[{executor}]'."
+        )
+
+
+_NEEDS = {"ray": "ray", "slurm": "submitit"}
+"""Executor -> the package that it is made of."""
 _OURS = ("local", "ray", "slurm")
 _WHOSE = {
     "address": ("--address", ("ray",)),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from aurac.errors import ExecutorError
-from aurac.workflows.executors import TRIES, Resources
+from aurac.workflows.executors import TRIES, Resources, check_installed
 
 
 class RayTasks(Executor):
@@ -47,10 +47,11 @@ def connected(resources: Resources) -> Iterator[Any]:
         ExecutorError: If Ray is not installed, or does not answer.
     """
     resources.check("ray")
+    check_installed("ray")
     try:
         import ray
     except ImportError as exc:
-        raise ExecutorError("executor ray needs Ray, which is not installed. Run pip install 'aurac[ray]'.") from exc
+        raise ExecutorError(f"Ray cannot be imported: {exc}. Install it anew: pip install 'aurac[ray]'.") from exc
     was_connected = ray.is_initialized()
     if not was_connected:
         _connect(ray, resources.address)

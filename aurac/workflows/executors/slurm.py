@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from aurac.errors import ExecutorError, OptionError
-from aurac.workflows.executors import TRIES, Resources
+from aurac.workflows.executors import TRIES, Resources, check_installed
 
 MOST = 256
 """Jobs in the queue at a time, where nobody says."""
@@ -83,12 +83,9 @@ def slurm(resources: Resources) -> Iterator[Executor]:
         OptionError: If a setting is not KEY=VALUE.
     """
     resources.check("slurm")
-    try:
-        import submitit
-    except ImportError as exc:
-        raise ExecutorError(
-            "executor slurm needs submitit, which is not installed. Run pip install 'aurac[slurm]'."
-        ) from exc
+    check_installed("slurm")
+    import submitit
+
     settings = dict(map(_setting, resources.settings))
     cluster = settings.pop("cluster", "slurm")
     parameters = _named(resources, settings)
