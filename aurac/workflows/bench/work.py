@@ -128,14 +128,14 @@ class _Lines:
     def __init__(self, jobs: Iterable[Job]) -> None:
         self._total = Counter(job.verb for job in jobs)
         self._ended: Counter[str] = Counter()
-        self._started = time.perf_counter()
+        self._began: dict[str, float] = {}
 
     def print(self, job: Job, outcome: Outcome) -> None:
         self._ended[job.verb] += 1
         number, total = self._ended[job.verb], self._total[job.verb]
-        if number == 1:
-            self._started = time.perf_counter() - outcome.seconds
-        minutes = (time.perf_counter() - self._started) / number * (total - number) / 60
+        now = time.perf_counter()
+        began = self._began.setdefault(job.verb, now - outcome.seconds)
+        minutes = (now - began) / number * (total - number) / 60
         what = f"failed: {outcome.error}" if outcome.error else f"{outcome.seconds:.0f} s"
         rest = f"; {total - number} left, about {minutes:.0f} min" if number < total else ""
         print(f"[{number}/{total}] {job.verb} {job.label}: {what}{rest}", file=sys.stderr, flush=True)
