@@ -59,10 +59,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+ASKED = svd-lora matryoshka-projected dylora-prefix lora-prefix matryoshka-prefix
 SHOWN = matryoshka-projected matryoshka-trained matryoshka-prefix grid-lora svd-lora lora-prefix dylora-prefix
 leaderboard: $(INSTALLED)  ## results/LEADERBOARD.md and its plots, from the records beside them
 	$(BIN)/aurac report results/
 	$(BIN)/aurac plot curves $(foreach curve,$(SHOWN),results/smollm2-135m/$(curve)-seed-*) --by method --out results/plots/readme-curves.png
+	$(BIN)/aurac plot curves $(foreach curve,$(ASKED),results/smollm2-135m-questions/$(curve)-seed-*) --by method \
+	    --tasks arc_easy:gold_nll,commonsense_qa:gold_nll --out results/plots/smollm2-135m-questions-nats.png
 
 validate: $(INSTALLED)  ## measure the coverage of the error bars again, about 8 minutes
 	$(BIN)/python benchmarks/validate_statistics.py --out docs/validation.md

@@ -83,6 +83,19 @@ def test_losses_are_shown_as_they_are_with_their_direction() -> None:
     assert ax.lines[0].get_ydata().tolist() == [3.0, 2.5]
 
 
+def test_a_legend_of_long_names_is_as_wide_as_the_figure_at_most_and_takes_nothing_from_the_panels(
+    make_run: Make,
+) -> None:
+    heights = []
+    for names in (("a", "b", "c"), tuple(f"a-method-with-a-rather-long-name-{n}" for n in range(3))):
+        runs = [make_run(name, curve("arc", n), curve("hella", n)) for n, name in enumerate(names)]
+        figure = figure_curves(runs, tasks=["arc", "hella"])
+        figure.canvas.draw()
+        assert figure.legends[0].get_window_extent().width <= figure.bbox.width
+        heights.append(figure.axes[0].get_window_extent().height)
+    assert heights[1] == pytest.approx(heights[0], rel=0.1)
+
+
 def test_a_figure_has_one_panel_a_task_and_one_legend(make_run: Make) -> None:
     runs = [make_run(name, curve("arc", 1), curve("hella", 2)) for name in ("a", "b$c_d")]
     figure = figure_curves(runs, tasks=["arc", "hella"])

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_BELOW = "outside lower center"
+_ROW_INCHES = 0.14
+"""Height of a row of a legend below panels."""
 Plottable = Run | RankAccuracyCurve | str | PathLike[str]
 
 
@@ -99,5 +102,13 @@ def _one_legend(figure: Figure, axes: Sequence[Axes], columns: int, order: Seque
             legend.remove()
     handles, labels = ordered(axes[0], order)
     if len(labels) > 1 or title:
-        columns = min(len(labels), columns)
-        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, title=title)
+        asked = columns = min(len(labels), columns)
+        while True:
+            legend = figure.legend(handles, labels, loc=_BELOW, ncols=columns, frameon=False, title=title)
+            if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+                break
+            legend.remove()
+            columns -= 1
+        more = -(-len(labels) // columns) - -(-len(labels) // asked)  # rows: the panels keep their height
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height + _ROW_INCHES * more)
