@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BELOW = "outside lower center"
 _ROW_INCHES = 0.14
 """Height of a row of a legend below panels."""
 Plottable = Run | RankAccuracyCurve | str | PathLike[str]
@@ -95,6 +94,7 @@ def panels(tasks: Sequence[str], draw: Callable[[Axes, str], object], *, order: 
 
 
 def _one_legend(figure: Figure, axes: Sequence[Axes], columns: int, order: Sequence[str]) -> None:
+    """Put one legend below the panels, in as many columns, at most, as the figure is wide enough for."""
     title = None
     for ax in axes:
         if (legend := ax.get_legend()) is not None:
@@ -104,7 +104,8 @@ def _one_legend(figure: Figure, axes: Sequence[Axes], columns: int, order: Seque
     if len(labels) > 1 or title:
         asked = columns = min(len(labels), columns)
         while True:
-            legend = figure.legend(handles, labels, loc=_BELOW, ncols=columns, frameon=False, title=title)
+            options = {"ncols": columns, "frameon": False, "title": title}
+            legend = figure.legend(handles, labels, loc="outside lower center", **options)
             if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
                 break
             legend.remove()
