@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/installed
 demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
 	$(BIN)/aurac demo --out demo
 
-test: $(INSTALLED)  ## the default suite, about 4 minutes on 2 idle cores
+test: $(INSTALLED)  ## the default suite, five to seven minutes on 2 cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(INSTALLED)  ## what the default suite leaves out

@@ -100,7 +100,7 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
         RecordError, match="holds something that is no training of aurac; give a new or an empty folder"
     ):
         train(config(tmp_path))
-    with pytest.raises(RecordError, match="holds something that is no training of aurac"):
+    with pytest.raises(RecordError, match=r"notes\.txt is a file; give a new or an empty folder"):
         train(config(tmp_path / "notes.txt"))
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

@@ -25,8 +25,10 @@ def methods(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[TrainingConfig]:
-    """Configurations that a training was asked for; nothing is trained."""
+def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[TrainingConfig]:
+    """Configurations that a training was asked for; nothing is trained, the data only have to be there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").touch()
     seen: list[TrainingConfig] = []
     monkeypatch.setattr("aurac_adapters.training.trainer.train", lambda config: seen.append(config) or config.out)
     return seen

@@ -93,7 +93,7 @@ def test_a_legend_of_long_names_is_as_wide_as_the_figure_at_most_and_takes_nothi
         figure.canvas.draw()
         assert figure.legends[0].get_window_extent().width <= figure.bbox.width
         heights.append(figure.axes[0].get_window_extent().height)
-    assert heights[1] == pytest.approx(heights[0], rel=0.1)
+    assert heights[1] == pytest.approx(heights[0], rel=0.1)  # a row of the legend is as high as its font
 
 
 def test_a_figure_has_one_panel_a_task_and_one_legend(make_run: Make) -> None:
