@@ -124,7 +124,10 @@ def _members(
 ) -> dict[str, list[Run]]:
     """Return name of each row -> its runs, all of distinct names."""
     groups = list(runs.values()) if isinstance(runs, Mapping) else [runs]
-    if not groups or any(isinstance(group, str) or not group for group in groups):
+    if single := next((group for group in groups if isinstance(group, (str, PathLike, Run))), None):
+        name = single.name if isinstance(single, Run) else str(single)
+        raise ComparisonError(f"{name} is one run, not a list of them. Give a list of runs, or one for every method.")
+    if not groups or not all(groups):
         raise ComparisonError("there is nothing to compare. Give a list of runs, or one for every method.")
     given = [run if isinstance(run, Run) else load(run) for group in groups for run in group]
     loaded = in_one_unit(by_field(distinct([run.with_metrics(tasks) for run in given]), cluster))

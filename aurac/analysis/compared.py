@@ -115,6 +115,17 @@ class ComparedRuns:
         """Return the direction of a task; tasks of different directions have no mean."""
         return self.score(self.baseline, self.tasks[0] if task == MACRO else task).curve.higher_is_better
 
+    def wins_ties_losses(self, run: str, task: str) -> tuple[int, int, int] | None:
+        """Count the documents on which a run is better than the baseline, as good, and worse.
+
+        None for the baseline, and for audits, where most documents were not asked at most ranks.
+        """
+        d = self.results[run, task].difference
+        if d is None or not d.wins + d.ties + d.losses:
+            return None
+        counts = (d.wins, d.ties, d.losses)
+        return counts if self.higher_is_better(task) else counts[::-1]
+
     def tiers(self, task: str) -> Tiers | None:
         """Return the places on a task that the tests of all pairs can tell apart; None where there are no tests."""
         tested = task in self.pairs and self.pairs[task].p_adjusted

@@ -21,6 +21,7 @@ from aurac.results import Run
 from aurac.signature import Signature, curve_signature
 from aurac.statistics.cautions import cautions
 from aurac.statistics.chance import above_chance, check_chance, interval_above_chance
+from aurac.statistics.estimate import check_level
 from aurac.statistics.intervals import check_interval_name
 from aurac.statistics.refused import check_name
 from aurac.statistics.seeds import TARGETS
@@ -102,6 +103,7 @@ def compute(
         (0.486667, 0.504286, None)
     """
     check_interval_name(ci)
+    check_level(confidence_level)
     check_name("target", target or "docs", TARGETS)
     source = opened(curve)
     data = as_curve(source, accuracies, scale=scale, duplicates=duplicates, task=task, metric=metric)

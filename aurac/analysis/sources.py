@@ -30,6 +30,10 @@ def as_curve(
     """Make a curve of anything that `compute` takes; the arguments are those of `compute`."""
     options: dict[str, Any] = {"scale": scale, "duplicates": duplicates}
     labels: dict[str, Any] = {"task": task, "metric": metric}
+    if isinstance(source, (RankAccuracyCurve, Run)) and scale != "fraction":
+        raise CurveError(
+            f"scale={scale!r} is about bare accuracies; a curve and a run record hold fractions. Leave scale= out."
+        )
     if isinstance(source, RankAccuracyCurve):
         _check_labels(source, labels)
         return source
@@ -92,7 +96,7 @@ def _from_path(path: Path, labels: Mapping[str, Any], options: Mapping[str, Any]
         raise MissingRecordError(f"there is no {path}. Give a .csv or .json curve, or the folder of a run record.")
     if path.is_file():
         return read_curve(path, **labels, **options)
-    return _from_run(_load(path), **labels)
+    return as_curve(_load(path), **labels, **options)
 
 
 def _load(path: Path) -> Run:

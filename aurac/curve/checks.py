@@ -17,8 +17,10 @@ Matrix = npt.NDArray[np.float64]
 def sorted_ranks(ranks: Sequence[int]) -> tuple[npt.NDArray[np.intp], Vector]:
     """Return the order that sorts the ranks, and the sorted ranks, whose values are not yet checked."""
     grid = as_floats(ranks, "ranks", "positive whole numbers")
-    if grid.ndim != 1 or grid.size == 0:
-        raise CurveError(f"ranks must be a list of at least one rank, got shape {grid.shape}.")
+    if grid.size == 0:
+        raise CurveError("there are no ranks. Give at least one, with its accuracy.")
+    if grid.ndim != 1:
+        raise CurveError(f"ranks must be a list of numbers, got shape {grid.shape}.")
     order = np.argsort(grid, kind="stable")
     return order, grid[order]
 

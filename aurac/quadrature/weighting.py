@@ -74,7 +74,7 @@ def check_ranks(ranks: Sequence[int]) -> Vector:
     """Return the ranks as floats, shape (K,), or raise `CurveError` naming the first that is wrong."""
     grid = as_floats(ranks, "ranks", "positive whole numbers")
     if grid.ndim != 1 or grid.size == 0:
-        raise CurveError(f"ranks must be a list of at least one rank, got shape {grid.shape}.")
+        raise CurveError(f"ranks must be a list of numbers, at least one; got shape {grid.shape}.")
     for rank in grid:
         if not np.isfinite(rank) or rank != np.floor(rank):
             raise CurveError(f"rank {rank:g} is not a whole number; ranks count columns of the adapter, from 1.")

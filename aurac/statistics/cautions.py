@@ -62,9 +62,9 @@ def _grid_warning(curve: RankAccuracyCurve, axis: str | Axis, rule: str) -> list
     coarse = curve.select_ranks(sorted({curve.ranks[0], *curve.ranks[::-2]}))
     change = coarse.area(rule, axis=axis) - curve.area(rule, axis=axis)
     if abs(change) > GRID_TOLERANCE:
-        ranks = "-".join(map(str, coarse.ranks))
+        ranks, points = "-".join(map(str, coarse.ranks)), f"{100 * change:+.1f}".replace("-", "−")
         found.append(
-            f"on the ranks {ranks} alone the score would change by {100 * change:+.1f} points: another grid of ranks "
+            f"on the ranks {ranks} alone the score would change by {points} points: another grid of ranks "
             "is another metric"
         )
     if found or (count < 4 and high - low > 2 * GRID_TOLERANCE):

@@ -32,7 +32,7 @@ class PairedDifference:
         interval: Interval of the difference.
         p_value: Two-sided, against "no difference"; None where there is no test (two training seeds).
         n_documents: Number of common documents.
-        wins: Documents where A scores higher than B, whatever the direction of the metric. For audits, where most
+        wins: Documents where A scores higher than B, also where lower is better. For audits, where most
             documents were not asked at most ranks, none are counted: wins, ties and losses are 0.
         ties: Documents with equal scores.
         losses: Documents where A scores lower.

@@ -49,7 +49,7 @@ def test_duplicate_ranks_are_averaged_only_when_said() -> None:
         ),
         (([1, 2], ["a", "b"]), "accuracies must be numbers"),
         ((["a"], [0.1]), "ranks must be positive whole numbers"),
-        (([], []), "at least one rank"),
+        (([], []), "there are no ranks. Give at least one"),
         (([1.5], [0.1]), "rank 1.5 is not a whole number"),
         (([1, 2],), "needs accuracies or per-document scores"),
     ],

@@ -151,7 +151,7 @@ def test_one_rank_has_weight_one(rule: str, axis: str) -> None:
         ([1, float("nan")], "rank nan is not a whole number"),
         ([1, 2, 2], "rank 2 occurs twice"),
         ([1, 4, 2], "ranks are not increasing: 4 comes before 2. Sort them"),
-        ([], "at least one rank"),
+        ([], "at least one; got shape"),
         (["a"], "ranks must be positive whole numbers"),
     ],
 )

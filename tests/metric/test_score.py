@@ -170,7 +170,7 @@ def test_a_grid_that_matters_and_weights_on_few_ranks_are_warned_about() -> None
     steep = compute([1, 2, 4, 8, 16, 32, 64, 128], [0.1, 0.1, 0.1, 0.4, 0.4, 0.6, 0.6, 0.9], axis="linear")
     assert "ranks 64 and 128 carry 63 % of the weight (K_eff 3.9 of 8)" in steep.warnings
     bent = compute([1, 2, 4, 8, 16], [0.2, 0.9, 0.2, 0.9, 0.2])
-    assert "on the ranks 1-4-16 alone the score would change by -35.0 points: another grid of ranks is another " \
+    assert "on the ranks 1-4-16 alone the score would change by −35.0 points: another grid of ranks is another " \
         "metric" in bent.warnings  # fmt: skip
 
 
@@ -223,6 +223,11 @@ def test_error_bars_without_documents_are_refused() -> None:
     for options in ({"ci": "t"}, {"clusters": ["a"]}):
         with pytest.raises(CurveError, match="errors of single ranks cannot be combined"):
             compute({1: 0.5, 2: 0.6}, **options)
+
+
+def test_the_confidence_level_is_checked_where_there_is_no_interval_too() -> None:
+    with pytest.raises(CurveError, match="confidence level 95 is not between 0 and 1"):
+        compute({1: 0.5, 2: 0.6}, confidence_level=95)
 
 
 def test_wilson_needs_fractions() -> None:

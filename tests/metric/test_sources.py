@@ -35,6 +35,17 @@ def test_ranks_and_accuracies_may_be_arrays() -> None:
         as_curve([1, 2])
 
 
+def test_a_curve_holds_fractions_already() -> None:
+    with pytest.raises(CurveError, match=r"scale='percent' is about bare accuracies; a curve and a run record hold"):
+        as_curve(RankAccuracyCurve([1, 2], [0.25, 0.5]), scale="percent")
+
+
+def test_no_ranks_are_no_curve() -> None:
+    for nothing in ({}, pd.Series(dtype=float)):
+        with pytest.raises(CurveError, match=r"there are no ranks\. Give at least one, with its accuracy"):
+            as_curve(nothing)
+
+
 def test_a_long_frame_keeps_its_documents() -> None:
     curve = as_curve(LONG.assign(task="arc", prompt_hash="p", doc_id=[1, 1, 2, 2]))
     assert curve.documents == ("arc/a/p", "arc/b/p")

@@ -172,6 +172,11 @@ def test_losses_rank_the_lowest_first_and_are_printed_as_they_are(make_run: Make
     assert [run.name for run in comparison.ordered()] == ["low", "high"]
     assert r"wiki (bits\_per\_byte ↓)" in comparison.to_markdown()
     assert "| low (a) | 1 | **1.4" in comparison.to_markdown()
+    difference = comparison.results["low", "wiki"].difference
+    assert difference is not None
+    assert difference.losses == 30  # documents on which its values are lower
+    assert comparison.wins_ties_losses("low", "wiki") == (30, 0, 0)
+    assert "| 30/0/0 |" in comparison.to_markdown()
 
 
 def test_tasks_of_different_units_have_no_macro_score(make_run: Make) -> None:

@@ -146,9 +146,17 @@ def test_seeds_at_other_ranks_are_no_curve(runs: list[Run]) -> None:
 
 
 def test_nothing_to_compare_is_an_error() -> None:
-    for nothing in ({}, {"a": []}, {"a": "runs/a"}):
+    for nothing in ({}, [], {"a": []}):
         with pytest.raises(ComparisonError, match="there is nothing to compare"):
             compare(nothing)
+
+
+def test_one_run_instead_of_a_list_is_named(runs: list[Run]) -> None:
+    for one in ("runs/a", {"method": "runs/a"}):
+        with pytest.raises(ComparisonError, match=r"runs/a is one run, not a list of them\. Give a list of runs"):
+            compare(one)
+    with pytest.raises(ComparisonError, match=f"{runs[0].name} is one run, not a list of them"):
+        compare(runs[0])  # type: ignore[arg-type]
 
 
 def test_the_tables_say_how_seeds_were_joined(runs: list[Run]) -> None:

@@ -143,7 +143,7 @@ def _about_tests(compared: ComparedRuns) -> list[str]:
         f"Δ: paired difference to {compared.baseline} on common documents. p: two-sided {_test(compared)}"
         f"{patterns}, Holm, family of {family} {over}; where it is above the level, the interval holds 0. "
         "wins/ties/losses: "
-        "documents on which the run's AURAC is higher, equal, lower."
+        "documents on which the run's AURAC is better, equal, worse."
     )
     if (found := _detectable(compared)) is not None:
         said.append(found)

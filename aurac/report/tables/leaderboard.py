@@ -11,7 +11,7 @@ from aurac.report.tables.each_seed import seed_table
 from aurac.report.tables.footnotes import footnotes
 from aurac.report.tables.gain import gains
 from aurac.report.tables.table_cells import (
-    counts_text,
+    counts_cell,
     delta_cells,
     heading,
     metric,
@@ -67,7 +67,7 @@ def _places(compared: ComparedRuns, columns: tuple[str, ...]) -> Table:
                 TableCell(place_text(compared, run, compared.headline)),
                 *(value_cell(compared, run, task) for task in columns),
                 _on_other_axis(compared, run, headline, factor),
-                *delta_cells(headline, factor),
+                *delta_cells(compared, run, compared.headline),
                 *([TableCell(count_text(training_tokens(run)))] if costs else []),
             )
         )
@@ -132,7 +132,7 @@ def _differences(compared: ComparedRuns) -> Table:
                     TableCell(f"{low} to {high}"),
                     TableCell(p_text(d.p_value)),
                     TableCell(p_text(result.p_holm)),
-                    TableCell(counts_text(d)),
+                    counts_cell(compared, run, task),
                     TableCell(value_text(compared.detectable(d), d.stderr, unit=factor)),
                 )
             )

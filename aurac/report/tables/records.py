@@ -27,7 +27,7 @@ def _record(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
     other, other_tiers = compared.other_pairs.get(task), compared.other_tiers(task)
     there = other_tiers.places[run.name] if other_tiers else (None, None)
     equal = compared.equal_within.tests.get((run.name, task)) if compared.equal_within else None
-    counted = d is not None and d.wins + d.ties + d.losses > 0
+    wins, ties, losses = compared.wins_ties_losses(run.name, task) or (None, None, None)
     row: dict[str, Any] = {
         "run": run.name,
         "method": run.method,
@@ -54,9 +54,9 @@ def _record(compared: ComparedRuns, run: Run, task: str) -> dict[str, Any]:
         "difference_high": d.interval.high if d else None,
         "p_value": d.p_value if d else None,
         "p_holm": result.p_holm,
-        "wins": d.wins if d and counted else None,
-        "ties": d.ties if d and counted else None,
-        "losses": d.losses if d and counted else None,
+        "wins": wins,
+        "ties": ties,
+        "losses": losses,
         "test": d.test if d and d.p_value is not None else None,
         "detectable": compared.detectable(d) if d else None,
     }

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from string import ascii_lowercase
 
-from aurac.analysis.compared import MACRO, ComparedRuns, Result
+from aurac.analysis.compared import MACRO, ComparedRuns
 from aurac.curve.curve import UNITS
 from aurac.report.numbers import MISSING, p_text, with_error
 from aurac.report.table import TableCell
 from aurac.results import Run
-from aurac.statistics.paired import PairedDifference
 
 FULL = {"rank": "full rank", "budget": "the whole adapter"}
 """What a point of a curve is called -> what the largest one is called."""
@@ -80,18 +79,20 @@ def place_text(compared: ComparedRuns, run: Run, task: str) -> str:
     return MISSING if tiers is None else tiers.label(run.name)
 
 
-def delta_cells(result: Result, factor: float) -> list[TableCell]:
+def delta_cells(compared: ComparedRuns, run: Run, task: str) -> list[TableCell]:
     """Return difference ± SE, adjusted p, and wins/ties/losses."""
+    result = compared.results[run.name, task]
     d = result.difference
     if d is None:
         return [TableCell(MISSING)] * 3
     return [
-        TableCell(with_error(d.value, d.stderr, unit=factor, sign=True)),
+        TableCell(with_error(d.value, d.stderr, unit=unit(compared, task), sign=True)),
         TableCell(p_text(result.p_holm)),
-        TableCell(counts_text(d)),
+        counts_cell(compared, run, task),
     ]
 
 
-def counts_text(d: PairedDifference) -> str:
+def counts_cell(compared: ComparedRuns, run: Run, task: str) -> TableCell:
     """Return wins/ties/losses; "–" where documents are not counted, as for audits."""
-    return f"{d.wins}/{d.ties}/{d.losses}" if d.wins + d.ties + d.losses else MISSING
+    counts = compared.wins_ties_losses(run.name, task)
+    return TableCell("/".join(map(str, counts)) if counts else MISSING)
