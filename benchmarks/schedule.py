@@ -1,7 +1,7 @@
 """Simulate a recipe's trainings and scorings on 1 to 64 GPUs: how long it takes, and how much of the time they idle.
 
     python benchmarks/schedule.py benchmarks/recipes/llama-3.1-8b.toml --train-hours 2 --score-hours 1
-    python benchmarks/schedule.py benchmarks/recipes/full-study.toml --train-hours 0.04 0.28 --score-hours 0.37 2.39
+    python benchmarks/schedule.py benchmarks/recipes/full-study.toml --train-hours 0.04 0.28 --score-hours 0.36 2.30
 
 The graph is the one that `aurac bench` works off: every job begins as soon as what it needs is made and a GPU is free,
 in the order of the recipe; the other seeds of a study wait for all of its grid. Hours are given, not guessed: take them

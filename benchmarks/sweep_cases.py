@@ -25,6 +25,10 @@ DATASETS = (
     "aps/super_glue",
     "baber/piqa",
     "EleutherAI/lambada_openai",
+    "allenai/winogrande",
+    "allenai/openbookqa",
+    "tau/commonsense_qa",
+    "truthfulqa/truthful_qa",
 )
 # What lm-eval is asked for. GSM8K's texts end at the length of an average reference answer: a random model never
 # ends them.
@@ -36,6 +40,10 @@ TASKS: dict[str, tuple[tuple[str, ...], int, bool]] = {
     "piqa-0": (("piqa",), 0, False),
     "boolq-0": (("boolq",), 0, False),
     "lambada-0": (("lambada_openai",), 0, False),
+    "winogrande-0": (("winogrande",), 0, False),
+    "openbookqa-0": (("openbookqa",), 0, False),
+    "commonsense-qa-0": (("commonsense_qa",), 0, False),
+    "truthfulqa-0": (("truthfulqa_mc1",), 0, False),
     "arc": (("arc_challenge",), 25, False),
     "hellaswag": (("hellaswag",), 10, False),
     "mmlu": (("mmlu_abstract_algebra",), 5, True),
