@@ -7,13 +7,16 @@ LOWEST ?= .venv-lowest
 SERVING ?= .venv-serving
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow test-lowest test-clusters test-serving goldens lint pyright wheel docs leaderboard validate soak clean
+.PHONY: demo test test-committed test-slow test-lowest test-clusters test-serving goldens lint pyright wheel docs leaderboard validate soak clean
 
 demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
 	$(BIN)/aurac demo --out demo
 
 test: $(INSTALLED)  ## the default suite, five to seven minutes on 2 cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-committed: $(INSTALLED)  ## that the tables of results/ are what its records give, and that the notebooks run: a minute
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_results.py tests/test_notebooks.py -m "slow or not slow"
 
 test-slow: $(INSTALLED)  ## what the default suite leaves out
 	$(BIN)/python -m pytest -m slow

@@ -12,6 +12,7 @@ from aurac.cli import main
 RESULTS = Path(__file__).parents[1] / "results"
 
 
+@pytest.mark.slow
 def test_the_committed_leaderboard_is_what_the_records_give(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copytree(RESULTS, tmp_path / "results")
     (tmp_path / "results" / "LEADERBOARD.md").unlink()

@@ -14,7 +14,9 @@ from adapter_by_peft import TASKS
 Call = Callable[..., Any]
 
 
-@pytest.mark.parametrize("axis", ["params", "bytes", "flops"])
+@pytest.mark.parametrize(
+    "axis", ["params", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bytes", "flops"))]
+)
 def test_every_command_that_integrates_takes_a_size(
     axis: str, call: Call, scored: dict[str, Path], tmp_path: Path
 ) -> None:

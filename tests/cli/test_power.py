@@ -49,7 +49,13 @@ def test_mistakes_are_one_error_line(options: tuple[str, ...], message: str, cal
     assert message in done.error
 
 
-@pytest.mark.parametrize("options", [("--documents", "300,1172"), ("--effect", "2", "--seeds", "3", "--seed-sd", ".4")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--documents", "300,1172"),
+        pytest.param(("--effect", "2", "--seeds", "3", "--seed-sd", ".4"), marks=pytest.mark.slow),
+    ],
+)
 def test_the_power_curves_are_drawn_when_asked_for(options: tuple[str, ...], call: Call, tmp_path: Path) -> None:
     file = tmp_path / "power.png"
     done = call("power", *options, "--plot", file)

@@ -117,13 +117,21 @@ def rename_base(folder: Path) -> Path:
     return folder
 
 
+def far_away(folder: Path, tasks: Path) -> Path:
+    (tasks / "far.yaml").write_text(
+        "task: far\ndataset_path: no-one/has-this\ntest_split: test\noutput_type: loglikelihood\n"
+        'doc_to_text: "{{q}}"\ndoc_to_target: "{{a}}"\nmetric_list: [{metric: acc}]\n'
+    )
+    return folder
+
+
 MISTAKES: dict[str, tuple[Callable[[Path, Path], Path], tuple[str, ...], str]] = {
     "no such folder": (lambda _, t: t / "nowhere", (), "no such folder: "),
     "not a LoRA folder": (lambda _, t: t, (), "is no PEFT adapter: it has no adapter_config.json"),
     "base model missing": (lambda a, t: rename_base(copytree(a, t / "x")), (), "no such model folder: /no/such/model"),
     "rank above R": (lambda a, _: a, ("--ranks", "2,8"), "rank 8 is outside 1..4"),
-    "unknown task": (lambda a, _: a, ("--tasks", "fact"), "Did you mean 'facts'"),
-    "unreachable data": (lambda a, _: a, ("--tasks", "arc_easy"), "cannot be reached"),
+    "unknown task": (lambda a, _: a, ("--tasks", "facst"), "Did you mean 'facts'"),
+    "unreachable data": (far_away, ("--tasks", "far", "--include-path", "{}"), "cannot be reached"),
     "NaN weights": (lambda a, t: broken(a, t / "x", nan), (), "holds NaN or infinity"),
     "all-zero weights": (lambda a, t: broken(a, t / "x", zero), (), "it was not trained"),
     "truncated safetensors": (lambda a, t: truncate(copytree(a, t / "x")), (), "is damaged or no safetensors file"),
@@ -141,6 +149,7 @@ def test_a_mistake_is_one_error_line_and_leaves_nothing_behind(
     out = tmp_path / "record"
     folder = make(adapters["one"], tmp_path)
     before = sorted(tmp_path.rglob("*"))
+    options = tuple(option.format(tmp_path) for option in options)
     done = call("score", folder, "--tasks", "facts", *TASKS, "--out", out, *options)
     assert (done.status, done.out) == (1, "")
     assert message in done.error

@@ -32,20 +32,18 @@ def chatty(tokenizer: Any) -> Any:
     return copy
 
 
-@pytest.mark.parametrize("engine", [name for name, engine in ENGINES.items() if engine.around])
 @pytest.mark.parametrize("item", ["colours", "spell"])
 @pytest.mark.parametrize(
     ("template", "system", "multiturn"),
     [(True, None, True), (True, "Be brief.", False), (True, "Be brief.", True), (False, "Be brief.", True)],
 )
 def test_prompts_and_numbers_are_those_of_simple_evaluate(
-    engine: str, item: str, template: bool, system: str | None, multiturn: bool,
+    item: str, template: bool, system: str | None, multiturn: bool,
     chatty: Any, task_folder: Path, adapter: Any,
 ) -> None:  # fmt: skip
     chat = Chat(template, system, multiturn, chatty if template else None)
     leaf = build_suite(parse_tasks(item), include_path=task_folder, chat=chat, limit=6, progress=False).leaves[item]
     adapter.set_rank(2)
-    cell = measure_cell(ENGINES[engine].around(adapter.model, chatty, batch_size=4), leaf, 2)
     expected = lm_eval.simple_evaluate(
         HFLM(pretrained=adapter.model, tokenizer=chatty, batch_size=4),
         tasks=[item],
@@ -56,7 +54,11 @@ def test_prompts_and_numbers_are_those_of_simple_evaluate(
         system_instruction=system,
         fewshot_as_multiturn=multiturn and template,
     )
-    compare_documents(cell.columns, expected["samples"][item])
+    engines = [engine for engine in ENGINES.values() if engine.around]
+    assert len(engines) > 1
+    for engine in engines:
+        cell = measure_cell(engine.around(adapter.model, chatty, batch_size=4), leaf, 2)
+        compare_documents(cell.columns, expected["samples"][item])
     prompt = leaf.instances[0].args[0]
     assert ("<assistant>" in prompt) == template
     assert prompt.count("<user>") == (0 if not template else 1 + (leaf.task.config.num_fewshot if multiturn else 0))

@@ -78,7 +78,7 @@ def same(one: Run, other: Run) -> None:
     }
 
 
-@pytest.mark.parametrize("most", [3, 1000])
+@pytest.mark.parametrize("most", [3, pytest.param(1000, marks=pytest.mark.slow)])
 def test_two_workers_make_the_record_of_one_process_whatever_the_units(
     most: int, adapter: Any, tokenizer: Any, task_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

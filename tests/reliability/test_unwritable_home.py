@@ -31,7 +31,10 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("variable", "home"), NO_HOMES.items())
+@pytest.mark.parametrize(
+    ("variable", "home"),
+    [("HOME", NO_HOMES["HOME"]), pytest.param("HF_HOME", NO_HOMES["HF_HOME"], marks=pytest.mark.slow)],
+)
 def test_a_home_that_cannot_be_written_is_the_error_line(variable: str, home: str, task: Path, tmp_path: Path) -> None:
     adapter = write_adapter(tmp_path / "adapter", seed=0)
     command = [sys.executable, "-m", "aurac", "score", adapter, "--tasks", "mine", "--include-path", task]

@@ -14,7 +14,7 @@ from aurac.analysis.power import TYPICAL, Question, Spread, observed_spreads
 from aurac.errors import ComparisonError, CurveError, UnknownNameError
 from aurac.quadrature import weights
 from aurac.report.formats import FORMATS
-from aurac.report.power import power
+from aurac.report.power import Power, power
 from aurac.results import Run
 from golden_files import assert_golden
 from runs_by_hand import curve
@@ -57,9 +57,14 @@ def test_an_effect_below_the_seed_floor_has_no_number_of_documents() -> None:
     assert "no number of documents shows less than 2.81 points" in text
 
 
+@pytest.fixture(scope="module")
+def typical() -> Power:
+    return power(Question(effect=0.01), TYPICAL, documents=[1172, 10042])
+
+
 @pytest.mark.parametrize("output", FORMATS)
-def test_a_plan_looks_like_its_golden_file(output: str) -> None:
-    assert_golden(f"power.{output}.txt", power(Question(effect=0.01), TYPICAL, documents=[1172, 10042]).render(output))
+def test_a_plan_looks_like_its_golden_file(output: str, typical: Power) -> None:
+    assert_golden(f"power.{output}.txt", typical.render(output))
 
 
 def test_identical_runs_need_two_documents_and_no_cell_is_nan(make_run: Make) -> None:
