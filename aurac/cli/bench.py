@@ -145,10 +145,17 @@ def run(args: argparse.Namespace) -> int:
         failed = calibrate(recipe, args.out, **where)
         print(fold_text("\n".join(plan_lines(recipe, found, gpus=args.gpus))))
     else:
+        finished = []
         for outcome, errors in run_recipe(recipe, args.out, shard=shard, **where):
             failed |= errors
-            if outcome is not None:
+            if outcome is not None and args.format == "html":
+                finished.append(outcome)
+            elif outcome is not None:
                 print(outcome.render(args.format), end="")
+        if finished:
+            from aurac.report.pages.comparison import one_page
+
+            print(one_page(finished, args.recipe.stem), end="")
     for label, error in failed.items():
         print(f"failed: {label}: {error}", file=sys.stderr)
     return 1 if failed else 0

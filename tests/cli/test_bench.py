@@ -154,6 +154,14 @@ def test_the_same_command_does_nothing_again_and_prints_the_same(call: Call, fin
     assert rows["lora"]["regret"] == pytest.approx([g - c for g, c in zip(grid, lora, strict=True)])
 
 
+def test_html_is_one_page(call: Call, finished: Path) -> None:
+    page = call("bench", finished / "recipe.toml", "--out", finished / "out", "--format", "html").out
+    assert page.startswith("<!doctype html>\n")
+    assert page.endswith("</html>\n")
+    assert page.count("<html") == 1
+    assert "grid-lora" in page
+
+
 def test_a_grid_of_retrained_adapters_is_scored_by_aurac_score_too(call: Call, finished: Path, tmp_path: Path) -> None:
     folder = next((finished / "out/grid-lora").glob("*/seed-1"))
     options = ("--tasks", "tilt", "--include-path", testbed.TASKS, "--limit", "8", "--batch-size", "16")

@@ -32,10 +32,14 @@ def printed(report: Report, output: str, title: str) -> str:
     """
     if output != "html":
         return report.render(output)
-    heading = Heading(title, level=1)
     if isinstance(report, Comparison):
-        return page_text([heading, *_comparison(report)])
-    return page_text([heading, *report.tables()])
+        return page_text([Heading(title, level=1), *_comparison(report)])
+    return one_page([report], title)
+
+
+def one_page(reports: Sequence[Report], title: str) -> str:
+    """Return the tables of several reports as one HTML page."""
+    return page_text([Heading(title, level=1), *(table for report in reports for table in report.tables())])
 
 
 def _comparison(comparison: Comparison) -> Iterator[Block]:
