@@ -6,6 +6,7 @@ import gc
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -17,9 +18,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 def pytest_collection_finish() -> None:
     """Keep libraries and tests, which stay for good, out of garbage collections: every training asks for one."""
-    # Its plugin imports it at the end of a session, and it then warns of generators whose owners are frozen (trio's).
-    import hypothesis  # noqa: F401
-
+    # Hypothesis warns of random generators, its own too, whose owners it cannot see, because they are frozen. It looks
+    # for them at its first example.
+    hypothesis.given(hypothesis.strategies.none())(lambda _: None)()
     gc.collect()
     gc.freeze()
 
