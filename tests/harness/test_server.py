@@ -81,7 +81,9 @@ def documents(run: Run, *tasks: str) -> pd.DataFrame:
     return rows[rows.task.isin(tasks)].set_index(keys).sort_index()
 
 
-@pytest.mark.parametrize(("echo", "chain"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(
+    ("echo", "chain"), [(True, True), pytest.param(True, False, marks=pytest.mark.slow), (False, True)]
+)
 def test_every_document_at_every_rank_and_the_base_model_is_hflms(
     echo: bool, chain: bool, server: FakeServer, score: Score, expected: Run
 ) -> None:

@@ -273,8 +273,14 @@ def test_a_front_needs_runs_of_one_unit(runs: list[Run], make_run: Make) -> None
         plot_pareto(replace(make_run("a"), problems={"arc": "task 'arc' failed"}))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("suffix", style.SUFFIXES)
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [
+        pytest.param(kind, suffix, marks=() if "curves" in kind or suffix == ".svg" else pytest.mark.slow)
+        for kind in KINDS
+        for suffix in style.SUFFIXES
+    ],
+)
 def test_every_kind_gives_the_same_bytes_for_the_same_runs(
     kind: str, suffix: str, runs: list[Run], tmp_path: Path
 ) -> None:
