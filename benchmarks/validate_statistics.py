@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 from validation_edges import EDGES
-from validation_rows import COVERAGE, MARKER, Row, covers
-from validation_world import CEILING, MID, NESTED, RANKS, Array, scores
+from validation_rows import COVERAGE, MARKER, Row, covers, holds
+from validation_world import CEILING, MID, NESTED, RANKS, scores
 
 import aurac
 from aurac.analysis.adequacy import smallest_rank
@@ -169,11 +169,6 @@ def bands(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
         yield Row(section, "max-t band of a difference", f"n={n}", difference / simulations, simulations, COVERAGE)
         yield Row(section, "pointwise intervals", f"n={n}", pointwise / simulations, simulations, None)
         yield Row("Crossing of equal curves", "false claims", f"n={n}", crossed / simulations, simulations, (0, 0.05))
-
-
-def holds(low: Array, high: Array, truth: Array) -> bool:
-    """Tell whether a band holds the whole curve; an edge that meets it but for rounding counts."""
-    return bool(((low <= truth + 1e-12) & (truth <= high + 1e-12)).all())
 
 
 def ranks(rng: np.random.Generator, simulations: int) -> Iterator[Row]:

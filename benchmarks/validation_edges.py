@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from validation_rows import COVERAGE, Row, covers
+from validation_rows import COVERAGE, Row, covers, holds
 from validation_world import NESTED, RANKS, Array, scores
 
 from aurac.analysis.compute import compute
+from aurac.analysis.macro_curve import macro_curve
 from aurac.curve.curve import RankAccuracyCurve
 from aurac.quadrature import weights
+from aurac.statistics.bands import curve_band
 from aurac.statistics.contrast import infer
 from aurac.statistics.equivalence import t_loss_p
 from aurac.statistics.intervals import estimate_mean, t_interval
@@ -219,6 +221,26 @@ def planned(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
         yield Row(section, "t over documents and seeds", setting, found / simulations, simulations, (0.78, 0.84))
 
 
+def macro_bands(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """Bands of a mean over two tasks, one or both of them near the ceiling."""
+    section = "Simultaneous 95 % bands of a mean over two tasks, 8 ranks"
+    for label, accuracies, bar in (
+        ("both in the middle", (NESTED, NESTED), COVERAGE),
+        ("middle and .970-.995", (NESTED, TOP), COVERAGE),
+        ("both .970-.995", (TOP, TOP), AT_LEAST),
+    ):
+        truth = np.mean(accuracies, axis=0)
+        for sizes in ((400, 100), (1200, 1200)):
+            count = 0
+            for _ in range(simulations):
+                drawn = [scores(rng, [accuracy], n=n)[0][:, 0] for accuracy, n in zip(accuracies, sizes, strict=True)]
+                curve = macro_curve([RankAccuracyCurve.from_scores(RANKS, y) for y in drawn])
+                band = curve_band(curve, n_resamples=999, rng=rng)
+                count += holds(band.low, band.high, truth)
+            setting = f"{label}, {sizes[0]} and {sizes[1]} documents"
+            yield Row(section, "max-t band", setting, count / simulations, simulations, bar)
+
+
 EDGES: dict[str, Case] = {
     "losses": losses,
     "unequal-tasks": unequal_tasks,
@@ -227,4 +249,5 @@ EDGES: dict[str, Case] = {
     "few-seeds": few_seeds,
     "passages": passages,
     "planned": planned,
+    "macro-bands": macro_bands,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from aurac.quadrature import Vector
 from aurac.statistics.estimate import Interval
 
 COVERAGE = (0.93, 0.97)
@@ -50,3 +51,8 @@ def covers(interval: Interval | None, truth: float) -> bool:
     """Tell whether an interval holds the truth."""
     assert interval is not None
     return interval.low <= truth <= interval.high
+
+
+def holds(low: Vector, high: Vector, truth: Vector) -> bool:
+    """Tell whether a band holds the whole curve; an edge that meets it but for rounding counts."""
+    return bool(((low <= truth + 1e-12) & (truth <= high + 1e-12)).all())
