@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aurac.results import Run
+from runs_by_hand import curve
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +29,13 @@ def make_run() -> Callable[..., Run]:
         return Run(name, None, {"identity": {"adapter": adapter}}, {c.task: c for c in curves})
 
     return make
+
+
+@pytest.fixture
+def runs(make_run: Callable[..., Run]) -> list[Run]:
+    """Three methods on two tasks, the worst first."""
+    return [
+        make_run("lora", curve("arc", 1), curve("hella", 2)),
+        make_run("dylora", curve("arc", 3, shift=0.1), curve("hella", 4, shift=0.1), method="dylora"),
+        make_run("matryoshka", curve("arc", 5, shift=0.3), curve("hella", 6, shift=0.2), method="matryoshka"),
+    ]
