@@ -18,6 +18,9 @@ from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from aurac.results import Run
+from lm_eval_folders import sweep_both
+
 MAX_RANK = 8
 COLOURS = ("red", "dark green", "blue", "pale yellow")
 THINGS = ("the sky", "a leaf", "a rose", "the sand", "an old brick", "the sea", "a lemon", "my coat")
@@ -315,3 +318,15 @@ def reference(task_folder: Path, tokenizer: PreTrainedTokenizerFast) -> Referenc
         return dict(result)
 
     return evaluate
+
+
+@pytest.fixture(scope="session")
+def written(
+    base_folder: Path, task_folder: Path, tokenizer: Any, zeroed_rows: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Run]:
+    """lm-eval's output at two ranks, and our own record of the same. Seconds: once for all files that read them."""
+    torch.manual_seed(3)
+    config = LoraConfig(r=8, lora_alpha=8, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
+    model = get_peft_model(LlamaForCausalLM.from_pretrained(base_folder), config).eval()
+    out, own = tmp_path_factory.mktemp("lm-eval"), tmp_path_factory.mktemp("own") / "run"
+    return out, sweep_both(zeroed_rows(model, 8), tokenizer, task_folder, out=out, own=own)
