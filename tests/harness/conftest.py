@@ -1,4 +1,4 @@
-"""A tiny random model with a LoRA, a folder of lm-eval tasks over local files, and lm-eval itself as the reference."""
+"""A tiny random model with a LoRA, lm-eval tasks over local files, lm-eval as the reference, and shared sweeps."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from aurac.harness.part_order import Wanted
+from aurac.harness.suite import Suite
 from aurac.results import Run
 from lm_eval_folders import sweep_both
+from part_cases import score, suite_of, write_tasks
 
 MAX_RANK = 8
 COLOURS = ("red", "dark green", "blue", "pale yellow")
@@ -330,3 +333,30 @@ def written(
     model = get_peft_model(LlamaForCausalLM.from_pretrained(base_folder), config).eval()
     out, own = tmp_path_factory.mktemp("lm-eval"), tmp_path_factory.mktemp("own") / "run"
     return out, sweep_both(zeroed_rows(model, 8), tokenizer, task_folder, out=out, own=own)
+
+
+@pytest.fixture(scope="session")
+def part_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("parts")
+    write_tasks(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def part_suite(part_folder: Path) -> Suite:
+    return suite_of(part_folder, "held:acc")
+
+
+@pytest.fixture(scope="session")
+def whole(part_suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return score(part_suite, tmp_path_factory.mktemp("whole") / "run", with_base=True)
+
+
+@pytest.fixture(scope="session")
+def part(part_suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return score(part_suite, tmp_path_factory.mktemp("part") / "run", Wanted(precision=4), with_base=True)
+
+
+@pytest.fixture(scope="session")
+def audit(part_suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return score(part_suite, tmp_path_factory.mktemp("audit") / "run", Wanted(audit=0.4), with_base=True)
