@@ -35,7 +35,7 @@ test-serving:  ## engines vllm and server over a real vLLM and llama.cpp, every 
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(SERVING)/bin/python benchmarks/served.py --out build/served --lm-eval $(SERVED)
 
 goldens: $(INSTALLED)  ## write the golden files of help texts and reports again; read the difference before you commit it
-	AURAC_GOLDEN=write $(BIN)/python -m pytest tests/cli/test_help.py tests/report tests/adapters/test_docs.py -k golden
+	AURAC_GOLDEN=write $(BIN)/python -m pytest tests/cli/test_help.py tests/report tests/adapters/test_docs.py
 
 lint: $(INSTALLED)  ## formatting, lint, types
 	$(BIN)/ruff format --check .

@@ -42,7 +42,7 @@ RANK = 8
 RANKS = (1, 3, 8)
 BOUND = 1e-3  # nats per request in float32; HFLM differs from itself by a tenth of that with another batch size
 # llama.cpp adds the probabilities of all tokens up in float32, the largest first, so that the smallest are lost: with
-# 49,152 tokens a log-probability was up to 0.00025 too high (HFLM's logits summed in that way give its numbers).
+# 49,152 tokens a log-probability was up to 0.00025 too high (docs/serving.md).
 LLAMACPP_BOUND = 5e-3
 RARE = 1e-5  # p-value below which draws are another distribution's; some hundred tests are made
 MARKS = ("<!-- served: written by benchmarks/served.py -->", "<!-- served: end -->")

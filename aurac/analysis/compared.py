@@ -121,9 +121,9 @@ class ComparedRuns:
         None for the baseline, and for audits, where most documents were not asked at most ranks.
         """
         d = self.results[run, task].difference
-        if d is None or not d.wins + d.ties + d.losses:
+        if d is None or not d.higher + d.equal + d.lower:
             return None
-        counts = (d.wins, d.ties, d.losses)
+        counts = (d.higher, d.equal, d.lower)
         return counts if self.higher_is_better(task) else counts[::-1]
 
     def tiers(self, task: str) -> Tiers | None:

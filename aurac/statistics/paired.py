@@ -32,10 +32,10 @@ class PairedDifference:
         interval: Interval of the difference.
         p_value: Two-sided, against "no difference"; None where there is no test (two training seeds).
         n_documents: Number of common documents.
-        wins: Documents where A scores higher than B, also where lower is better. For audits, where most
-            documents were not asked at most ranks, none are counted: wins, ties and losses are 0.
-        ties: Documents with equal scores.
-        losses: Documents where A scores lower.
+        higher: Documents where A scores higher than B. For audits, where most documents were not asked at most ranks,
+            none are counted: higher, equal and lower are 0.
+        equal: Documents with equal scores.
+        lower: Documents where A scores lower.
         samples: The per-document differences, one sample a task.
         n_dropped: Documents left out because only one of the curves has them.
         df: Satterthwaite's degrees of freedom where training seeds are part of the error, else None.
@@ -47,9 +47,9 @@ class PairedDifference:
     interval: Interval
     p_value: float | None
     n_documents: int
-    wins: int
-    ties: int
-    losses: int
+    higher: int
+    equal: int
+    lower: int
     samples: tuple[Sample, ...]
     n_dropped: int = 0
     df: float | None = None
@@ -109,7 +109,7 @@ def paired_difference(
         >>> a = RankAccuracyCurve.from_scores([1, 2], [[1, 1], [1, 1], [1, 1], [0, 1]], documents=keys)
         >>> b = RankAccuracyCurve.from_scores([1, 2], [[0, 1], [0, 1], [0, 1], [0, 1]], documents=keys)
         >>> d = paired_difference(a, b)  # 1/2 on three documents: (3/2) / 4, and 2 of 8 sign patterns
-        >>> d.value, d.p_value, (d.wins, d.ties, d.losses)
+        >>> d.value, d.p_value, (d.higher, d.equal, d.lower)
         (0.375, 0.25, (3, 1, 0))
     """
     check_name("test", test, TESTS)
@@ -155,9 +155,9 @@ def described(
         interval=interval,
         p_value=p_value[1],
         n_documents=len(signs),
-        wins=int((signs > 0).sum()) if counts else 0,
-        ties=int((signs == 0).sum()) if counts else 0,
-        losses=int((signs < 0).sum()) if counts else 0,
+        higher=int((signs > 0).sum()) if counts else 0,
+        equal=int((signs == 0).sum()) if counts else 0,
+        lower=int((signs < 0).sum()) if counts else 0,
         samples=tuple(samples),
         n_dropped=n_dropped,
         test=p_value[0],

@@ -125,7 +125,7 @@ def test_push_uploads_adapter_card_and_record_without_checkpoints(
 ) -> None:
     hub = Hub()
     monkeypatch.setattr("huggingface_hub.HfApi", lambda: hub)
-    (folder / "training.json").write_text('{"config": {"data": "/home/me/secret.jsonl"}}')
+    (folder / "training.json").write_text('{"config": {"data": "/private/secret.jsonl"}}')
     (folder / ".env").write_text("TOKEN=x")
     (folder / ".eval_results").mkdir()
     (folder / ".eval_results/aurac.yaml").write_text("[]")

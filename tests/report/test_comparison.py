@@ -157,7 +157,7 @@ def test_losses_rank_the_lowest_first_and_are_printed_as_they_are(make_run: Make
     assert "| low (a) | 1 | **1.4" in comparison.to_markdown()
     difference = comparison.results["low", "wiki"].difference
     assert difference is not None
-    assert difference.losses == 30  # documents on which its values are lower
+    assert difference.lower == 30
     assert comparison.wins_ties_losses("low", "wiki") == (30, 0, 0)
     assert "| 30/0/0 |" in comparison.to_markdown()
 

@@ -46,7 +46,7 @@ def test_equal_methods_differ_by_nothing_whatever_their_numbers_of_seeds() -> No
     for target in ("seeds", "docs+seeds", "docs"):
         found = compare(groups, target=target).results["b", "arc"].difference
         assert found is not None
-        assert (found.value, found.p_value, found.wins, found.losses) == (0.0, 1.0, 0, 0)
+        assert (found.value, found.p_value, found.higher, found.lower) == (0.0, 1.0, 0, 0)
 
 
 def test_where_nothing_is_random_there_is_no_error_and_no_test(runs: list[Run]) -> None:

@@ -59,8 +59,7 @@ def page(suites: list[SuiteRuns], tmp_path_factory: pytest.TempPathFactory) -> s
 
 
 def test_an_html_page_stands_alone_and_holds_no_tag_that_came_from_a_name(suites: list[SuiteRuns], page: str) -> None:
-    text = page
-    short = re.sub("<(style|script)>.*?</(style|script)>", r"<\1>...</\1>", text, flags=re.S)
+    short = re.sub("<(style|script)>.*?</(style|script)>", r"<\1>...</\1>", page, flags=re.S)
     assert_golden("leaderboard-page.html.txt", re.sub('base64,[^"]*', "base64,...", short))
     tags: list[str] = []
 
@@ -68,11 +67,11 @@ def test_an_html_page_stands_alone_and_holds_no_tag_that_came_from_a_name(suites
         def handle_starttag(self, tag: str, attrs: object) -> None:
             tags.append(tag)
 
-    Collect().feed(text)
+    Collect().feed(page)
     assert tags.count("script") == 2 + len(suites)  # sorting and drawing, and the data of each suite
     assert "c" not in tags
     assert tags.count("img") == 3
-    assert len(text) < 600_000
+    assert len(page) < 600_000
 
 
 def test_the_data_to_explore_are_json_that_no_name_can_end(page: str) -> None:

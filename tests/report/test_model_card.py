@@ -74,7 +74,7 @@ def test_names_of_tasks_are_escaped_in_the_body(run: Run) -> None:
     assert "**t|x_1*" not in body
 
 
-@pytest.mark.parametrize("base", [None, "/home/somebody/model", "../model", "my model"])
+@pytest.mark.parametrize("base", [None, "/private/model", "../model", "my model"])
 def test_a_base_model_that_is_not_on_the_hub_is_not_named(base: str | None, run: Run) -> None:
     text = model_card(replace(SUBJECT, base=base, repo_id=None), run)
     assert ModelCard(text).data.base_model is None
@@ -100,12 +100,12 @@ def test_without_documents_the_card_says_why_no_rank_is_recommended(make_run: Ca
 
 def test_front_matter_that_is_not_ours_stays(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "README.md"
-    tags = "tags:\n- mine\n- base_model:adapter:/home/x\n"
-    file.write_text(f"---\nlicense: mit\nbase_model: /home/x\n{tags}model_name: y\n---\ntext\n")
+    tags = "tags:\n- mine\n- base_model:adapter:/private/x\n"
+    file.write_text(f"---\nlicense: mit\nbase_model: /private/x\n{tags}model_name: y\n---\ntext\n")
     with pytest.raises(AuracError, match=r"README.md was not written by `aurac card`. Replace it with --overwrite"):
         read_front_matter(file, overwrite=False)
     text = model_card(SUBJECT, run, kept=read_front_matter(file, overwrite=True))
-    assert "/home/x" not in text
+    assert "/private/x" not in text
     data: Any = ModelCard(text).data
     assert (data.license, data.base_model, data.tags[0]) == ("mit", SUBJECT.base, "mine")
     file.write_text(text)

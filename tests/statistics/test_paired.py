@@ -30,7 +30,7 @@ def test_the_difference_of_e2_is_the_reference_one(e2: Pair, oracles: dict[str, 
     assert (d.interval.low, d.interval.high) == near(expected["ci_t"])
     assert d.p_value == expected["p_perm_exact"]
     assert_near(d.differences, expected["d"])
-    assert (d.wins, d.ties, d.losses) == (8, 4, 0)
+    assert (d.higher, d.equal, d.lower) == (8, 4, 0)
     assert paired_difference(*e2, ci="t", test="t").p_value == pytest.approx(expected["p_t"], rel=1e-9)
 
 
@@ -73,7 +73,7 @@ def test_identical_methods_have_no_difference_and_p_one(e2: Pair) -> None:
     assert (d.value, d.stderr, d.p_value) == (0.0, 0.0, 1.0)
     none_of_12 = scipy.stats.binomtest(0, 12).proportion_ci(0.95, "wilson").high
     assert (d.interval.low, d.interval.high) == pytest.approx((-none_of_12, none_of_12))
-    assert (d.wins, d.ties, d.losses) == (0, 12, 0)
+    assert (d.higher, d.equal, d.lower) == (0, 12, 0)
     assert paired_difference(e2[0], e2[0], test="t", ci="bca").p_value == 1.0
 
 
