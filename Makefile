@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/installed
 demo: $(INSTALLED)  ## train the three methods on the embedded model, score every sub-rank, compare, plot
 	$(BIN)/aurac demo --out demo
 
-test: $(INSTALLED)  ## the default suite, about four minutes on 2 idle cores
+test: $(INSTALLED)  ## the default suite, four to six minutes on 2 idle cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-committed: $(INSTALLED)  ## that the tables of results/ are what its records give, and that the notebooks run: a minute
